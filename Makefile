@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# One non-recursive Makefile: products go to build/, sanitized twins to build/san/.
+#   make            the daemon and the tool          make demo    a call through a lab of namespaces
+#   make check      every test that can run here     make bench   figures, side by side
+# SETUP=0: install no packages.  KEEP=1 (demo): leave the lab up.  CC=clang works, too.
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+BPF_CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+SETUP ?= 1
+PKGS := libevent libbpf libmnl libosip2 jansson
+SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-command-line-argument
+ifeq ($(findstring clang,$(CC)),)
+WARN := $(filter-out -Wno-unused-command-line-argument,$(WARN))
+endif
+override CPPFLAGS += -D_GNU_SOURCE -DRTPFWD_VERSION='"$(VERSION)"' -Icontroller -Ibpf -Ibuild/gen
+override CFLAGS += -std=gnu11 $(WARN) -MMD -MP
+LDLIBS = $(shell pkg-config --libs $(PKGS)) -lpthread
+
+DAEMON_SRC := $(wildcard controller/*/*.c)
+TOOL_SRC := $(wildcard tools/ctl/*.c)
+BPF_HDR := $(wildcard bpf/*.h)
+UNIT_SRC := $(wildcard tests/unit/*_test.c tests/bpf/*_test.c)
+SKEL := build/gen/rtpfwd.skel.h
+
+obj = $(patsubst %.c,$(1)/obj/%.o,$(2))
+DAEMON_OBJ := $(call obj,build,$(DAEMON_SRC))
+SAN_OBJ := $(call obj,build/san,$(DAEMON_SRC))
+UNIT_BIN := $(patsubst tests/%.c,build/san/tests/%,$(UNIT_SRC))
+
+.PHONY: all setup demo check bench install clean san unit lint
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: build/rtpfwd build/rtpfwd-ctl
+san: build/san/rtpfwd build/san/rtpfwd-ctl
+unit: $(UNIT_BIN)
+
+build/rtpfwd: build/obj/controller/main.o build/librtpfwd.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+build/rtpfwd-ctl: $(call obj,build,$(TOOL_SRC)) build/librtpfwd.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs jansson)
+build/san/rtpfwd: build/san/obj/controller/main.o build/san/librtpfwd.a
+	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+build/san/rtpfwd-ctl: $(call obj,build/san,$(TOOL_SRC)) build/san/librtpfwd.a
+	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs jansson)
+
+build/librtpfwd.a: $(DAEMON_OBJ)
+	rm -f $@ && ar rcs $@ $^
+build/san/librtpfwd.a: $(SAN_OBJ)
+	rm -f $@ && ar rcs $@ $^
+
+build/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+build/san/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -O1 $(SAN_FLAGS) -c -o $@ $<
+build/san/tests/%: build/san/obj/tests/%.o build/san/librtpfwd.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+# The fast path: one object, embedded in the daemon as a skeleton.
+build/gen/rtpfwd.bpf.o: bpf/rtpfwd.bpf.c $(BPF_HDR)
+	@mkdir -p $(@D)
+	$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Ibpf \
+		-idirafter /usr/include/$(shell $(CC) -dumpmachine) -c -o $@ $<
+$(SKEL): build/gen/rtpfwd.bpf.o
+	$(BPFTOOL) gen skeleton $< name rtpfwd_bpf > $@
+build/obj/controller/datapath/xdp.o build/san/obj/controller/datapath/xdp.o: $(SKEL)
+$(patsubst %,build/san/obj/%.o,$(basename $(filter tests/bpf/%,$(UNIT_SRC)))): $(SKEL)
+
+setup:
+	@if [ "$(SETUP)" != 0 ]; then tools/setup; fi
+
+demo: setup
+	@$(MAKE) --no-print-directory -s all
+	@KEEP=$(KEEP) tools/demo/demo
+
+check: setup
+	@$(MAKE) --no-print-directory -s all san unit
+	@tests/run
+
+bench: setup
+	@$(MAKE) --no-print-directory -s all
+	@tools/bench/bench
+
+clean:
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A call: two legs, one stream, and the only state machine that joins things. */
+#ifndef RTPFWD_CALL_CALL_H
+#define RTPFWD_CALL_CALL_H
+
+#include "conf/conf.h"
+#include "lib/loop.h"
+#include "media/stream.h"
+#include "peer/peer.h"
+#include "sip/leg.h"
+
+#include <time.h>
+
+struct calls;	/* every call of this node */
+struct call_report;
+
+struct calls_setup {
+	struct loop *loop;
+	struct media *media;
+	struct peers *peers;	/* calls_reload() exchanges it */
+	void (*ended)(void *ctx, const struct call_report *report);	/* for the CDR; may be NULL */
+	void *ctx;
+};
+
+int calls_new(struct calls **out, const struct calls_setup *setup);
+/* Before sip_free(). Media flows on: flows stay installed, no BYE is sent. */
+void calls_free(struct calls *calls);
+/* To give to sip_new(); then calls_attach() it. */
+struct sip_handlers calls_handlers(struct calls *calls);
+void calls_attach(struct calls *calls, struct sip *sip);
+/* New calls are set up under these; those in progress keep theirs. Takes `peers`. */
+void calls_reload(struct calls *calls, struct peers *peers);
+void calls_drain(struct calls *calls, bool drain);	/* new calls get 503 */
+bool calls_draining(const struct calls *calls);
+
+enum call_state { CALL_SETUP, CALL_EARLY, CALL_UP, CALL_ENDING };
+
+struct call_leg_report {
+	const char *peer, *realm, *call_id;	/* "" where there is no leg yet */
+	char canreinvite[32];
+	struct stream_report media;
+	struct addr told;		/* address now in force for that leg */
+	char codec[32];
+	const char *user_agent;
+};
+
+/* A snapshot; texts live until the loop goes on. */
+struct call_report {
+	const char *id;
+	uint64_t owner;			/* as in flow_want */
+	enum call_state state;
+	const char *path;		/* "relay" */
+	const char *reason;		/* canreinvite.md 6.2 */
+	const char *plane;		/* "xdp" or "none" */
+	struct timespec started, answered;	/* wall clock; answered.tv_sec 0: not yet */
+	double duration_s;		/* since the answer, monotonic */
+	const char *from, *to, *from_uri, *to_uri;
+	struct call_leg_report leg[2];
+	const char *route;
+	int end_code;			/* final status to the caller; 0 while it lives */
+	const char *end_cause;		/* "bye_a", "bye_b", "hangup", "refused", "cancelled", "timeout", "rtp_timeout", ... */
+};
+
+const char *call_state_text(enum call_state state);
+/* Each live call, oldest first, until `each` returns false. */
+void calls_each(const struct calls *calls, bool (*each)(void *ctx, const struct call_report *report), void *ctx);
+/* One call by id or unique prefix. 0, -ENOENT or -EEXIST (the prefix is not unique). */
+int calls_find(const struct calls *calls, const char *id, struct call_report *out);
+/* The id of the call that owns a flow; NULL: none. */
+const char *calls_owner_id(const struct calls *calls, uint64_t owner);
+/* Ends it: BYE or CANCEL to both. Errors as calls_find(). */
+int calls_hangup(struct calls *calls, const char *id);
+
+struct calls_report {
+	uint64_t live[4];		/* by call_state */
+	uint64_t total_answered, total_failed, total_cancelled, total_rejected;	/* rtpfwd_calls_total{result}: ended so */
+	struct calls_histogram {
+		const double *bounds;	/* seconds, n of them; the last bucket is +Inf */
+		uint64_t count[16];	/* per bucket, not cumulated */
+		size_t n;
+		double sum;
+	} setup_seconds, call_seconds;
+};
+
+void calls_report(const struct calls *calls, struct calls_report *out);
+size_t calls_of_peer(const struct calls *calls, const struct conf_peer *peer);
+
+#endif

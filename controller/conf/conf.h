@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The configuration: sip.conf syntax in, one immutable snapshot out, and back to text. A snapshot is counted: a call keeps
+ * the one under which it was set up, a reload makes a new one. No other module parses or prints configuration.
+ */
+#ifndef RTPFWD_CONF_CONF_H
+#define RTPFWD_CONF_CONF_H
+
+#include "lib/addr.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* canreinvite (directmedia) as a bit set; 0 = no. */
+enum conf_canreinvite { CANREINVITE_YES = 1, CANREINVITE_NONAT = 2, CANREINVITE_UPDATE = 4, CANREINVITE_OUTGOING = 8 };
+enum conf_nat { NAT_FORCE_RPORT = 1, NAT_COMEDIA = 2 };
+enum conf_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
+enum conf_dtmf { DTMF_RFC2833, DTMF_INFO, DTMF_INBAND, DTMF_AUTO };
+
+/* allow/disallow after they were applied in order. Names are SDP's (PCMU, not ulaw). */
+struct conf_codecs {
+	bool all;		/* everything but `except`; else nothing but `only` */
+	const char **only;
+	size_t n_only;
+	const char **except;
+	size_t n_except;
+};
+
+/* permit/deny in order, the last that matches decides, none = permitted (Asterisk's rule). */
+struct conf_acl {
+	struct conf_acl_rule {
+		struct addr_prefix prefix;
+		bool permit;
+	} *rules;
+	size_t n;
+};
+
+struct conf_bind {
+	const char *transport;	/* "udp" */
+	struct addr addr;	/* with port */
+};
+
+struct conf_realm {
+	const char *name;
+	unsigned int index;	/* place in conf->realms */
+	int line;		/* where its section begins, for messages */
+	const char **interfaces;
+	size_t n_interfaces;
+	struct conf_bind *binds;
+	size_t n_binds;
+	struct addr *media;	/* relay addresses, no port */
+	size_t n_media;
+	uint16_t port_lo, port_hi;	/* inclusive; lo even, hi odd */
+	enum conf_xdp xdp;
+	struct addr advertise;	/* written into SIP and SDP instead of the bind and media address; AF_UNSPEC: none */
+	const char **direct;	/* names of realms */
+	size_t n_direct;
+};
+
+struct conf_peer {
+	const char *name;
+	int line;
+	const char *type;	/* as written: "peer", "friend" or "user" */
+	const struct conf_realm *realm;	/* NULL: none written; the peer module finds it by route */
+	struct addr host;	/* with port (default 5060) */
+	bool port_written;	/* host = address:port; else 5060 was assumed */
+	unsigned int canreinvite;
+	struct conf_codecs codecs;
+	unsigned int nat;
+	bool asymmetric;
+	enum conf_dtmf dtmf;
+	struct conf_acl acl;
+	struct conf_acl direct_acl;
+};
+
+/* Dial() options of a route. */
+struct conf_dial {
+	const char *text;	/* as written; "" none */
+	uint32_t letters;	/* bit (c - 'a') for a-z, in `upper` for A-Z: t h w k x and T H W K X */
+	uint32_t upper;
+	uint32_t limit_ms;	/* L(x); 0: none */
+	uint32_t warn_ms, repeat_ms;	/* L(x:y:z) */
+	uint32_t stop_s;	/* S(x); 0: none */
+};
+
+struct conf_route {
+	const char *name;
+	int line;
+	const struct conf_realm *from_realm;	/* both NULL: any */
+	const struct conf_peer *from_peer;
+	const char *match;	/* "_+X." pattern or a plain number/prefix; NULL: any */
+	const struct conf_peer **to;	/* tried in order */
+	size_t n_to;
+	unsigned int strip;	/* leading characters taken off the number */
+	const char *prepend;	/* "" none */
+	struct conf_dial dial;
+	unsigned int timeout_s;
+};
+
+struct conf {
+	const char *bpffs;
+	unsigned int lease_s;
+	bool guard;
+	unsigned int rtptimeout_s, rtpholdtimeout_s;	/* 0: never */
+	const char *control;
+	struct addr metrics;	/* AF_UNSPEC: off */
+	const char *cdr;	/* NULL: off */
+	unsigned int max_calls;
+	struct conf_realm *realms;
+	size_t n_realms;
+	struct conf_peer *peers;
+	size_t n_peers;
+	struct conf_route *routes;	/* file order */
+	size_t n_routes;
+	const char **ignored;	/* Asterisk's keys that mean nothing here, each once, as found in this file */
+	size_t n_ignored;
+	void *priv;		/* the memory all of this lies in, and the count */
+};
+
+/* 0 and a snapshot with one reference, or -EINVAL/-ENOENT/-ENOMEM and `why` = "FILE:LINE: what is wrong and what is allowed". */
+int conf_load(struct conf **out, const char *path, char *why, size_t why_size);
+struct conf *conf_ref(struct conf *conf);
+void conf_unref(struct conf *conf);	/* NULL-safe; the last one frees */
+
+/* Prints it in its own syntax; parsing that again gives the same. Ignored keys are listed once, as comments. */
+void conf_print(const struct conf *conf, FILE *out);
+
+/* NULL, or which part of `next` cannot be taken over by a running node ("realm 'inside': media"): restart needed. */
+const char *conf_reload_obstacle(const struct conf *now, const struct conf *next);
+
+bool conf_codec_allowed(const struct conf_codecs *codecs, const char *encoding);	/* case ignored */
+bool conf_acl_permits(const struct conf_acl *acl, const struct addr *a);
+/* "yes", "no", "update,nonat": the canonical text, for show peers and conf_print(). `text` of at least 32 bytes. */
+const char *conf_canreinvite_text(unsigned int canreinvite, char text[32]);
+
+#endif
