@@ -23,13 +23,14 @@ struct calls_setup {
 };
 
 int calls_new(struct calls **out, const struct calls_setup *setup);
-/* Before sip_free(). Media flows on: flows stay installed, no BYE is sent. */
+/* After sip_free(), which ends no call: media flows on, the flows stay installed. NULL-safe. */
 void calls_free(struct calls *calls);
 /* To give to sip_new(); then calls_attach() it. */
 struct sip_handlers calls_handlers(struct calls *calls);
 void calls_attach(struct calls *calls, struct sip *sip);
 /* New calls are set up under these; those in progress keep theirs. Takes `peers`. */
 void calls_reload(struct calls *calls, struct peers *peers);
+const struct peers *calls_peers(const struct calls *calls);	/* in force for new calls */
 void calls_drain(struct calls *calls, bool drain);	/* new calls get 503 */
 bool calls_draining(const struct calls *calls);
 

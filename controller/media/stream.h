@@ -34,6 +34,9 @@ int stream_new(struct stream **out, struct media *media, uint64_t owner, const s
 void stream_stop(struct stream *s);
 void stream_free(struct stream *s);	/* stops, too; NULL-safe */
 
+/* Frees the stream and leaves its flows installed and its ports leased: media outlives the process. */
+void stream_leave(struct stream *s);
+
 /* The relay address and RTP port that `side` is told; RTCP is the port above. */
 struct addr stream_relay(const struct stream *s, enum side side);
 

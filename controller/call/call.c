@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A call's life: from the INVITE over the targets of its route to the answer, and to its end. */
+#include "call/call_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* What a caller is asked to wait where we have no port for it. */
+#define RETRY_AFTER_S 10
+
+static enum side side_of(const struct call *c, const struct leg *leg)
+{
+	return leg == c->side[SIDE_A].leg ? SIDE_A : SIDE_B;
+}
+
+void call_set_state(struct call *c, enum call_state state)
+{
+	c->all->counts.live[c->state]--;
+	c->state = state;
+	c->all->counts.live[state]++;
+}
+
+void call_free(struct call *c)
+{
+	struct calls *all = c->all;
+
+	timer_stop(&c->ring);
+	timer_stop(&c->idle);
+	all->counts.live[c->state]--;
+	HASH_DEL(all->by_owner, c);
+	DL_DELETE(all->list, c);
+	call_offer_close(c);
+	for (int i = 0; i < 2; i++) {
+		if (c->side[i].leg)
+			leg_free(c->side[i].leg);
+		desc_free(c->side[i].said);
+		desc_origin_free(&c->side[i].origin);
+	}
+	stream_free(c->stream);
+	conf_unref(c->conf);
+	free(c->from);
+	free(c->to);
+	free(c->from_uri);
+	free(c->to_uri);
+	free(c->display);
+	free(c->dialled);
+	free(c);
+}
+
+static void drop_leg(struct call *c, enum side side)
+{
+	leg_free(c->side[side].leg);
+	c->side[side].leg = NULL;
+}
+
+static void count_end(struct call *c, const char *cause, double seconds)
+{
+	struct calls_report *n = &c->all->counts;
+
+	if (c->answered_ms) {
+		n->total_answered++;
+		histogram_add(&n->call_seconds, seconds);
+	} else if (strcmp(cause, "cancelled") == 0) {
+		n->total_cancelled++;
+	} else {
+		n->total_failed++;
+	}
+}
+
+/* A `Reason` for the BYE (RFC 3326) where the node itself ended the call. */
+static const char *bye_reason(const char *cause)
+{
+	if (strcmp(cause, "rtp_timeout") == 0)
+		return "SIP;cause=408;text=\"RTP timeout\"";
+	if (strcmp(cause, "limit") == 0)
+		return "Q.850;cause=16;text=\"Call limit\"";
+	return NULL;
+}
+
+void call_end(struct call *c, const char *cause, int code, const char *reason, unsigned int retry_after_s)
+{
+	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
+	struct call_report report;
+
+	call_set_state(c, CALL_ENDING);
+	if (c->stream)
+		stream_stop(c->stream);
+	call_fill_report(c, &report);
+	report.end_cause = cause;
+	report.end_code = code;
+	count_end(c, cause, report.duration_s);
+	log_notice("call %s ended cause=%s code=%d seconds=%.3f", c->id, cause, code, report.duration_s);
+	if (c->all->setup.ended)
+		c->all->setup.ended(c->all->setup.ctx, &report);
+	if (a->leg && !c->answered_ms && code >= 300)
+		leg_refuse(a->leg, code, reason, retry_after_s);
+	else if (a->leg && c->answered_ms)
+		leg_bye(a->leg, bye_reason(cause));
+	if (b->leg && c->answered_ms)
+		leg_bye(b->leg, bye_reason(cause));
+	else if (b->leg)
+		leg_cancel(b->leg);
+	call_free(c);
+}
+
+/* What the caller is told of the callee's refusal. A challenge to us is none to the caller, and a redirection is not followed. */
+static int map_refusal(int code)
+{
+	if (code < 400)
+		return 480;
+	return code == 401 || code == 407 ? 403 : code;
+}
+
+static bool worth_another_target(int code)
+{
+	return code == 408 || (code >= 500 && code < 600);
+}
+
+static const struct leg_events events;
+
+static void on_ring_timeout(void *owner);
+
+static sa_family_t media_family(const struct conf_peer *peer, const struct conf_realm *realm)
+{
+	for (size_t i = 0; i < realm->n_media; i++)
+		if (realm->media[i].family == peer->host.family)
+			return peer->host.family;
+	return realm->n_media ? realm->media[0].family : AF_INET;
+}
+
+static int lease_ports(struct call *c)
+{
+	struct stream_leg legs[2];
+
+	for (int i = 0; i < 2; i++) {
+		struct call_side *s = &c->side[i];
+
+		legs[i].realm = s->realm->index;
+		legs[i].family = i == SIDE_A ? s->audio.rtp.family : media_family(s->peer, s->realm);
+		legs[i].any_port = s->peer->asymmetric;
+	}
+	if (c->stream)
+		return stream_new_b(c->stream, &legs[SIDE_B]);
+	return stream_new(&c->stream, c->all->setup.media, c->owner, legs);
+}
+
+static int send_invite(struct call *c)
+{
+	struct call_side *b = &c->side[SIDE_B];
+	struct leg_target target = {
+		.realm = b->realm,
+		.to = b->peer->host,
+		.number = c->dialled,
+		.from_user = c->from,
+		.from_display = c->display,
+		.max_forwards = c->max_forwards,
+		.force_rport = (b->peer->nat & NAT_FORCE_RPORT) != 0,
+	};
+	int err = leg_new(&b->leg, c->all->sip, &target, &events, c);
+
+	if (!err)
+		err = leg_invite(b->leg, b->origin.last, b->origin.last_len);
+	return err;
+}
+
+/* Sends the INVITE to the target chosen. 0, or the status code that says why that failed. */
+static int try_target(struct call *c)
+{
+	struct call_side *b = &c->side[SIDE_B];
+	int err;
+
+	b->peer = c->route->to[c->target];
+	b->realm = peer_realm(c->all->peers, b->peer);
+	desc_free(b->said);
+	b->said = NULL;
+	desc_origin_free(&b->origin);
+	b->origin = (struct desc_origin){ 0 };
+	err = lease_ports(c);
+	if (err)
+		return err == -EAFNOSUPPORT ? 488 : 503;
+	stream_describe(c->stream, SIDE_A, &c->side[SIDE_A].audio.rtp, &c->side[SIDE_A].audio.rtcp,
+			c->side[SIDE_A].audio.clock_rate);
+	err = call_tell_offer(c, SIDE_B, c->side[SIDE_A].said);
+	if (err)
+		return err == -ENOMEM ? 503 : 488;
+	err = send_invite(c);
+	if (err) {
+		if (b->leg)
+			drop_leg(c, SIDE_B);
+		return 503;
+	}
+	if (c->route->timeout_s)
+		timer_set(&c->ring, c->route->timeout_s * 1000ull);
+	return 0;
+}
+
+/* Tries the targets from the present one on. `code` is what the last one failed with. False: the call is over. */
+static bool next_target(struct call *c, int code, const char *reason, unsigned int retry_after_s)
+{
+	while (worth_another_target(code) && c->target + 1 < c->route->n_to) {
+		c->target++;
+		code = try_target(c);
+		reason = NULL;
+		retry_after_s = code == 503 ? RETRY_AFTER_S : 0;
+		if (!code)
+			return true;
+	}
+	call_end(c, code == 408 ? "timeout" : "refused", code, reason, retry_after_s);
+	return false;
+}
+
+static void on_ring_timeout(void *owner)
+{
+	struct call *c = owner;
+
+	leg_cancel(c->side[SIDE_B].leg);
+	drop_leg(c, SIDE_B);
+	next_target(c, 408, NULL, 0);
+}
+
+static char *copy_text(const char *text)
+{
+	return strdup(text ? text : "");
+}
+
+static struct call *call_new(struct calls *all, const struct sip_request *request, const char *dialled)
+{
+	struct call *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->all = all;
+	c->from = copy_text(request->from_user);
+	c->to = copy_text(request->number);
+	c->from_uri = copy_text(request->from_uri);
+	c->to_uri = copy_text(request->to_uri);
+	c->display = copy_text(request->from_display);
+	c->dialled = copy_text(dialled);
+	c->max_forwards = request->max_forwards ? request->max_forwards - 1 : 0;
+	do {
+		if (getrandom(&c->owner, sizeof(c->owner), 0) != sizeof(c->owner))
+			c->owner = 0;
+	} while (!c->owner || calls_owner_id(all, c->owner));
+	snprintf(c->id, sizeof(c->id), "%016llx", (unsigned long long)c->owner);
+	clock_gettime(CLOCK_REALTIME, &c->started);
+	c->conf = conf_ref(peers_conf(all->peers));
+	timer_init(&c->ring, all->setup.loop, on_ring_timeout, c);
+	timer_init(&c->idle, all->setup.loop, on_ring_timeout, c);
+	HASH_ADD(hh, all->by_owner, owner, sizeof(c->owner), c);
+	DL_APPEND(all->list, c);
+	all->counts.live[c->state]++;
+	if (!c->from || !c->to || !c->from_uri || !c->to_uri || !c->display || !c->dialled) {
+		call_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+static void refuse(struct calls *all, struct leg *leg, int code, const char *reason)
+{
+	all->counts.total_rejected++;
+	leg_refuse(leg, code, reason, code == 503 ? RETRY_AFTER_S : 0);
+	leg_free(leg);
+}
+
+void call_begin(struct calls *all, struct leg *leg, const struct sip_request *request,
+		const struct conf_peer *from)
+{
+	char dialled[256];
+	const struct conf_route *route =
+		route_find(all->peers, request->realm, from, request->number, dialled, sizeof(dialled));
+	struct desc *offer;
+	struct call *c;
+	int code;
+
+	if (!route) {
+		refuse(all, leg, 404, NULL);
+		return;
+	}
+	code = request->sdp.p ? call_parse(&offer, request->sdp) : -ENOENT;
+	if (code) {
+		refuse(all, leg, code == -EBADMSG ? 400 : code == -E2BIG ? 413 : 488, NULL);
+		return;
+	}
+	c = call_new(all, request, dialled);
+	if (!c) {
+		desc_free(offer);
+		refuse(all, leg, 503, NULL);
+		return;
+	}
+	c->route = route;
+	c->side[SIDE_A] = (struct call_side){
+		.leg = leg, .peer = from, .realm = request->realm, .said = offer,
+	};
+	desc_audio(offer, &c->side[SIDE_A].audio);
+	leg_take(leg, &events, c);
+	code = try_target(c);
+	log_notice("call %s set up from=%s to=%s a=%s b=%s call_id_a=%s call_id_b=%s", c->id, c->from, c->to,
+		   from->name, c->side[SIDE_B].peer->name, leg_call_id(leg),
+		   c->side[SIDE_B].leg ? leg_call_id(c->side[SIDE_B].leg) : "-");
+	if (code && !next_target(c, code, NULL, code == 503 ? RETRY_AFTER_S : 0))
+		return;
+	histogram_add(&all->counts.setup_seconds,
+		      (double)(loop_now_us(all->setup.loop) - leg_arrived_us(leg)) / 1e6);
+}
+
+static void on_progress(void *owner, struct leg *leg, int code, const char *reason, struct slice sdp)
+{
+	struct call *c = owner;
+	struct call_side *a = &c->side[SIDE_A];
+	struct desc *said;
+
+	(void)leg;
+	if (c->state == CALL_SETUP)
+		call_set_state(c, CALL_EARLY);
+	if (!sdp.p || call_parse(&said, sdp)) {
+		leg_progress(a->leg, code, reason, NULL, 0);
+		return;
+	}
+	call_heard(c, SIDE_B, said);
+	if (call_tell_answer(c, SIDE_A, a->said, said))
+		leg_progress(a->leg, code, reason, NULL, 0);
+	else
+		leg_progress(a->leg, code, reason, a->origin.last, a->origin.last_len);
+}
+
+static void note_codec(struct call *c)
+{
+	memcpy(c->codec, c->side[SIDE_B].audio.codec, sizeof(c->codec));
+}
+
+static void on_answered(void *owner, struct leg *leg, struct slice sdp)
+{
+	struct call *c = owner;
+	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
+	struct desc *said;
+
+	if (sdp.p && call_parse(&said, sdp) == 0)
+		call_heard(c, SIDE_B, said);
+	else if (sdp.p || !b->said)
+		goto unusable;
+	if (call_tell_answer(c, SIDE_A, a->said, b->said))
+		goto unusable;
+	timer_stop(&c->ring);
+	if (leg_answer(a->leg, a->origin.last, a->origin.last_len))
+		goto unusable;
+	call_set_state(c, CALL_UP);
+	clock_gettime(CLOCK_REALTIME, &c->answered);
+	c->answered_ms = loop_now_ms(c->all->setup.loop);
+	note_codec(c);
+	call_watch_start(c);
+	log_notice("call %s answered path=relay reason=%s", c->id, call_reason(c));
+	return;
+unusable:
+	leg_bye(leg, "SIP;cause=488;text=\"No usable media\"");
+	drop_leg(c, SIDE_B);
+	call_end(c, "no_media", 488, NULL, 0);
+}
+
+static void on_failed(void *owner, struct leg *leg, int code, const char *reason, unsigned int retry_after_s)
+{
+	struct call *c = owner;
+	int mapped = map_refusal(code);
+
+	(void)leg;
+	timer_stop(&c->ring);
+	drop_leg(c, SIDE_B);
+	next_target(c, mapped, mapped == code ? reason : NULL, retry_after_s);
+}
+
+static void on_cancelled(void *owner, struct leg *leg)
+{
+	struct call *c = owner;
+
+	(void)leg;
+	drop_leg(c, SIDE_A);
+	call_end(c, "cancelled", 487, NULL, 0);
+}
+
+static void on_acked(void *owner, struct leg *leg, struct slice sdp)
+{
+	(void)owner;
+	(void)leg;
+	(void)sdp;
+}
+
+static void on_offered(void *owner, struct leg *leg, struct slice sdp)
+{
+	call_offered(owner, side_of(owner, leg), sdp);
+}
+
+static void on_offer_cancelled(void *owner, struct leg *leg)
+{
+	call_offer_withdrawn(owner, side_of(owner, leg));
+}
+
+static void on_reanswered(void *owner, struct leg *leg, int code, const char *reason, struct slice sdp)
+{
+	call_reanswered(owner, side_of(owner, leg), code, reason, sdp);
+}
+
+static void on_ended(void *owner, struct leg *leg, const char *why)
+{
+	struct call *c = owner;
+	enum side side = side_of(c, leg);
+	bool bye = strcmp(why, "bye") == 0;
+
+	drop_leg(c, side);
+	if (bye)
+		call_end(c, side == SIDE_A ? "bye_a" : "bye_b", c->answered_ms ? 200 : 487, NULL, 0);
+	else
+		call_end(c, side == SIDE_A ? "no_ack_a" : "no_ack_b", 408, NULL, 0);
+}
+
+static const struct leg_events events = {
+	.progress = on_progress,
+	.answered = on_answered,
+	.failed = on_failed,
+	.cancelled = on_cancelled,
+	.acked = on_acked,
+	.offered = on_offered,
+	.offer_cancelled = on_offer_cancelled,
+	.reanswered = on_reanswered,
+	.ended = on_ended,
+};

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of controller/call/ share. Nobody else includes this. */
+#ifndef RTPFWD_CALL_CALL_PRIV_H
+#define RTPFWD_CALL_CALL_PRIV_H
+
+#include "call/call.h"
+#include "lib/log.h"
+#include "media/desc.h"
+
+#include <uthash.h>
+#include <utlist.h>
+
+/* One leg's part of a call. */
+struct call_side {
+	struct leg *leg; /* NULL: none yet, or over */
+	const struct conf_peer *peer;
+	const struct conf_realm *realm;
+	struct desc *said;	   /* its description in force; NULL: none yet */
+	struct desc_audio audio;   /* of `said` */
+	struct desc_origin origin; /* what we told it, and our o= in its dialog */
+};
+
+/* A re-INVITE of one leg that waits for the other leg's answer. */
+struct call_offer {
+	bool open;
+	bool withdrawn;	     /* CANCEL came for it: what the other leg accepts must be taken back */
+	enum side from;	     /* who offers */
+	struct desc *offer;  /* NULL when withdrawn */
+	struct desc_origin before; /* what the other leg was told until then: in force again if it refuses */
+};
+
+struct call {
+	struct calls *all;
+	struct call *prev, *next; /* of all->list, oldest first */
+	UT_hash_handle hh;	  /* by owner */
+	uint64_t owner;
+	char id[17]; /* `owner` in hex */
+	enum call_state state;
+	struct conf *conf;
+	const struct conf_route *route;
+	size_t target; /* index in route->to */
+	struct call_side side[2];
+	struct stream *stream;
+	struct call_offer offer;
+	char codec[32]; /* negotiated, "" not yet */
+	char *from, *to, *from_uri, *to_uri, *display, *dialled;
+	unsigned int max_forwards;
+	struct timespec started, answered;
+	uint64_t answered_ms; /* loop clock; 0: not answered */
+	struct timer ring;    /* the route's timeout, then the S() or L() limit */
+	struct timer idle;    /* rtptimeout */
+};
+
+struct calls {
+	struct calls_setup setup;
+	struct peers *peers;
+	struct sip *sip;
+	struct call *list;
+	struct call *by_owner;
+	bool draining;
+	struct log_limit refusals;
+	struct calls_report counts; /* `live` is kept current */
+};
+
+/* call.c: a call's life */
+void call_begin(struct calls *all, struct leg *leg, const struct sip_request *request,
+		const struct conf_peer *from);
+/* Ends it whatever its state: flows first, then what SIP asks for, CDR, memory. `code` goes to a caller that
+ * was not answered. The pointer is dead after. */
+void call_end(struct call *c, const char *cause, int code, const char *reason, unsigned int retry_after_s);
+void call_set_state(struct call *c, enum call_state state);
+/* Memory, timers and legs; no report, no counting of its end. */
+void call_free(struct call *c);
+
+/* told.c: what a leg is told */
+/* Our address and RTP port as written into that leg's SDP. */
+struct addr call_told(const struct call *c, enum side side);
+/* Builds the offer to `side` out of the other leg's description. Errors of desc_render(). */
+int call_tell_offer(struct call *c, enum side side, const struct desc *in);
+/* Builds the answer to `side`'s `offer` out of the other leg's description. */
+int call_tell_answer(struct call *c, enum side side, const struct desc *offer, const struct desc *in);
+/* Builds the answer that we give ourselves, the other leg not being asked. */
+int call_tell_own(struct call *c, enum side side, const struct desc *offer);
+/* Takes over what a leg said: it is in force, and the flows follow. Owns `said`. */
+void call_heard(struct call *c, enum side side, struct desc *said);
+/* Parses and keeps nothing that has no audio. 0, -EBADMSG, -E2BIG or -ENOENT. */
+int call_parse(struct desc **out, struct slice sdp);
+
+/* reinvite.c: changes during the call */
+void call_offered(struct call *c, enum side side, struct slice sdp);
+void call_reanswered(struct call *c, enum side side, int code, const char *reason, struct slice sdp);
+void call_offer_withdrawn(struct call *c, enum side side);
+void call_offer_close(struct call *c);
+
+/* watch.c: clocks of an answered call */
+void call_watch_start(struct call *c);
+
+/* report.c */
+void call_fill_report(const struct call *c, struct call_report *out);
+const char *call_reason(const struct call *c);
+void histogram_init(struct calls_histogram *h, const double *bounds, size_t n);
+void histogram_add(struct calls_histogram *h, double seconds);
+
+#endif

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* All calls of the node: who may ask for one, finding them, counting them. */
+#include "call/call_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* What new callers are asked to wait while the node drains or is full. */
+#define FULL_RETRY_AFTER_S 30
+
+int calls_new(struct calls **out, const struct calls_setup *setup)
+{
+	static const double setup_bounds[] = { 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1 };
+	static const double call_bounds[] = { 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600 };
+	struct calls *all = calloc(1, sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	all->setup = *setup;
+	all->peers = setup->peers;
+	all->refusals = (struct log_limit){ .per_s = 10, .burst = 50 };
+	histogram_init(&all->counts.setup_seconds, setup_bounds, sizeof(setup_bounds) / sizeof(double));
+	histogram_init(&all->counts.call_seconds, call_bounds, sizeof(call_bounds) / sizeof(double));
+	*out = all;
+	return 0;
+}
+
+/* The legs are gone with the SIP stack; media flows on under its lease. */
+static void leave(struct call *c)
+{
+	c->side[SIDE_A].leg = NULL;
+	c->side[SIDE_B].leg = NULL;
+	if (c->stream)
+		stream_leave(c->stream);
+	c->stream = NULL;
+}
+
+void calls_free(struct calls *calls)
+{
+	struct call *c, *next;
+
+	if (!calls)
+		return;
+	DL_FOREACH_SAFE(calls->list, c, next) {
+		leave(c);
+		call_free(c);
+	}
+	peers_free(calls->peers);
+	free(calls);
+}
+
+/* One stable line for each source refused; a flood of them is no flood of lines. */
+static void log_refusal(struct calls *all, const struct sip_request *request)
+{
+	char source[ADDR_TEXT];
+	unsigned long missed;
+
+	if (!log_allowed(&all->refusals, &missed))
+		return;
+	if (missed)
+		log_warn("%lu refusals were not logged", missed);
+	log_warn("refused %s from %s realm=%s: unknown peer", request->method,
+		 addr_print(source, &request->source), request->realm->name);
+}
+
+static void admit(void *ctx, const struct sip_request *request, struct sip_verdict *verdict)
+{
+	struct calls *all = ctx;
+	const struct conf_peer *peer = peer_by_source(all->peers, request->realm, &request->source);
+	size_t live = HASH_COUNT(all->by_owner);
+
+	if (!peer) {
+		*verdict = (struct sip_verdict){ .code = 403, .label = "unknown_peer" };
+		log_refusal(all, request);
+		return;
+	}
+	verdict->force_rport = (peer->nat & NAT_FORCE_RPORT) != 0;
+	if (strcmp(request->method, "INVITE") != 0)
+		return;
+	if (all->draining)
+		verdict->label = "draining";
+	else if (live >= peers_conf(all->peers)->max_calls)
+		verdict->label = "max_calls";
+	else
+		return;
+	verdict->code = 503;
+	verdict->retry_after_s = FULL_RETRY_AFTER_S;
+}
+
+static void on_invite(void *ctx, struct leg *leg, const struct sip_request *request)
+{
+	struct calls *all = ctx;
+
+	call_begin(all, leg, request, peer_by_source(all->peers, request->realm, &request->source));
+}
+
+struct sip_handlers calls_handlers(struct calls *calls)
+{
+	return (struct sip_handlers){ .admit = admit, .invite = on_invite, .ctx = calls };
+}
+
+void calls_attach(struct calls *calls, struct sip *sip)
+{
+	calls->sip = sip;
+}
+
+void calls_reload(struct calls *calls, struct peers *peers)
+{
+	peers_free(calls->peers);
+	calls->peers = peers;
+}
+
+const struct peers *calls_peers(const struct calls *calls)
+{
+	return calls->peers;
+}
+
+void calls_drain(struct calls *calls, bool drain)
+{
+	calls->draining = drain;
+}
+
+bool calls_draining(const struct calls *calls)
+{
+	return calls->draining;
+}
+
+void calls_each(const struct calls *calls, bool (*each)(void *ctx, const struct call_report *report), void *ctx)
+{
+	struct call_report report;
+	const struct call *c;
+
+	DL_FOREACH(calls->list, c) {
+		call_fill_report(c, &report);
+		if (!each(ctx, &report))
+			return;
+	}
+}
+
+static int find(const struct calls *calls, const char *id, struct call **out)
+{
+	size_t len = strlen(id);
+	struct call *c, *found = NULL;
+
+	DL_FOREACH(calls->list, c) {
+		if (len == 0 || strncmp(c->id, id, len) != 0)
+			continue;
+		if (found)
+			return -EEXIST;
+		found = c;
+	}
+	*out = found;
+	return found ? 0 : -ENOENT;
+}
+
+int calls_find(const struct calls *calls, const char *id, struct call_report *out)
+{
+	struct call *c;
+	int err = find(calls, id, &c);
+
+	if (!err)
+		call_fill_report(c, out);
+	return err;
+}
+
+int calls_hangup(struct calls *calls, const char *id)
+{
+	struct call *c;
+	int err = find(calls, id, &c);
+
+	if (!err)
+		call_end(c, "hangup", 480, NULL, 0);
+	return err;
+}
+
+const char *calls_owner_id(const struct calls *calls, uint64_t owner)
+{
+	struct call *c;
+
+	HASH_FIND(hh, calls->by_owner, &owner, sizeof(owner), c);
+	return c ? c->id : NULL;
+}
+
+void calls_report(const struct calls *calls, struct calls_report *out)
+{
+	*out = calls->counts;
+}
+
+size_t calls_of_peer(const struct calls *calls, const struct conf_peer *peer)
+{
+	const struct call *c;
+	size_t n = 0;
+
+	DL_FOREACH(calls->list, c)
+		n += c->side[SIDE_A].peer == peer || c->side[SIDE_B].peer == peer;
+	return n;
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Changes during the call: a re-INVITE of one leg is passed on to the other, or answered by us where the other leg must not be
+ * re-INVITEd (canreinvite=no), where it changes nothing, or where the other leg refuses what we can do without it. The entries
+ * follow an answered offer, never an offer (canreinvite.md 6.6).
+ */
+#include "call/call_priv.h"
+
+#include <errno.h>
+
+/* A leg whose device was heard this lately merely swallows re-INVITEs (canreinvite.md 6.5, 408). */
+#define ALIVE_S 2.0
+
+static struct call_side *other_of(struct call *c, enum side side)
+{
+	return &c->side[side_other(side)];
+}
+
+void call_offer_close(struct call *c)
+{
+	desc_free(c->offer.offer);
+	desc_origin_free(&c->offer.before);
+	c->offer = (struct call_offer){ 0 };
+}
+
+/* The other leg's dialog is as before our re-INVITE to it. */
+static void other_told_as_before(struct call *c)
+{
+	struct call_side *other = other_of(c, c->offer.from);
+
+	desc_origin_free(&other->origin);
+	other->origin = c->offer.before;
+	c->offer.before = (struct desc_origin){ 0 };
+}
+
+static int keep_origin(struct desc_origin *copy, const struct desc_origin *origin)
+{
+	*copy = *origin;
+	if (!origin->last)
+		return 0;
+	copy->last = strndup(origin->last, origin->last_len);
+	return copy->last ? 0 : -ENOMEM;
+}
+
+static void answer_leg(struct call *c, enum side side)
+{
+	struct call_side *s = &c->side[side];
+
+	leg_answer(s->leg, s->origin.last, s->origin.last_len);
+}
+
+/* Answers `side`'s offer without the other leg. What needs that leg's consent is refused with `code`. Owns `offer`. */
+static void answer_by_ourselves(struct call *c, enum side side, struct desc *offer, int code,
+				const char *reason)
+{
+	int err = call_tell_own(c, side, offer);
+
+	if (err) {
+		log_info("call %s re-INVITE from %c refused: %d", c->id, "ab"[side], code);
+		leg_refuse(c->side[side].leg, code, reason, 0);
+		desc_free(offer);
+		return;
+	}
+	call_heard(c, side, offer);
+	answer_leg(c, side);
+}
+
+/* Offers the other leg what `side` said. Owns `offer` unless it fails. -EBUSY: glare. */
+static int pass_on(struct call *c, enum side side, struct desc *offer)
+{
+	enum side to = side_other(side);
+	struct call_side *other = &c->side[to];
+	int err = keep_origin(&c->offer.before, &other->origin);
+
+	if (err)
+		return err;
+	c->offer.from = side;
+	err = call_tell_offer(c, to, offer);
+	if (!err)
+		err = leg_reinvite(other->leg, other->origin.last, other->origin.last_len);
+	if (err) {
+		other_told_as_before(c);
+		call_offer_close(c);
+		return err;
+	}
+	c->offer.open = true;
+	c->offer.offer = offer;
+	return 0;
+}
+
+void call_offered(struct call *c, enum side side, struct slice sdp)
+{
+	struct call_side *s = &c->side[side], *other = other_of(c, side);
+	struct desc *offer;
+	int err = call_parse(&offer, sdp);
+
+	if (err) {
+		leg_refuse(s->leg, err == -EBADMSG ? 400 : err == -E2BIG ? 413 : 488, NULL, 0);
+		return;
+	}
+	if (s->said && desc_equal(offer, s->said)) {
+		desc_free(offer);
+		answer_leg(c, side);
+		return;
+	}
+	if (!other->leg || !other->said || c->state != CALL_UP) {
+		leg_refuse(s->leg, 491, NULL, 0);
+		desc_free(offer);
+		return;
+	}
+	if (!other->peer->canreinvite) {
+		answer_by_ourselves(c, side, offer, 488, NULL);
+		return;
+	}
+	if (c->offer.open || !leg_settled(other->leg)) {
+		leg_refuse(s->leg, 491, NULL, 0);
+		desc_free(offer);
+		return;
+	}
+	err = pass_on(c, side, offer);
+	if (err) {
+		leg_refuse(s->leg, err == -ENOTSUP ? 488 : err == -EBUSY ? 491 : 500, NULL, 0);
+		desc_free(offer);
+	}
+}
+
+static bool heard_lately(const struct call *c, enum side side)
+{
+	struct stream_report report;
+
+	stream_report(c->stream, side, &report);
+	return report.rtp.last_s >= 0 && report.rtp.last_s < ALIVE_S;
+}
+
+/* The other leg agreed: both descriptions come into force, then the one who asked is answered. */
+static void agreed(struct call *c, struct desc *answer)
+{
+	enum side from = c->offer.from;
+	struct desc *offer = c->offer.offer;
+
+	c->offer.offer = NULL;
+	call_offer_close(c);
+	call_heard(c, side_other(from), answer);
+	if (call_tell_answer(c, from, offer, answer)) {
+		answer_by_ourselves(c, from, offer, 488, NULL);
+		return;
+	}
+	call_heard(c, from, offer);
+	answer_leg(c, from);
+}
+
+/* The one who asked withdrew, but the other leg has agreed: it is told again what is in force. */
+static void take_back(struct call *c, enum side side, struct desc *answer)
+{
+	struct call_side *s = &c->side[side];
+
+	call_offer_close(c);
+	if (answer)
+		call_heard(c, side, answer);
+	if (call_tell_offer(c, side, other_of(c, side)->said) == 0)
+		leg_reinvite(s->leg, s->origin.last, s->origin.last_len);
+}
+
+static void refused(struct call *c, int code, const char *reason)
+{
+	enum side from = c->offer.from;
+	struct desc *offer = c->offer.offer;
+
+	c->offer.offer = NULL;
+	other_told_as_before(c);
+	call_offer_close(c);
+	if (!offer)
+		return;
+	if (code == 491) {
+		leg_refuse(c->side[from].leg, 491, NULL, 0);
+		desc_free(offer);
+		return;
+	}
+	answer_by_ourselves(c, from, offer, code < 400 || code == 401 || code == 407 ? 488 : code,
+			    reason);
+}
+
+void call_reanswered(struct call *c, enum side side, int code, const char *reason, struct slice sdp)
+{
+	struct desc *answer = NULL;
+
+	if (code == 481 || (code == 408 && !heard_lately(c, side))) {
+		call_end(c, side == SIDE_A ? "gone_a" : "gone_b", code, NULL, 0);
+		return;
+	}
+	if (!c->offer.open || c->offer.from == side) {
+		/* The answer to our taking back. */
+		if (code < 300 && call_parse(&answer, sdp) == 0)
+			call_heard(c, side, answer);
+		return;
+	}
+	if (code >= 300) {
+		refused(c, code, reason);
+		return;
+	}
+	if (call_parse(&answer, sdp)) {
+		log_info("call %s re-INVITE answered by %c without usable audio", c->id, "ab"[side]);
+		refused(c, 488, NULL);
+	} else if (c->offer.withdrawn) {
+		take_back(c, side, answer);
+	} else {
+		agreed(c, answer);
+	}
+}
+
+void call_offer_withdrawn(struct call *c, enum side side)
+{
+	if (!c->offer.open || c->offer.from != side)
+		return;
+	desc_free(c->offer.offer);
+	c->offer.offer = NULL;
+	c->offer.withdrawn = true;
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Snapshots of calls and their counters; nothing here decides anything. */
+#include "call/call_priv.h"
+
+const char *call_state_text(enum call_state state)
+{
+	static const char *const texts[] = {
+		[CALL_SETUP] = "setup", [CALL_EARLY] = "early", [CALL_UP] = "up", [CALL_ENDING] = "ending",
+	};
+
+	return texts[state];
+}
+
+/* The rows of canreinvite.md 6.2 that this node can tell apart while every call is relayed. */
+const char *call_reason(const struct call *c)
+{
+	const struct conf_peer *a = c->side[SIDE_A].peer, *b = c->side[SIDE_B].peer;
+
+	if (!a->canreinvite)
+		return "POLICY_NO_A";
+	if (b && !b->canreinvite)
+		return "POLICY_NO_B";
+	return c->answered_ms ? "RELAY_ONLY" : "NOT_ANSWERED";
+}
+
+static void fill_leg(const struct call *c, enum side side, struct call_leg_report *out)
+{
+	const struct call_side *s = &c->side[side];
+
+	*out = (struct call_leg_report){
+		.peer = s->peer ? s->peer->name : "",
+		.realm = s->realm ? s->realm->name : "",
+		.call_id = s->leg ? leg_call_id(s->leg) : "",
+		.user_agent = s->leg ? leg_user_agent(s->leg) : "",
+	};
+	if (s->peer)
+		conf_canreinvite_text(s->peer->canreinvite, out->canreinvite);
+	if (c->stream) {
+		stream_report(c->stream, side, &out->media);
+		if (s->origin.last)
+			out->told = call_told(c, side);
+	}
+	memcpy(out->codec, c->codec, sizeof(out->codec));
+}
+
+void call_fill_report(const struct call *c, struct call_report *out)
+{
+	*out = (struct call_report){
+		.id = c->id,
+		.owner = c->owner,
+		.state = c->state,
+		.path = "relay",
+		.reason = call_reason(c),
+		.plane = c->stream ? "xdp" : "none",
+		.started = c->started,
+		.answered = c->answered,
+		.from = c->from,
+		.to = c->to,
+		.from_uri = c->from_uri,
+		.to_uri = c->to_uri,
+		.route = c->route ? c->route->name : "",
+	};
+	if (c->answered_ms)
+		out->duration_s = (double)(loop_now_ms(c->all->setup.loop) - c->answered_ms) / 1000;
+	fill_leg(c, SIDE_A, &out->leg[SIDE_A]);
+	fill_leg(c, SIDE_B, &out->leg[SIDE_B]);
+}
+
+void histogram_init(struct calls_histogram *h, const double *bounds, size_t n)
+{
+	*h = (struct calls_histogram){ .bounds = bounds, .n = n };
+}
+
+void histogram_add(struct calls_histogram *h, double seconds)
+{
+	size_t i = 0;
+
+	while (i < h->n && seconds > h->bounds[i])
+		i++;
+	h->count[i]++;
+	h->sum += seconds;
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What each leg is told, and what follows from what it said. */
+#include "call/call_priv.h"
+
+#include <errno.h>
+
+struct addr call_told(const struct call *c, enum side side)
+{
+	struct addr relay = stream_relay(c->stream, side);
+	const struct addr *advertise = &c->side[side].realm->advertise;
+
+	return advertise->family == relay.family ? addr_with_port(advertise, relay.port) : relay;
+}
+
+static bool no_telephone_event(const struct conf_peer *peer)
+{
+	return peer->dtmf == DTMF_INFO || peer->dtmf == DTMF_INBAND;
+}
+
+static struct desc_rewrite rewrite_for(const struct call *c, enum side side)
+{
+	const struct conf_peer *a = c->side[SIDE_A].peer, *b = c->side[SIDE_B].peer;
+	struct desc_rewrite rw = { .rtp = call_told(c, side) };
+
+	rw.rtcp_port = (uint16_t)(rw.rtp.port + 1);
+	rw.allow[0] = &a->codecs;
+	rw.allow[1] = &b->codecs;
+	rw.drop_telephone_event = no_telephone_event(a) || no_telephone_event(b);
+	return rw;
+}
+
+static enum direction direction_of(const struct desc *in)
+{
+	struct desc_audio audio;
+
+	return desc_audio(in, &audio) ? DIR_SENDRECV : desc_direction_out(&audio);
+}
+
+int call_tell_offer(struct call *c, enum side side, const struct desc *in)
+{
+	struct desc_rewrite rw = rewrite_for(c, side);
+
+	rw.direction = direction_of(in);
+	return desc_render(&c->side[side].origin, in, &rw);
+}
+
+int call_tell_answer(struct call *c, enum side side, const struct desc *offer, const struct desc *in)
+{
+	struct desc_rewrite rw = rewrite_for(c, side);
+
+	rw.direction = direction_of(in);
+	rw.offer = offer;
+	return desc_render(&c->side[side].origin, in, &rw);
+}
+
+int call_tell_own(struct call *c, enum side side, const struct desc *offer)
+{
+	struct desc_rewrite rw = rewrite_for(c, side);
+
+	rw.direction = direction_reverse(direction_of(offer));
+	rw.offer = offer;
+	return desc_answer(&c->side[side].origin, offer, c->side[side_other(side)].said, &rw);
+}
+
+int call_parse(struct desc **out, struct slice sdp)
+{
+	struct desc_audio audio;
+	struct desc *d;
+	int err = desc_parse(&d, sdp.p, sdp.len, NULL);
+
+	if (err)
+		return err;
+	err = desc_audio(d, &audio);
+	if (err) {
+		desc_free(d);
+		return err;
+	}
+	*out = d;
+	return 0;
+}
+
+void call_heard(struct call *c, enum side side, struct desc *said)
+{
+	struct call_side *s = &c->side[side];
+
+	if (s->said != said)
+		desc_free(s->said);
+	s->said = said;
+	desc_audio(said, &s->audio);
+	stream_describe(c->stream, side, &s->audio.rtp, &s->audio.rtcp, s->audio.clock_rate);
+}
