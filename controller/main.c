@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* rtpfwd: the architecture as a start-up list, and its mirror. */
+#include "call/call.h"
+#include "conf/conf.h"
+#include "ctl/ctl.h"
+#include "datapath/datapath.h"
+#include "lib/log.h"
+#include "media/ports.h"
+#include "media/stream.h"
+#include "peer/peer.h"
+#include "sip/sip.h"
+#include "stats/cdr.h"
+#include "stats/metrics.h"
+#include "stats/node.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+enum { EXIT_OK = 0, EXIT_CONF = 1, EXIT_USAGE = 2, EXIT_KERNEL = 3 };
+
+struct options {
+	const char *conf;
+	bool check, detach;
+	int verbose;
+};
+
+struct daemon {
+	const char *path; /* of the configuration */
+	struct conf *conf;
+	struct node node;
+	struct media *media;
+	struct ctl *ctl;
+	struct metrics *metrics;
+	struct watch sigterm, sigint, sighup;
+};
+
+static void usage(FILE *out)
+{
+	fputs("usage: rtpfwd [-c FILE] [-n] [-D] [-v]... [-V] [-h]\n"
+	      "  -c FILE  configuration (default /etc/rtpfwd/rtpfwd.conf)\n"
+	      "  -n       check the configuration and exit; with -v print it as understood\n"
+	      "  -D       detach: remove every kernel object of this configuration\n"
+	      "  -v       log more (-vv: debug)\n"
+	      "  -V       print the version\n",
+	      out);
+}
+
+/* -1: go on; else the exit status. */
+static int parse_options(struct options *o, int argc, char **argv)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "c:nDvVh")) != -1) {
+		switch (c) {
+		case 'c':
+			o->conf = optarg;
+			break;
+		case 'n':
+			o->check = true;
+			break;
+		case 'D':
+			o->detach = true;
+			break;
+		case 'v':
+			o->verbose++;
+			break;
+		case 'V':
+			puts("rtpfwd " RTPFWD_VERSION);
+			return EXIT_OK;
+		case 'h':
+			usage(stdout);
+			return EXIT_OK;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc)
+		return -1;
+	fprintf(stderr, "rtpfwd: unexpected argument '%s'\n", argv[optind]);
+	usage(stderr);
+	return EXIT_USAGE;
+}
+
+static int check(const struct conf *conf, const char *path, const struct options *o)
+{
+	char why[512];
+	struct peers *peers;
+
+	if (peers_new(&peers, (struct conf *)conf, why, sizeof(why))) {
+		fprintf(stderr, "%s: %s\n", path, why);
+		return EXIT_CONF;
+	}
+	peers_free(peers);
+	if (o->verbose)
+		conf_print(conf, stdout);
+	return EXIT_OK;
+}
+
+static int detach(const struct conf *conf)
+{
+	char why[512] = "";
+
+	if (ctl_running(conf->control)) {
+		fprintf(stderr, "rtpfwd: a daemon of this configuration runs (%s answers): stop it first\n",
+			conf->control);
+		return 1;
+	}
+	if (datapath_detach(conf, why, sizeof(why)) == 0)
+		return EXIT_OK;
+	fprintf(stderr, "rtpfwd: %s\n", why);
+	return 1;
+}
+
+static void stop(void *owner)
+{
+	struct daemon *d = owner;
+
+	log_notice("stopping: live media flows on for %u s", d->conf->lease_s);
+	sd_notify(0, "STOPPING=1");
+	loop_stop(d->node.loop);
+}
+
+static void warn_of_dial_options(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_routes; i++)
+		if (conf->routes[i].dial.letters || conf->routes[i].dial.upper || conf->routes[i].dial.warn_ms)
+			log_warn("route '%s': options '%s': features and warnings only keep media here",
+				 conf->routes[i].name, conf->routes[i].dial.text);
+}
+
+static int reload(void *ctx, char *why, size_t why_size)
+{
+	struct daemon *d = ctx;
+	const char *obstacle;
+	struct peers *peers;
+	struct conf *next;
+	int err = conf_load(&next, d->path, why, why_size);
+
+	if (err)
+		return err;
+	obstacle = conf_reload_obstacle(d->conf, next);
+	if (obstacle) {
+		snprintf(why, why_size, "%s: %s cannot change while running: restart", d->path, obstacle);
+		err = -EBUSY;
+		goto out;
+	}
+	err = peers_new(&peers, next, why, why_size);
+	if (err)
+		goto out;
+	calls_reload(d->node.calls, peers);
+	cdr_reopen(d->node.cdr, next->cdr);
+	warn_of_dial_options(next);
+	conf_unref(d->conf);
+	d->conf = conf_ref(next);
+	log_notice("configuration reloaded from %s", d->path);
+out:
+	conf_unref(next);
+	return err;
+}
+
+static void on_sighup(void *owner)
+{
+	char why[512];
+
+	sd_notify(0, "RELOADING=1");
+	if (reload(owner, why, sizeof(why)))
+		log_error("reload refused, the old configuration stays: %s", why);
+	sd_notify(0, "READY=1");
+}
+
+static const struct peers *peers_in_force(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	return calls_peers(d->node.calls);
+}
+
+static void on_adopted(void *ctx, const struct addr *local)
+{
+	struct daemon *d = ctx;
+
+	ports_reserve(d->node.ports, local);
+}
+
+static void on_adopted_gone(void *ctx, const struct addr *local)
+{
+	struct daemon *d = ctx;
+
+	ports_unreserve(d->node.ports, local, loop_now_ms(d->node.loop));
+}
+
+static int fail(const char *why, int status)
+{
+	log_error("%s", why);
+	return status;
+}
+
+static int open_datapath(struct daemon *d, char *why, size_t why_size)
+{
+	struct datapath_events events = { .ctx = d, .adopted_gone = on_adopted_gone };
+
+	return datapath_open(&d->node.dp, d->conf, d->node.loop, &events, on_adopted, d, why, why_size);
+}
+
+static int open_sip(struct daemon *d, char *why, size_t why_size)
+{
+	struct sip_handlers handlers = calls_handlers(d->node.calls);
+	int err = sip_new(&d->node.sip, d->conf, d->node.loop, &handlers, why, why_size);
+
+	if (!err)
+		calls_attach(d->node.calls, d->node.sip);
+	return err;
+}
+
+static int watch_signals(struct daemon *d)
+{
+	if (loop_signal(&d->sigterm, d->node.loop, SIGTERM, stop, d) ||
+	    loop_signal(&d->sigint, d->node.loop, SIGINT, stop, d) ||
+	    loop_signal(&d->sighup, d->node.loop, SIGHUP, on_sighup, d))
+		return -ENOMEM;
+	return 0;
+}
+
+static int open_calls(struct daemon *d, char *why, size_t why_size)
+{
+	struct calls_setup setup = { .loop = d->node.loop, .media = d->media, .ended = cdr_ended, .ctx = d->node.cdr };
+	int err = peers_new(&setup.peers, d->conf, why, why_size);
+
+	if (err)
+		return err;
+	err = calls_new(&d->node.calls, &setup);
+	if (err)
+		peers_free(setup.peers);
+	return err;
+}
+
+/* Brings everything up, in the order in which each stands on the one before. 0 or the exit status. The control socket comes
+ * first: it is what keeps a second daemon of the same configuration off the kernel objects. */
+static int start(struct daemon *d)
+{
+	char why[512] = "out of memory";
+	int err;
+
+	d->node.loop = loop_new();
+	if (!d->node.loop || ports_new(&d->node.ports, d->conf))
+		return fail(why, EXIT_CONF);
+	d->node.started_ms = loop_now_ms(d->node.loop);
+	d->node.peers = peers_in_force;
+	d->node.reload = reload;
+	d->node.ctx = d;
+	if (ctl_new(&d->ctl, &d->node, d->conf->control, why, sizeof(why)))
+		return fail(why, EXIT_CONF);
+	err = open_datapath(d, why, sizeof(why));
+	if (err)
+		return fail(why, err == -EPERM || err == -ENOTSUP ? EXIT_KERNEL : EXIT_CONF);
+	if (media_new(&d->media, d->conf, d->node.loop, d->node.dp, d->node.ports) ||
+	    cdr_new(&d->node.cdr, d->conf->cdr) || open_calls(d, why, sizeof(why)) ||
+	    open_sip(d, why, sizeof(why)) ||
+	    metrics_new(&d->metrics, &d->node, &d->conf->metrics, why, sizeof(why)) || watch_signals(d))
+		return fail(why, EXIT_CONF);
+	return 0;
+}
+
+static void finish(struct daemon *d)
+{
+	loop_unwatch(&d->sighup);
+	loop_unwatch(&d->sigint);
+	loop_unwatch(&d->sigterm);
+	metrics_free(d->metrics);
+	ctl_free(d->ctl);
+	sip_free(d->node.sip);
+	calls_free(d->node.calls);
+	cdr_free(d->node.cdr);
+	media_free(d->media);
+	datapath_close(d->node.dp);
+	ports_free(d->node.ports);
+	loop_free(d->node.loop);
+	conf_unref(d->conf);
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .conf = "/etc/rtpfwd/rtpfwd.conf" };
+	struct daemon d = { 0 };
+	char why[512];
+	int status = parse_options(&o, argc, argv);
+
+	if (status >= 0)
+		return status;
+	signal(SIGPIPE, SIG_IGN);
+	if (conf_load(&d.conf, o.conf, why, sizeof(why))) {
+		fprintf(stderr, "%s\n", why);
+		return EXIT_CONF;
+	}
+	d.path = o.conf;
+	log_open(o.verbose == 0 ? LOG_LEVEL_NOTICE : o.verbose == 1 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
+	if (o.check || o.detach) {
+		status = o.check ? check(d.conf, o.conf, &o) : detach(d.conf);
+		conf_unref(d.conf);
+		return status;
+	}
+	status = start(&d);
+	if (status == 0) {
+		warn_of_dial_options(d.conf);
+		log_notice("rtpfwd %s ready", RTPFWD_VERSION);
+		sd_notify(0, "READY=1");
+		if (loop_run(d.node.loop))
+			status = EXIT_CONF;
+	}
+	finish(&d);
+	return status;
+}
