@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "stats/families.h"
+
+#include "stats/expo.h"
+
+#include <string.h>
+
+void tally_add(struct tally *t, const char *name, uint64_t n)
+{
+	struct tally_entry *e = t->entries, *last = e + sizeof(t->entries) / sizeof(*e) - 1;
+	struct tally_entry *end = e + t->n;
+
+	while (e < end && e < last && strncmp(e->name, name, sizeof(e->name) - 1) != 0)
+		e++;
+	if (e == end) {
+		strncpy(e->name, e == last ? "other" : name, sizeof(e->name) - 1);
+		t->n++;
+	}
+	e->n += n;
+}
+
+static void tally_samples(struct buf *out, const char *name, const char *label,
+			  const struct tally *t)
+{
+	for (const struct tally_entry *e = t->entries; e < t->entries + t->n; e++)
+		expo_count(out, name, EXPO_LABELS({label, e->name}), e->n);
+}
+
+void families_build(struct buf *out)
+{
+	expo_family(out, "rtpfwd_build_info", "gauge", "Always 1; the version is in the label.");
+	expo_count(out, "rtpfwd_build_info", EXPO_LABELS({"version", RTPFWD_VERSION}), 1);
+}
+
+static void calls_totals(struct buf *out, const struct calls_report *r)
+{
+	const char *name = "rtpfwd_calls_total";
+
+	expo_family(out, name, "counter", "Calls that have ended, by how.");
+	expo_count(out, name, EXPO_LABELS({"result", "answered"}), r->total_answered);
+	expo_count(out, name, EXPO_LABELS({"result", "failed"}), r->total_failed);
+	expo_count(out, name, EXPO_LABELS({"result", "cancelled"}), r->total_cancelled);
+	expo_count(out, name, EXPO_LABELS({"result", "rejected"}), r->total_rejected);
+}
+
+static void histogram(struct buf *out, const char *name, const char *help,
+		      const struct calls_histogram *h)
+{
+	struct expo_histogram e = {
+		.bounds = h->bounds, .count = h->count, .n = h->n, .sum = h->sum};
+
+	expo_histogram(out, name, help, &e);
+}
+
+static void calls_paths(struct buf *out, const struct tally *paths, const struct tally *reasons)
+{
+	static const char *const every[] = {"relay",  "moving",	   "draining",
+					    "direct", "returning", "split"};
+	struct tally by_path = {.n = 0};
+
+	for (size_t i = 0; i < sizeof(every) / sizeof(*every); i++)
+		tally_add(&by_path, every[i], 0);
+	for (size_t i = 0; i < paths->n; i++)
+		tally_add(&by_path, paths->entries[i].name, paths->entries[i].n);
+	expo_family(out, "rtpfwd_path_calls", "gauge", "Calls now, by the path of their media.");
+	tally_samples(out, "rtpfwd_path_calls", "path", &by_path);
+	expo_family(out, "rtpfwd_path_reason_calls", "gauge",
+		    "Calls now, by the reason of their media's path.");
+	tally_samples(out, "rtpfwd_path_reason_calls", "reason", reasons);
+}
+
+void families_calls(struct buf *out, const struct calls_report *report, const struct tally *paths,
+		    const struct tally *reasons)
+{
+	expo_family(out, "rtpfwd_calls", "gauge", "Calls now, by state.");
+	for (unsigned int i = CALL_SETUP; i <= CALL_ENDING; i++)
+		expo_count(out, "rtpfwd_calls", EXPO_LABELS({"state", call_state_text(i)}),
+			   report->live[i]);
+	calls_totals(out, report);
+	calls_paths(out, paths, reasons);
+	histogram(out, "rtpfwd_setup_seconds", "From the caller's INVITE to ours to the callee.",
+		  &report->setup_seconds);
+	histogram(out, "rtpfwd_call_seconds", "From the answer to the end of a call.",
+		  &report->call_seconds);
+}
+
+static void realm_media(struct buf *out, const struct families_realm *realms, size_t n)
+{
+	const struct families_realm *end = realms + n;
+
+	expo_family(out, "rtpfwd_rtp_packets_total", "counter",
+		    "Packets forwarded, by the realm they came from.");
+	for (const struct families_realm *r = realms; r < end; r++)
+		expo_count(out, "rtpfwd_rtp_packets_total",
+			   EXPO_LABELS({"realm", r->name}, {"plane", "xdp"}), r->media.packets);
+	expo_family(out, "rtpfwd_rtp_bytes_total", "counter",
+		    "UDP payload bytes of the packets forwarded.");
+	for (const struct families_realm *r = realms; r < end; r++)
+		expo_count(out, "rtpfwd_rtp_bytes_total",
+			   EXPO_LABELS({"realm", r->name}, {"plane", "xdp"}), r->media.bytes);
+	expo_family(out, "rtpfwd_rtp_lost_total", "counter",
+		    "RTP packets that never came, by sequence number (RFC 3550 A.3).");
+	for (const struct families_realm *r = realms; r < end; r++)
+		expo_count(out, "rtpfwd_rtp_lost_total", EXPO_LABELS({"realm", r->name}),
+			   r->media.lost);
+}
+
+static void realm_ports(struct buf *out, const struct families_realm *r)
+{
+	const char *name = "rtpfwd_ports";
+
+	expo_count(out, name, EXPO_LABELS({"realm", r->name}, {"state", "used"}), r->ports.used);
+	expo_count(out, name, EXPO_LABELS({"realm", r->name}, {"state", "free"}), r->ports.free);
+	expo_count(out, name, EXPO_LABELS({"realm", r->name}, {"state", "quarantine"}),
+		   r->ports.quarantine);
+}
+
+void families_realms(struct buf *out, const struct families_realm *realms, size_t n)
+{
+	realm_media(out, realms, n);
+	expo_family(out, "rtpfwd_ports", "gauge", "Relay ports, two for each stream and side.");
+	for (size_t i = 0; i < n; i++)
+		realm_ports(out, &realms[i]);
+}
+
+void families_interfaces(struct buf *out, const struct datapath_interface_report *interfaces,
+			 size_t n)
+{
+	static const char *const modes[] = {"native", "generic", "off"};
+
+	expo_family(out, "rtpfwd_xdp_mode", "gauge",
+		    "1 for the mode in which the program is attached, else 0.");
+	for (size_t i = 0; i < n; i++)
+		for (size_t m = 0; m < sizeof(modes) / sizeof(*modes); m++)
+			expo_count(
+				out, "rtpfwd_xdp_mode",
+				EXPO_LABELS({"interface", interfaces[i].name}, {"mode", modes[m]}),
+				strcmp(interfaces[i].mode, modes[m]) == 0);
+}
+
+void families_drops(struct buf *out, const struct tally *dropped, const struct tally *up)
+{
+	expo_family(out, "rtpfwd_rtp_dropped_total", "counter",
+		    "Packets refused at the relay ports, by reason.");
+	tally_samples(out, "rtpfwd_rtp_dropped_total", "reason", dropped);
+	expo_family(out, "rtpfwd_rtp_up_total", "counter",
+		    "Packets passed up from the fast path, by reason.");
+	tally_samples(out, "rtpfwd_rtp_up_total", "reason", up);
+}
+
+void families_flows(struct buf *out, uint64_t flows)
+{
+	expo_family(out, "rtpfwd_flows", "gauge",
+		    "Forwarding entries, one for each direction and kind.");
+	expo_count(out, "rtpfwd_flows", EXPO_LABELS({"plane", "xdp"}), flows);
+}
+
+void families_cdr(struct buf *out, const struct cdr_report *report)
+{
+	expo_counter(out, "rtpfwd_cdr_written_total", "Call detail records written.",
+		     report->written);
+	expo_counter(out, "rtpfwd_cdr_lost_total", "Call detail records that could not be written.",
+		     report->lost);
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "stats/node.h"
+
+#include "stats/families.h"
+#include "stats/process.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { INTERFACES_MAX = 256 };
+
+struct live {
+	struct tally paths, reasons;
+};
+
+static bool add_call(void *ctx, const struct call_report *call)
+{
+	struct live *live = ctx;
+
+	tally_add(&live->paths, call->path, 1);
+	tally_add(&live->reasons, call->reason, 1);
+	return true;
+}
+
+static void add_calls(struct buf *out, const struct node *node)
+{
+	struct live live = {.paths = {.n = 0}};
+	struct calls_report report;
+
+	calls_report(node->calls, &report);
+	calls_each(node->calls, add_call, &live);
+	families_calls(out, &report, &live.paths, &live.reasons);
+}
+
+static void add_realms(struct buf *out, const struct node *node)
+{
+	const struct conf *conf = peers_conf(node->peers(node->ctx));
+	struct families_realm *realms = calloc(conf->n_realms, sizeof(*realms));
+
+	if (!realms) {
+		out->failed = true;
+		return;
+	}
+	for (unsigned int i = 0; i < conf->n_realms; i++) {
+		realms[i].name = conf->realms[i].name;
+		datapath_realm(node->dp, i, &realms[i].media);
+		ports_report(node->ports, i, loop_now_ms(node->loop), &realms[i].ports);
+	}
+	families_realms(out, realms, conf->n_realms);
+	free(realms);
+}
+
+/* An interface on which two realms stand is told once: a series must not come twice. */
+static size_t interfaces_once(struct datapath_interface_report *list, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t k = 0;
+
+		while (k < kept && strcmp(list[k].name, list[i].name) != 0)
+			k++;
+		if (k == kept)
+			list[kept++] = list[i];
+	}
+	return kept;
+}
+
+static void add_drop(void *ctx, const char *reason, const char *help, bool up, uint64_t packets)
+{
+	struct tally *by = ctx;
+
+	(void)help;
+	tally_add(&by[up], reason, packets);
+}
+
+static void add_datapath(struct buf *out, const struct node *node)
+{
+	struct datapath_interface_report interfaces[INTERFACES_MAX];
+	struct tally drops[2] = {{.n = 0}}; /* refused, passed up */
+	size_t n = datapath_interfaces(node->dp, interfaces, INTERFACES_MAX);
+
+	datapath_drops(node->dp, add_drop, drops);
+	families_flows(out, datapath_flow_count(node->dp));
+	families_drops(out, &drops[0], &drops[1]);
+	families_interfaces(out, interfaces,
+			    interfaces_once(interfaces, n < INTERFACES_MAX ? n : INTERFACES_MAX));
+}
+
+static void add_sip(struct buf *out, const struct node *node)
+{
+	struct families_sip sip = {.n = 0};
+
+	sip_report(node->sip, families_sip_add, &sip);
+	families_sip(out, &sip);
+	families_sip_free(&sip);
+}
+
+static void add_cdr(struct buf *out, const struct node *node)
+{
+	struct cdr_report report;
+
+	cdr_report(node->cdr, &report);
+	families_cdr(out, &report);
+}
+
+void node_metrics(void *ctx, struct buf *out)
+{
+	const struct node *node = ctx;
+
+	families_build(out);
+	add_calls(out, node);
+	add_realms(out, node);
+	add_datapath(out, node);
+	add_sip(out, node);
+	add_cdr(out, node);
+	process_metrics(out);
+}
+
+bool node_ready(void *ctx)
+{
+	const struct node *node = ctx;
+
+	return !calls_draining(node->calls);
+}

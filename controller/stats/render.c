@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "stats/render.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Length of the UTF-8 sequence at `p`, by its first byte; 0: none begins here. */
+static size_t utf8_len(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first >= 0xc2 && first < 0xe0)
+		return 2;
+	if (first >= 0xe0 && first < 0xf0)
+		return 3;
+	return first >= 0xf0 && first < 0xf5 ? 4 : 0;
+}
+
+/* jansson is the judge of what is UTF-8 (overlong forms, surrogates), one character at a time. */
+static bool utf8_is(const char *p, size_t len)
+{
+	json_t *character = len && strnlen(p, len) == len ? json_stringn(p, len) : NULL;
+
+	json_decref(character);
+	return character != NULL;
+}
+
+static json_t *render_broken_text(const char *text)
+{
+	char *copy = strdup(text);
+	json_t *string = NULL;
+
+	if (!copy)
+		return NULL;
+	for (char *p = copy; *p;) {
+		size_t len = utf8_len((unsigned char)*p);
+
+		if (utf8_is(p, len))
+			p += len;
+		else
+			*p++ = '?';
+	}
+	string = json_string(copy);
+	free(copy);
+	return string;
+}
+
+json_t *render_text(const char *text)
+{
+	json_t *string;
+
+	if (!text)
+		return json_null();
+	string = json_string(text);
+	return string ? string : render_broken_text(text);
+}
+
+/* For what is not known yet: reports say so by "". */
+static json_t *text_or_null(const char *text)
+{
+	return render_text(text && *text ? text : NULL);
+}
+
+json_t *render_addr(const struct addr *a)
+{
+	char text[ADDR_TEXT];
+
+	return text_or_null(addr_print(text, a));
+}
+
+json_t *render_time(const struct timespec *wall)
+{
+	char text[40];
+	struct tm tm;
+	size_t n;
+
+	if (!wall->tv_sec || !gmtime_r(&wall->tv_sec, &tm))
+		return json_null();
+	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + n, sizeof(text) - n, ".%03uZ",
+		 (unsigned int)(wall->tv_nsec / 1000000) % 1000);
+	return json_string(text);
+}
+
+/* One field. Without memory the whole object goes and stays NULL, so that one check at the end
+ * does. */
+static void add(json_t **object, const char *key, json_t *value)
+{
+	if (*object && value && !json_object_set_new(*object, key, value))
+		return;
+	if (!*object)
+		json_decref(value);
+	json_decref(*object);
+	*object = NULL;
+}
+
+static json_t *count(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+/* To the thousandth: more digits are noise. */
+static json_t *rounded(double x)
+{
+	return json_real(x > 0 && x < 1e12 ? (double)(uint64_t)(x * 1000 + 0.5) / 1000 : 0);
+}
+
+static json_t *seconds_since(double s)
+{
+	return s < 0 ? json_null() : rounded(s);
+}
+
+static json_t *render_leg(const struct call_leg_report *leg)
+{
+	const struct flow_counters *rtp = &leg->media.rtp, *rtcp = &leg->media.rtcp;
+	json_t *o = json_object();
+
+	add(&o, "peer", text_or_null(leg->peer));
+	add(&o, "realm", text_or_null(leg->realm));
+	add(&o, "call_id", text_or_null(leg->call_id));
+	add(&o, "canreinvite", text_or_null(leg->canreinvite));
+	add(&o, "signalled", render_addr(&leg->media.signalled));
+	add(&o, "learned", render_addr(&rtp->seen));
+	add(&o, "relay", render_addr(&leg->media.relay));
+	add(&o, "told", render_addr(&leg->told));
+	add(&o, "codec", text_or_null(leg->codec));
+	add(&o, "rx_packets", count(rtp->packets));
+	add(&o, "rx_bytes", count(rtp->bytes));
+	add(&o, "lost", count(rtp->lost));
+	add(&o, "jitter_ms", rounded(rtp->jitter_ms));
+	add(&o, "wrong_source", count(rtp->wrong_source + rtcp->wrong_source));
+	add(&o, "last_rx_s", seconds_since(rtp->last_s));
+	add(&o, "user_agent", text_or_null(leg->user_agent));
+	return o;
+}
+
+json_t *render_call(const struct call_report *call)
+{
+	json_t *o = json_object();
+
+	add(&o, "id", render_text(call->id));
+	add(&o, "state", render_text(call_state_text(call->state)));
+	add(&o, "path", render_text(call->path));
+	add(&o, "reason", render_text(call->reason));
+	add(&o, "plane", render_text(call->plane));
+	add(&o, "started", render_time(&call->started));
+	add(&o, "answered", render_time(&call->answered));
+	add(&o, "from", render_text(call->from));
+	add(&o, "to", render_text(call->to));
+	add(&o, "from_uri", render_text(call->from_uri));
+	add(&o, "to_uri", render_text(call->to_uri));
+	add(&o, "route", text_or_null(call->route));
+	add(&o, "a", render_leg(&call->leg[SIDE_A]));
+	add(&o, "b", render_leg(&call->leg[SIDE_B]));
+	return o;
+}
+
+json_t *render_cdr(const struct call_report *call, const struct timespec *ended)
+{
+	json_t *o = render_call(call);
+
+	if (o)
+		json_object_del(o, "state");
+	add(&o, "ended", render_time(ended));
+	add(&o, "duration_s", rounded(call->duration_s));
+	add(&o, "code", json_integer(call->end_code));
+	add(&o, "cause", text_or_null(call->end_cause));
+	return o;
+}
+
+json_t *render_flow(const struct flow_report *flow, const char *call_id)
+{
+	const struct flow_want *want = &flow->want;
+	const struct flow_counters *counters = &flow->counters;
+	json_t *o = json_object();
+
+	add(&o, "call", render_text(call_id));
+	add(&o, "local", render_addr(&want->local));
+	add(&o, "expect", render_addr(&want->expect));
+	add(&o, "to", render_addr(&want->to));
+	add(&o, "from", render_addr(&want->from));
+	add(&o, "kind", json_string(want->kind == FLOW_RTP ? "rtp" : "rtcp"));
+	add(&o, "plane", render_text(flow->plane));
+	add(&o, "packets", count(counters->packets));
+	add(&o, "bytes", count(counters->bytes));
+	add(&o, "dropped", count(counters->dropped));
+	add(&o, "last_s", seconds_since(counters->last_s));
+	return o;
+}
+
+/* Peers at a written address do not register and are not probed: false, and null for "not known".
+ */
+json_t *render_peer(const struct conf_peer *peer, const struct conf_realm *realm, size_t calls)
+{
+	char canreinvite[32];
+	json_t *o = json_object();
+
+	add(&o, "name", render_text(peer->name));
+	add(&o, "realm", render_text(realm->name));
+	add(&o, "host", render_addr(&peer->host));
+	add(&o, "canreinvite", json_string(conf_canreinvite_text(peer->canreinvite, canreinvite)));
+	add(&o, "registered", json_false());
+	add(&o, "reachable", json_null());
+	add(&o, "calls", count(calls));
+	add(&o, "quirk", json_null());
+	return o;
+}
+
+static json_t *render_interface(const struct datapath_interface_report *interface)
+{
+	json_t *o = json_object();
+
+	add(&o, "name", render_text(interface->name));
+	add(&o, "xdp", render_text(interface->mode));
+	return o;
+}
+
+json_t *render_realm(const struct conf_realm *realm, const struct ports_report *ports,
+		     const struct datapath_interface_report *interfaces, size_t n)
+{
+	json_t *list = json_array(), *o = json_object();
+
+	for (size_t i = 0; i < n; i++)
+		if (interfaces[i].realm == realm->index)
+			json_array_append_new(list, render_interface(&interfaces[i]));
+	add(&o, "name", render_text(realm->name));
+	add(&o, "interfaces", list);
+	add(&o, "ports_used", count(ports->used));
+	add(&o, "ports_free", count(ports->free));
+	add(&o, "ports_quarantine", count(ports->quarantine));
+	return o;
+}
+
+json_t *render_status(const struct render_status *status, json_t *realms)
+{
+	json_t *o = json_object();
+
+	add(&o, "version", json_string(RTPFWD_VERSION));
+	add(&o, "uptime_s", count(status->uptime_s));
+	add(&o, "calls", count(status->calls));
+	add(&o, "flows", count(status->flows));
+	add(&o, "draining", json_boolean(status->draining));
+	add(&o, "realms", realms);
+	add(&o, "kmod", json_string("absent"));
+	add(&o, "survives", json_boolean(status->survives));
+	return o;
+}
