@@ -148,7 +148,8 @@ static int start(struct metrics *m)
 	return listen_on(m);
 }
 
-int metrics_new(struct metrics **out, const struct metrics_setup *setup, char *why, size_t why_size)
+int metrics_open(struct metrics **out, const struct metrics_setup *setup, char *why,
+		 size_t why_size)
 {
 	struct metrics *m;
 	char text[ADDR_TEXT];

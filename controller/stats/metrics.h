@@ -9,20 +9,25 @@
 #include "lib/loop.h"
 
 struct metrics;
+struct node;
 
+/* Serves `addr` about `node`. AF_UNSPEC: off; `*out` is then NULL. `why` names the address that
+ * cannot be bound. */
+int metrics_new(struct metrics **out, struct node *node, const struct addr *addr, char *why,
+		size_t why_size);
+void metrics_free(struct metrics *metrics); /* NULL-safe */
+
+/* What metrics_new() is made of. */
 struct metrics_setup {
 	struct loop *loop;
-	struct addr addr;			  /* with port; port 0: any, metrics_port() tells */
-	void (*text)(void *ctx, struct buf *out); /* node_metrics */
-	bool (*ready)(void *ctx);		  /* node_ready */
-	void *ctx;				  /* struct node */
+	struct addr addr; /* port 0: any, metrics_port() tells */
+	void (*text)(void *ctx, struct buf *out);
+	bool (*ready)(void *ctx);
+	void *ctx;
 };
 
-/* AF_UNSPEC: off; `*out` is then NULL, which metrics_free() takes. `why` names the address that
- * cannot be bound. */
-int metrics_new(struct metrics **out, const struct metrics_setup *setup, char *why,
-		size_t why_size);
-void metrics_free(struct metrics *metrics);
+int metrics_open(struct metrics **out, const struct metrics_setup *setup, char *why,
+		 size_t why_size);
 uint16_t metrics_port(const struct metrics *metrics);
 
 #endif

@@ -29,8 +29,4 @@ struct node {
 	void *ctx;
 };
 
-/* For metrics_setup, with the struct node as `ctx`. */
-void node_metrics(void *ctx, struct buf *out);
-bool node_ready(void *ctx); /* false while draining */
-
 #endif

@@ -2,6 +2,7 @@
 #include "stats/node.h"
 
 #include "stats/families.h"
+#include "stats/metrics.h"
 #include "stats/process.h"
 
 #include <stdlib.h>
@@ -104,7 +105,7 @@ static void add_cdr(struct buf *out, const struct node *node)
 	families_cdr(out, &report);
 }
 
-void node_metrics(void *ctx, struct buf *out)
+static void text(void *ctx, struct buf *out)
 {
 	const struct node *node = ctx;
 
@@ -117,9 +118,18 @@ void node_metrics(void *ctx, struct buf *out)
 	process_metrics(out);
 }
 
-bool node_ready(void *ctx)
+static bool ready(void *ctx)
 {
 	const struct node *node = ctx;
 
 	return !calls_draining(node->calls);
+}
+
+int metrics_new(struct metrics **out, struct node *node, const struct addr *addr, char *why,
+		size_t why_size)
+{
+	struct metrics_setup setup = {
+		.loop = node->loop, .addr = *addr, .text = text, .ready = ready, .ctx = node};
+
+	return metrics_open(out, &setup, why, why_size);
 }

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ctl/ctl.h"
+
+#include "ctl/grammar.h"
+#include "lib/log.h"
+#include "stats/node.h"
+#include "stats/render.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { INTERFACES_MAX = 256 };
+
+/* Every handler: `arg` is the command's argument. Returns a new response. */
+
+/* An array under way; `failed` without memory. */
+struct list {
+	const struct node *node;
+	json_t *array;
+	bool failed;
+};
+
+static bool list_add(struct list *l, json_t *one)
+{
+	l->failed = l->failed || json_array_append_new(l->array, one);
+	return !l->failed;
+}
+
+static json_t *list_done(struct list *l)
+{
+	if (!l->failed)
+		return ctl_ok(l->array);
+	json_decref(l->array);
+	return NULL;
+}
+
+/* What a command answers that has nothing to show. */
+static json_t *done(void)
+{
+	return ctl_ok(json_pack("{s:b}", "ok", 1));
+}
+
+static json_t *realms(const struct node *node)
+{
+	const struct conf *conf = peers_conf(node->peers(node->ctx));
+	struct datapath_interface_report interfaces[INTERFACES_MAX];
+	size_t n = datapath_interfaces(node->dp, interfaces, INTERFACES_MAX);
+	json_t *array = json_array();
+	struct ports_report ports;
+
+	for (unsigned int i = 0; i < conf->n_realms; i++) {
+		ports_report(node->ports, i, loop_now_ms(node->loop), &ports);
+		json_array_append_new(array, render_realm(&conf->realms[i], &ports, interfaces,
+							  n < INTERFACES_MAX ? n : INTERFACES_MAX));
+	}
+	return array;
+}
+
+static json_t *show_status(const struct node *node, const char *arg)
+{
+	struct calls_report calls;
+	struct render_status status = {
+		.uptime_s = (loop_now_ms(node->loop) - node->started_ms) / 1000,
+		.flows = datapath_flow_count(node->dp),
+		.draining = calls_draining(node->calls),
+		.survives = datapath_survives(node->dp),
+	};
+
+	(void)arg;
+	calls_report(node->calls, &calls);
+	for (unsigned int i = CALL_SETUP; i <= CALL_ENDING; i++)
+		status.calls += calls.live[i];
+	return ctl_ok(render_status(&status, realms(node)));
+}
+
+static bool add_call(void *ctx, const struct call_report *call)
+{
+	return list_add(ctx, render_call(call));
+}
+
+static json_t *show_calls(const struct node *node, const char *arg)
+{
+	struct list list = {.array = json_array()};
+
+	(void)arg;
+	calls_each(node->calls, add_call, &list);
+	return list_done(&list);
+}
+
+static json_t *call_error(int err, const char *id)
+{
+	if (err == -ENOENT)
+		return ctl_error(CTL_NO_OBJECT, "no call '%s'", id);
+	if (err == -EEXIST)
+		return ctl_error(CTL_REFUSED, "more than one call begins with '%s'", id);
+	return ctl_error(CTL_REFUSED, "call '%s': %s", id, strerror(-err));
+}
+
+static json_t *show_call(const struct node *node, const char *arg)
+{
+	struct call_report report;
+	int err = calls_find(node->calls, arg, &report);
+
+	return err ? call_error(err, arg) : ctl_ok(render_call(&report));
+}
+
+static bool add_flow(void *ctx, const struct flow_report *flow)
+{
+	struct list *list = ctx;
+	const struct calls *calls = list->node->calls;
+	const char *id = flow->adopted ? NULL : calls_owner_id(calls, flow->want.owner);
+
+	return list_add(list, render_flow(flow, id));
+}
+
+static json_t *show_flows(const struct node *node, const char *arg)
+{
+	struct list list = {.node = node, .array = json_array()};
+
+	(void)arg;
+	datapath_each(node->dp, add_flow, &list);
+	return list_done(&list);
+}
+
+static json_t *show_peers(const struct node *node, const char *arg)
+{
+	const struct peers *peers = node->peers(node->ctx);
+	const struct conf *conf = peers_conf(peers);
+	struct list list = {.array = json_array()};
+
+	(void)arg;
+	for (size_t i = 0; i < conf->n_peers; i++) {
+		const struct conf_peer *peer = &conf->peers[i];
+
+		list_add(&list, render_peer(peer, peer_realm(peers, peer),
+					    calls_of_peer(node->calls, peer)));
+	}
+	return list_done(&list);
+}
+
+static void add_drop(void *ctx, const char *reason, const char *help, bool up, uint64_t packets)
+{
+	(void)help;
+	(void)up;
+	json_object_set_new(ctx, reason, json_integer((json_int_t)packets));
+}
+
+static json_t *show_drops(const struct node *node, const char *arg)
+{
+	json_t *drops = json_object();
+
+	(void)arg;
+	datapath_drops(node->dp, add_drop, drops);
+	return ctl_ok(drops);
+}
+
+static json_t *call_hangup(const struct node *node, const char *arg)
+{
+	int err = calls_hangup(node->calls, arg);
+
+	return err ? call_error(err, arg) : done();
+}
+
+static json_t *reload(const struct node *node, const char *arg)
+{
+	char why[512] = "";
+	int err = node->reload(node->ctx, why, sizeof(why));
+
+	(void)arg;
+	if (err)
+		return ctl_error(CTL_REFUSED, "not reloaded: %s", *why ? why : strerror(-err));
+	return done();
+}
+
+static json_t *drain(const struct node *node, const char *arg)
+{
+	(void)arg;
+	calls_drain(node->calls, true);
+	log_notice("draining: new calls are refused");
+	return done();
+}
+
+static json_t *undrain(const struct node *node, const char *arg)
+{
+	(void)arg;
+	calls_drain(node->calls, false);
+	log_notice("not draining: new calls are taken");
+	return done();
+}
+
+#define HANDLER(name, words, help) [GRAMMAR_##name] = name,
+
+static json_t *answer(void *ctx, const char *const *words, size_t n)
+{
+	static json_t *(*const handlers[GRAMMAR_N])(const struct node *,
+						    const char *) = {GRAMMAR_COMMANDS(HANDLER)};
+	enum grammar_id id;
+	const char *arg;
+
+	if (grammar_find(&id, &arg, words, n))
+		return ctl_error(CTL_REFUSED, "unknown command");
+	return handlers[id](ctx, arg);
+}
+
+int ctl_new(struct ctl **out, struct node *node, const char *path, char *why, size_t why_size)
+{
+	struct ctl_setup setup = {.loop = node->loop, .path = path, .answer = answer, .ctx = node};
+
+	return ctl_open(out, &setup, why, why_size);
+}
