@@ -100,8 +100,19 @@ class Heard:
     """One kind (RTP or RTCP) of one end: what it sent by number, what it heard in order."""
 
     def __init__(self):
+        self.next = 0       # number of the next packet
         self.sent = {}
         self.got = []       # (ssrc, number, source, time, data); ssrc None: not of our making
+
+    def put(self, build):
+        """The next packet, kept under its number."""
+        packet = self.sent[self.next] = build(self.next)
+        self.next += 1
+        return packet
+
+    def forget(self):
+        """Begins the comparison anew; the numbering goes on."""
+        self.sent, self.got = {}, []
 
 
 class RtpEnd:
@@ -157,16 +168,13 @@ class RtpEnd:
                 self.engine.senders.remove(self)
 
     def send_one(self):
-        index = len(self.rtp.sent)
-        packet = rtp_packet(self.pt, self.seq0 + index, index * PAYLOAD, self.ssrc, index,
-                            marker=index == 0)
-        self.rtp.sent[index] = packet
-        self._out(self.tx[0], packet, self.to)
-        if index % RTCP_EVERY == 0:
-            index = len(self.rtcp.sent)
-            packet = rtcp_packet(self.ssrc, index)
-            self.rtcp.sent[index] = packet
-            self._out(self.tx[1], packet, self.rtcp_to)
+        self._out(self.tx[0], self.rtp.put(self.packet), self.to)
+        if self.rtp.next % RTCP_EVERY == 1:
+            self._out(self.tx[1], self.rtcp.put(lambda i: rtcp_packet(self.ssrc, i)), self.rtcp_to)
+
+    def packet(self, index):
+        return rtp_packet(self.pt, self.seq0 + index, index * PAYLOAD, self.ssrc, index,
+                          marker=index == 0)
 
     def _out(self, sock, packet, to):
         try:

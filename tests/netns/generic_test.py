@@ -1,0 +1,116 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""XDP modes: ends without NAPI, and each mode by configuration."""
+import contextlib
+import time
+
+import tap
+from calls import call
+from lab import Lab, config, nothing_left
+from tap import check, equal, wait_for
+
+
+@contextlib.contextmanager
+def make():
+    """Every test makes the lab that it needs."""
+    yield None
+
+
+def modes(lab):
+    return {i["name"]: i["xdp"] for r in lab.ctl("show", "status")["realms"]
+            for i in r["interfaces"]}
+
+
+def mode_metric(lab, mode):
+    metrics = lab.metrics()
+    return {dev: next(v for k, v in metrics.items() if k.startswith("rtpfwd_xdp_mode{") and
+                      f'interface="{dev}"' in k and f'mode="{mode}"' in k)
+            for dev in ("in0", "out0")}
+
+
+def ended(lab):
+    equal(lab.stop(), 0, "exit status after SIGTERM")
+    lab.detached()
+
+
+def auto_without_napi(_):
+    """xdp=auto, ends that native redirect cannot reach: falls to generic, audio flows"""
+    with Lab(napi=False) as lab:
+        lab.start(config(lab))
+        c = call(lab).up().talk()
+        wait_for(lambda: modes(lab) == {"in0": "generic", "out0": "generic"}, 20,
+                 lambda: f"generic everywhere: {modes(lab)}")
+        c.heard(25)
+        c.quiet()
+        for end in (c.a_rtp, c.b_rtp):
+            end.rtp.forget()
+            end.rtcp.forget()
+        c.talk().heard(50).quiet().whole()
+        equal(mode_metric(lab, "generic"), {"in0": 1, "out0": 1}, "rtpfwd_xdp_mode generic")
+        equal(mode_metric(lab, "native"), {"in0": 0, "out0": 0}, "rtpfwd_xdp_mode native")
+        c.hang_up().gone()
+        ended(lab)
+
+
+def auto_with_napi(_):
+    """xdp=auto, ends with NAPI: native, and it stays so"""
+    whole_in_mode("auto", "native")
+
+
+def forced_generic(_):
+    """xdp=generic where native could be: generic"""
+    whole_in_mode("generic", "generic")
+
+
+def forced_native(_):
+    """xdp=native: native"""
+    whole_in_mode("native", "native")
+
+
+def whole_in_mode(configured, shown):
+    with Lab() as lab:
+        xdp = {"xdp": configured}
+        lab.start(config(lab, inside=xdp, outside=xdp))
+        c = call(lab).up().talk().heard(50)
+        equal(modes(lab), {"in0": shown, "out0": shown}, "modes")
+        equal(mode_metric(lab, shown), {"in0": 1, "out0": 1}, "rtpfwd_xdp_mode")
+        c.quiet().whole()
+        c.hang_up().gone()
+        ended(lab)
+
+
+def tx_failed_counted(_):
+    """xdp=native, ends without NAPI: what the egress refuses is counted as tx_failed"""
+    with Lab(napi=False) as lab:
+        xdp = {"xdp": "native"}
+        lab.start(config(lab, inside=xdp, outside=xdp))
+        c = call(lab).up()
+        before = lab.drops()["tx_failed"]
+        c.talk()
+        began = time.monotonic()
+        wait_for(lambda: len(c.a_rtp.rtp.sent) >= 50, 5, "50 packets sent")
+        c.quiet()
+        sent = sum(h.next for e in (c.a_rtp, c.b_rtp) for h in (e.rtp, e.rtcp))
+        heard = sum(len(h.got) for e in (c.a_rtp, c.b_rtp) for h in (e.rtp, e.rtcp))
+        wait_for(lambda: lab.drops()["tx_failed"] - before >= sent - heard, 5,
+                 lambda: f"tx_failed of {sent - heard}: {lab.drops()}")
+        equal(lab.drops()["tx_failed"] - before, sent - heard, "tx_failed")
+        tap.diag(f"{sent} sent, {heard} heard in {time.monotonic() - began:.1f} s")
+        c.hang_up().gone()
+        ended(lab)
+
+
+def off(_):
+    """xdp=off: refused with a clear text"""
+    with Lab() as lab:
+        lab.write(config(lab, inside={"xdp": "off"}))
+        done = lab.run("-c", lab.conf)
+        check(done.returncode in (1, 3), f"exit status {done.returncode}")
+        check("off" in done.stderr and "xdp" in done.stderr, "text:", done.stderr)
+
+
+TESTS = [auto_with_napi, auto_without_napi, forced_generic, forced_native,
+         tx_failed_counted, off]
+
+if __name__ == "__main__":
+    tap.run(TESTS, make, final=nothing_left)
