@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One m= line of a call: its relay ports on both legs, where each leg wants its media, and the flows that follow from that. */
+/* One m= line of a call: its relay ports on both legs, where each leg wants its media, and the four
+ * flows that follow from that: RTP and RTCP, two ways. */
 #ifndef RTPFWD_MEDIA_STREAM_H
 #define RTPFWD_MEDIA_STREAM_H
 
@@ -16,8 +17,9 @@ static inline enum side side_other(enum side s)
 struct media;	/* what all streams share: ports, datapath, loop */
 struct stream;
 
-int media_new(struct media **out, const struct conf *conf, struct loop *loop, struct datapath *dp, struct ports *ports);
-void media_free(struct media *media);
+int media_new(struct media **out, const struct conf *conf, struct loop *loop, struct datapath *dp,
+	      struct ports *ports);
+void media_free(struct media *media);	/* after its streams; NULL-safe */
 
 /* Where a leg lives: fixed for the stream's life. */
 struct stream_leg {
@@ -26,30 +28,36 @@ struct stream_leg {
 	bool any_port;		/* the peer is asymmetric */
 };
 
-/* Leases both pairs and installs the four flows, muted: nothing is forwarded before it is signalled. `owner` is the call's
- * number, never 0. -ENOSPC: no ports (503), nothing is leased. */
-int stream_new(struct stream **out, struct media *media, uint64_t owner, const struct stream_leg legs[2]);
+/* Leases both pairs and installs the four flows, muted: nothing is forwarded before it is signalled.
+ * `owner` is the call's number, never 0. -ENOSPC: no ports (503); -EAFNOSUPPORT: a realm has no
+ * address of that family. On failure nothing is leased. */
+int stream_new(struct stream **out, struct media *media, uint64_t owner,
+	       const struct stream_leg legs[2]);
 
-/* Removes the flows first, keeps their last counters for stream_report(), gives the ports back. Idempotent. */
+/* Removes the flows first, keeps their last counters for stream_report(), gives the ports back.
+ * Idempotent. */
 void stream_stop(struct stream *s);
 void stream_free(struct stream *s);	/* stops, too; NULL-safe */
 
 /* Frees the stream and leaves its flows installed and its ports leased: media outlives the process. */
 void stream_leave(struct stream *s);
 
-/* The relay address and RTP port that `side` is told; RTCP is the port above. */
+/* The relay address and RTP port of `side`; RTCP is the port above. */
 struct addr stream_relay(const struct stream *s, enum side side);
 
-/* What a leg's description says, now in force: where it wants RTP and RTCP (which is also the source that is admitted).
- * A null address (hold) mutes what goes to it. `clock_rate` in Hz for the jitter of what it sends. Applies the flows. */
-void stream_describe(struct stream *s, enum side side, const struct addr *rtp, const struct addr *rtcp, uint32_t clock_rate);
+/* What a leg's description says, now in force: where it wants RTP and RTCP, which is also the source
+ * that is admitted. A null address (hold) mutes what goes to it; what it sends is admitted from where
+ * it was before. `clock_rate` in Hz for the jitter of what it sends. Applies the flows. */
+void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
+		     const struct addr *rtcp, uint32_t clock_rate);
 
-/* Exchanges the B side for a new leg (the next target of a route): new ports, the A side untouched. -ENOSPC as above. */
+/* Exchanges the B side for a new leg (the next target of a route): new ports, not described; the A
+ * side keeps its ports and counters. Errors as stream_new(); the stream is as before then. */
 int stream_new_b(struct stream *s, const struct stream_leg *leg);
 
 struct stream_report {
 	struct addr relay;	/* ours, told to that side */
-	struct addr signalled;
+	struct addr signalled;	/* AF_UNSPEC: not described */
 	struct flow_counters rtp, rtcp;	/* of what that side sends */
 };
 

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the payload numbers of the relayed audio mean: a=rtpmap, else the static table. */
+#include "media/desc_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct static_format {
+	const char *encoding;
+	uint32_t rate;
+	uint32_t channels;
+};
+
+/* RFC 3551 6, table 4. */
+static const struct static_format static_formats[] = {
+	[0] = { "PCMU", 8000, 1 },
+	[3] = { "GSM", 8000, 1 },
+	[4] = { "G723", 8000, 1 },
+	[5] = { "DVI4", 8000, 1 },
+	[6] = { "DVI4", 16000, 1 },
+	[7] = { "LPC", 8000, 1 },
+	[8] = { "PCMA", 8000, 1 },
+	[9] = { "G722", 8000, 1 },
+	[10] = { "L16", 44100, 2 },
+	[11] = { "L16", 44100, 1 },
+	[12] = { "QCELP", 8000, 1 },
+	[13] = { "CN", 8000, 1 },
+	[14] = { "MPA", 90000, 1 },
+	[15] = { "G728", 8000, 1 },
+	[16] = { "DVI4", 11025, 1 },
+	[17] = { "DVI4", 22050, 1 },
+	[18] = { "G729", 8000, 1 },
+};
+
+static struct desc_format format_of_number(uint8_t number)
+{
+	struct desc_format f = { .number = number, .encoding = { "", 0 }, .channels = 1 };
+	const struct static_format *known = &static_formats[number];
+
+	if (number >= sizeof(static_formats) / sizeof(*static_formats) || !known->encoding)
+		return f;
+	f.encoding = (struct slice){ known->encoding, strlen(known->encoding) };
+	f.rate = known->rate;
+	f.channels = known->channels;
+	return f;
+}
+
+/* "101 telephone-event/8000", "96 opus/48000/2" (RFC 8866 6.6). */
+static void read_rtpmap(struct desc_format *f, struct slice rest)
+{
+	struct slice encoding = desc_until(&rest, '/');
+	unsigned long number;
+
+	if (!encoding.len)
+		return;
+	f->encoding = encoding;
+	f->rate = 0;
+	f->channels = 1;
+	if (desc_number(&number, desc_until(&rest, '/'), UINT32_MAX) == 0)
+		f->rate = (uint32_t)number;
+	if (desc_number(&number, rest, UINT32_MAX) == 0)
+		f->channels = (uint32_t)number;
+}
+
+/* Where in d->formats each number of the list is; -1: it is not there. What is no payload number,
+ * or is one again, is left out. */
+static size_t list_numbers(struct desc_format *formats, int8_t at[DESC_PAYLOADS], struct slice list)
+{
+	struct slice word;
+	unsigned long number;
+	size_t n = 0;
+
+	memset(at, -1, DESC_PAYLOADS);
+	while ((word = desc_word(&list)).len) {
+		if (desc_number(&number, word, DESC_PAYLOADS - 1) || at[number] >= 0)
+			continue;
+		at[number] = (int8_t)n;
+		formats[n++] = format_of_number((uint8_t)number);
+	}
+	return n;
+}
+
+int desc_formats_read(struct desc *d, const struct desc_media *m)
+{
+	struct desc_format found[DESC_PAYLOADS];
+	bool mapped[DESC_PAYLOADS] = { false };
+	int8_t at[DESC_PAYLOADS];
+	size_t n = list_numbers(found, at, m->formats);
+	struct slice value;
+	unsigned long number;
+
+	for (size_t i = m->first; i < m->end; i++) {
+		if (!desc_attribute(&d->lines[i], "rtpmap", &value) ||
+		    desc_number(&number, desc_word(&value), DESC_PAYLOADS - 1) ||
+		    at[number] < 0 || mapped[number])
+			continue;
+		mapped[number] = true;
+		read_rtpmap(&found[at[number]], desc_word(&value));
+	}
+	d->formats = calloc(n ? n : 1, sizeof(*d->formats));
+	if (!d->formats)
+		return -ENOMEM;
+	memcpy(d->formats, found, n * sizeof(*found));
+	d->n_formats = n;
+	return 0;
+}
+
+bool desc_format_auxiliary(const struct desc_format *f)
+{
+	return slice_is(f->encoding, "telephone-event") || slice_is(f->encoding, "CN");
+}
+
+bool desc_format_same(const struct desc_format *a, const struct desc_format *b)
+{
+	if (a->number != b->number)
+		return false;
+	if (!a->encoding.len || !b->encoding.len)
+		return true;
+	return desc_slice_same(a->encoding, b->encoding) && a->rate == b->rate &&
+	       a->channels == b->channels;
+}
+
+bool desc_format_in(const struct desc_format *f, const struct desc *d)
+{
+	for (size_t i = 0; i < d->n_formats; i++)
+		if (desc_format_same(f, &d->formats[i]))
+			return true;
+	return false;
+}

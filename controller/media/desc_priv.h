@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a parsed description is made of. Only for desc_*.c. Every slice lies in desc->text,
+ * or is a constant. */
+#ifndef RTPFWD_MEDIA_DESC_PRIV_H
+#define RTPFWD_MEDIA_DESC_PRIV_H
+
+#include "media/desc.h"
+
+struct desc_line {
+	char type;		/* the letter before '=' */
+	struct slice value;	/* without the line end */
+};
+
+/* RTP payload types are 7 bits (RFC 3550 5.1). */
+enum { DESC_PAYLOADS = 128 };
+
+struct desc_format {
+	uint8_t number;
+	struct slice encoding;	/* "" where a dynamic number has no rtpmap */
+	uint32_t rate;		/* Hz; 0: not known */
+	uint32_t channels;
+};
+
+struct desc_media {
+	struct slice kind, proto, formats;	/* of the m= line, as written */
+	uint16_t port;
+	size_t first, end;	/* its lines, the m= line itself not among them */
+	struct slice connection;	/* value of the c= line in force; p NULL: none */
+	enum direction direction;	/* in force */
+};
+
+struct desc {
+	char *text;
+	struct desc_line *lines;
+	size_t n_lines;
+	size_t session_end;	/* lines before the first m= */
+	struct desc_media *media;
+	size_t n_media;
+	bool has_audio;
+	struct desc_audio audio;
+	struct desc_format *formats;	/* of the relayed audio, each number once, in order */
+	size_t n_formats;
+};
+
+/* desc_text.c: words of a line. */
+
+/* Takes the next word off `rest`; empty at the end. */
+struct slice desc_word(struct slice *rest);
+/* Takes what is before `separator` off `rest`, and the separator. */
+struct slice desc_until(struct slice *rest, char separator);
+/* The whole of `s` is a decimal number up to `max`. 0 or -EINVAL. */
+int desc_number(unsigned long *out, struct slice s, unsigned long max);
+bool desc_slice_same(struct slice a, struct slice b);	/* case ignored */
+/* The line is the attribute `name`, of which `value` (may be NULL) receives what is after ':'. */
+bool desc_attribute(const struct desc_line *line, const char *name, struct slice *value);
+bool desc_is_direction(const struct desc_line *line, enum direction *out);
+const char *desc_direction_text(enum direction d);
+/* "IN IP4 10.0.0.1", with or without "/ttl". -EINVAL: no IP address. */
+int desc_address(struct addr *out, struct slice value);
+
+/* desc_format.c: what the payload numbers mean. */
+
+int desc_formats_read(struct desc *d, const struct desc_media *m);
+bool desc_format_auxiliary(const struct desc_format *f);	/* telephone-event or CN */
+/* Same number and encoding; one without a known encoding goes by its number. */
+bool desc_format_same(const struct desc_format *a, const struct desc_format *b);
+bool desc_format_in(const struct desc_format *f, const struct desc *d);
+
+#endif

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Description in, text out, re-addressed to the relay. Of the session we write our own lines and
+ * pass on what speaks of the media; who the other side is (o=, s=, i=, u=, e=, p=) stays here.
+ */
+#include "media/desc_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+struct render {
+	struct buf out;
+	const struct desc *in;
+	const struct desc_media *media;	/* of `in`: the relayed one */
+	const struct desc_rewrite *rw;
+	bool keep[DESC_PAYLOADS];
+};
+
+/* What the relay is the end of: ICE, multiplexing and keys are not its own, addresses of the other
+ * side's network mean nothing here, and of a group only one stream is left. */
+static const char *const dropped_attributes[] = {
+	"candidate", "end-of-candidates", "remote-candidates", "rtcp-mux", "rtcp-mux-only", "rtcp-rsize",
+	"crypto", "fingerprint", "setup", "tls-id", "group", "altc", "source-filter",
+};
+
+static bool ends_here(const struct desc_line *line)
+{
+	if (line->type != 'a')
+		return false;
+	if (line->value.len > 4 && strncasecmp(line->value.p, "ice-", 4) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(dropped_attributes) / sizeof(*dropped_attributes); i++)
+		if (desc_attribute(line, dropped_attributes[i], NULL))
+			return true;
+	return false;
+}
+
+static void put_line(struct render *r, const struct desc_line *line)
+{
+	char head[2] = { line->type, '=' };
+
+	buf_add(&r->out, head, sizeof(head));
+	buf_add(&r->out, line->value.p, line->value.len);
+	buf_str(&r->out, "\r\n");
+}
+
+static void put_lines_of(struct render *r, const struct desc *d, const char *types)
+{
+	for (size_t i = 0; i < d->session_end; i++)
+		if (strchr(types, d->lines[i].type))
+			put_line(r, &d->lines[i]);
+}
+
+static bool has_line(const struct desc *d, char type)
+{
+	for (size_t i = 0; i < d->session_end; i++)
+		if (d->lines[i].type == type)
+			return true;
+	return false;
+}
+
+static void put_address(struct buf *out, const struct addr *a)
+{
+	char text[ADDR_TEXT];
+
+	buf_printf(out, "IN IP%c %s\r\n", a->family == AF_INET6 ? '6' : '4', addr_print_ip(text, a));
+}
+
+/* The order of RFC 8866 5. RFC 3264 6: the time of an answer is that of its offer. */
+static void put_session(struct render *r)
+{
+	const struct desc *timed = r->rw->offer ? r->rw->offer : r->in;
+	enum direction d;
+
+	buf_str(&r->out, "s=-\r\nc=");
+	put_address(&r->out, &r->rw->rtp);
+	put_lines_of(r, r->in, "b");
+	if (has_line(timed, 't'))
+		put_lines_of(r, timed, "trz");
+	else
+		buf_str(&r->out, "t=0 0\r\n");
+	for (size_t i = 0; i < r->in->session_end; i++) {
+		const struct desc_line *line = &r->in->lines[i];
+
+		if (strchr("vosiuepcbtrzk", line->type) || ends_here(line) ||
+		    desc_is_direction(line, &d) || desc_attribute(line, "rtcp", NULL))
+			continue;
+		put_line(r, line);
+	}
+}
+
+static bool is_allowed(const struct render *r, const struct desc_format *f)
+{
+	char name[32] = "";
+
+	if (slice_is(f->encoding, "telephone-event") && r->rw->drop_telephone_event)
+		return false;
+	if (desc_format_auxiliary(f))
+		return true;
+	memcpy(name, f->encoding.p,
+	       f->encoding.len < sizeof(name) ? f->encoding.len : sizeof(name) - 1);
+	for (int i = 0; i < 2; i++)
+		if (r->rw->allow[i] && !conf_codec_allowed(r->rw->allow[i], name))
+			return false;
+	return true;
+}
+
+static int choose_formats(struct render *r)
+{
+	size_t codecs = 0;
+
+	for (size_t i = 0; i < r->in->n_formats; i++) {
+		const struct desc_format *f = &r->in->formats[i];
+
+		if (!is_allowed(r, f) || (r->rw->offer && !desc_format_in(f, r->rw->offer)))
+			continue;
+		r->keep[f->number] = true;
+		codecs += !desc_format_auxiliary(f);
+	}
+	return codecs ? 0 : -ENOTSUP;
+}
+
+/* rtpmap, fmtp or rtcp-fb of a format that is not told; those of every format ("*") stay. */
+static bool of_dropped_format(const struct render *r, const struct desc_line *line)
+{
+	struct slice value;
+	unsigned long number;
+
+	if (!desc_attribute(line, "rtpmap", &value) && !desc_attribute(line, "fmtp", &value) &&
+	    !desc_attribute(line, "rtcp-fb", &value))
+		return false;
+	return desc_number(&number, desc_word(&value), DESC_PAYLOADS - 1) == 0 && !r->keep[number];
+}
+
+/* An answer has the profile of its offer (RFC 3264 6). */
+static void put_media_line(struct render *r)
+{
+	const struct desc_rewrite *rw = r->rw;
+	struct slice proto = rw->offer ? rw->offer->media[rw->offer->audio.index].proto :
+					 r->media->proto;
+
+	buf_printf(&r->out, "m=audio %u " SLICE_FMT, rw->rtp.port, SLICE_ARG(proto));
+	for (size_t i = 0; i < r->in->n_formats; i++)
+		if (r->keep[r->in->formats[i].number])
+			buf_printf(&r->out, " %u", r->in->formats[i].number);
+	buf_str(&r->out, "\r\n");
+}
+
+static void put_direction(struct render *r)
+{
+	buf_printf(&r->out, "a=%s\r\n", desc_direction_text(r->rw->direction));
+}
+
+/* One of each: ours at the place of theirs. */
+struct written {
+	bool direction;
+	bool rtcp;
+};
+
+static void put_media_attribute(struct render *r, const struct desc_line *line, struct written *w)
+{
+	enum direction d;
+
+	if (strchr("bcik", line->type) || ends_here(line) || of_dropped_format(r, line))
+		return;
+	if (desc_is_direction(line, &d)) {
+		if (!w->direction)
+			put_direction(r);
+		w->direction = true;
+	} else if (desc_attribute(line, "rtcp", NULL)) {
+		if (!w->rtcp)
+			buf_printf(&r->out, "a=rtcp:%u\r\n", r->rw->rtcp_port);
+		w->rtcp = true;
+	} else {
+		put_line(r, line);
+	}
+}
+
+static void put_relayed(struct render *r)
+{
+	struct written w = { false, false };
+
+	put_media_line(r);
+	for (size_t i = r->media->first; i < r->media->end; i++)
+		if (r->in->lines[i].type == 'b')
+			put_line(r, &r->in->lines[i]);
+	for (size_t i = r->media->first; i < r->media->end; i++)
+		put_media_attribute(r, &r->in->lines[i], &w);
+	if (!w.direction)
+		put_direction(r);
+}
+
+static void put_refused(struct render *r, const struct desc_media *m)
+{
+	struct slice formats = m->formats, word = desc_word(&formats);
+
+	buf_printf(&r->out, "m=" SLICE_FMT " 0 " SLICE_FMT, SLICE_ARG(m->kind), SLICE_ARG(m->proto));
+	if (!word.len)
+		buf_str(&r->out, " 0");
+	for (; word.len; word = desc_word(&formats))
+		buf_printf(&r->out, " " SLICE_FMT, SLICE_ARG(word));
+	buf_str(&r->out, "\r\n");
+}
+
+static void put_media(struct render *r)
+{
+	const struct desc *offer = r->rw->offer;
+
+	if (!offer) {
+		put_relayed(r);
+		return;
+	}
+	for (size_t i = 0; i < offer->n_media; i++) {
+		if (i == offer->audio.index)
+			put_relayed(r);
+		else
+			put_refused(r, &offer->media[i]);
+	}
+}
+
+static int choose_id(struct desc_origin *o)
+{
+	uint32_t id;
+
+	while (!o->id) {
+		if (getrandom(&id, sizeof(id), 0) != sizeof(id))
+			return -errno;
+		o->id = id & INT32_MAX;
+	}
+	return 0;
+}
+
+/* What follows the `v=` and `o=` lines of the text last sent. */
+static struct slice last_rest(const struct desc_origin *o)
+{
+	struct slice rest = { o->last, o->last_len };
+
+	if (o->last) {
+		desc_until(&rest, '\n');
+		desc_until(&rest, '\n');
+	}
+	return rest;
+}
+
+static int put_origin(struct desc_origin *origin, const struct addr *addr, const struct buf *rest)
+{
+	struct slice last = last_rest(origin);
+	struct desc_origin next = *origin;
+	struct buf text = { 0 };
+
+	if (origin->last && last.len == rest->len && memcmp(last.p, rest->data, last.len) == 0)
+		return 0;
+	if (choose_id(&next))
+		return -ENOMEM;
+	if (next.addr.family == AF_UNSPEC)
+		next.addr = addr_with_port(addr, 0);
+	next.version++;
+	buf_printf(&text, "v=0\r\no=rtpfwd %llu %llu ", (unsigned long long)next.id,
+		   (unsigned long long)next.version);
+	put_address(&text, &next.addr);
+	buf_add(&text, rest->data, rest->len);
+	next.last_len = text.len;
+	next.last = buf_take(&text);
+	if (!next.last)
+		return -ENOMEM;
+	free(origin->last);
+	*origin = next;
+	return 0;
+}
+
+int desc_render(struct desc_origin *origin, const struct desc *in, const struct desc_rewrite *rw)
+{
+	struct render r = { .in = in, .rw = rw };
+	int err;
+
+	if (!in->has_audio || (rw->offer && !rw->offer->has_audio))
+		return -ENOENT;
+	r.media = &in->media[in->audio.index];
+	err = choose_formats(&r);
+	if (err)
+		return err;
+	put_session(&r);
+	put_media(&r);
+	err = r.out.failed ? -ENOMEM : put_origin(origin, &rw->rtp, &r.out);
+	buf_free(&r.out);
+	return err;
+}
+
+int desc_answer(struct desc_origin *origin, const struct desc *offer, const struct desc *in_force,
+		const struct desc_rewrite *rw)
+{
+	struct desc_rewrite answer = *rw;
+
+	answer.offer = offer;
+	return desc_render(origin, in_force, &answer);
+}
+
+void desc_origin_free(struct desc_origin *origin)
+{
+	free(origin->last);
+	origin->last = NULL;
+	origin->last_len = 0;
+}

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The four flows follow from what is known of both sides, always all of them from the same two
+ * descriptions: set-up, re-INVITE and the next target are one path. Packets of a side arrive at its
+ * relay port, are admitted from where that side said, and leave from the other side's relay port to
+ * where the other side said.
+ */
+#include "media/stream.h"
+
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KINDS = FLOW_RTCP + 1 };
+
+struct media {
+	struct loop *loop;
+	struct datapath *dp;
+	struct ports *ports;
+};
+
+struct stream_side {
+	struct stream_leg leg;
+	struct addr relay;	/* RTP; RTCP is the port above */
+	struct addr wants[KINDS];	/* as said; AF_UNSPEC: not described */
+	struct addr sends[KINDS];	/* source admitted: the last one said that was no null address */
+	uint32_t clock_rate;
+	struct flow_counters last[KINDS];	/* once stopped */
+};
+
+struct stream {
+	struct media *media;
+	uint64_t owner;
+	bool stopped;
+	struct stream_side side[2];
+};
+
+int media_new(struct media **out, const struct conf *conf, struct loop *loop, struct datapath *dp,
+	      struct ports *ports)
+{
+	struct media *media = malloc(sizeof(*media));
+
+	(void)conf;
+	if (!media)
+		return -ENOMEM;
+	*media = (struct media){ .loop = loop, .dp = dp, .ports = ports };
+	*out = media;
+	return 0;
+}
+
+void media_free(struct media *media)
+{
+	free(media);
+}
+
+static struct addr relay_of(const struct stream_side *side, enum flow_kind kind)
+{
+	return addr_with_port(&side->relay, (uint16_t)(side->relay.port + (kind == FLOW_RTCP)));
+}
+
+static bool reachable(const struct addr *to, const struct addr *from)
+{
+	return to->family == from->family && to->port && !addr_is_any(to);
+}
+
+/* The flow of what `from` sends. */
+static struct flow_want want_of(const struct stream *s, enum side from, enum flow_kind kind)
+{
+	const struct stream_side *sender = &s->side[from], *receiver = &s->side[side_other(from)];
+	struct flow_want want = {
+		.local = relay_of(sender, kind),
+		.owner = s->owner,
+		.kind = kind,
+		.mode = FLOW_MUTED,
+		.expect = sender->sends[kind],
+		.any_port = sender->leg.any_port,
+		.from = relay_of(receiver, kind),
+		.to = receiver->wants[kind],
+		.egress_realm = receiver->leg.realm,
+		.clock_rate = kind == FLOW_RTP ? sender->clock_rate : 0,
+	};
+
+	if (want.expect.family == want.local.family && reachable(&want.to, &want.from))
+		want.mode = FLOW_FORWARD;
+	return want;
+}
+
+static int apply_side(const struct stream *s, enum side side)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct flow_want want = want_of(s, side, (enum flow_kind)kind);
+		int err = datapath_apply(s->media->dp, &want);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* `last`: KINDS of them, or NULL. */
+static void remove_flows(const struct media *media, const struct stream_side *side,
+			 struct flow_counters *last)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct addr local = relay_of(side, (enum flow_kind)kind);
+
+		if (last)
+			last[kind].last_s = -1;
+		datapath_remove(media->dp, &local, last ? &last[kind] : NULL);
+	}
+}
+
+static int lease_side(struct media *media, struct stream_side *side, const struct stream_leg *leg)
+{
+	*side = (struct stream_side){ .leg = *leg };
+	return ports_lease(media->ports, leg->realm, leg->family, loop_now_ms(media->loop),
+			   &side->relay);
+}
+
+static void release_side(struct media *media, const struct stream_side *side)
+{
+	ports_release(media->ports, side->leg.realm, &side->relay, loop_now_ms(media->loop));
+}
+
+int stream_new(struct stream **out, struct media *media, uint64_t owner,
+	       const struct stream_leg legs[2])
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->media = media;
+	s->owner = owner;
+	err = lease_side(media, &s->side[SIDE_A], &legs[SIDE_A]);
+	if (err)
+		goto out_free;
+	err = lease_side(media, &s->side[SIDE_B], &legs[SIDE_B]);
+	if (err)
+		goto out_release_a;
+	err = apply_side(s, SIDE_A);
+	if (!err)
+		err = apply_side(s, SIDE_B);
+	if (err)
+		goto out_remove;
+	*out = s;
+	return 0;
+
+out_remove:
+	remove_flows(media, &s->side[SIDE_B], NULL);
+	remove_flows(media, &s->side[SIDE_A], NULL);
+	release_side(media, &s->side[SIDE_B]);
+out_release_a:
+	release_side(media, &s->side[SIDE_A]);
+out_free:
+	free(s);
+	return err;
+}
+
+void stream_stop(struct stream *s)
+{
+	if (s->stopped)
+		return;
+	s->stopped = true;
+	for (int i = 0; i < 2; i++)
+		remove_flows(s->media, &s->side[i], s->side[i].last);
+	for (int i = 0; i < 2; i++)
+		release_side(s->media, &s->side[i]);
+}
+
+void stream_free(struct stream *s)
+{
+	if (!s)
+		return;
+	stream_stop(s);
+	free(s);
+}
+
+void stream_leave(struct stream *s)
+{
+	free(s);
+}
+
+struct addr stream_relay(const struct stream *s, enum side side)
+{
+	return s->side[side].relay;
+}
+
+static void hear(struct stream_side *side, enum flow_kind kind, const struct addr *said)
+{
+	side->wants[kind] = *said;
+	if (!said->port)
+		side->sends[kind] = (struct addr){ 0 };
+	else if (!addr_is_any(said))
+		side->sends[kind] = *said;
+}
+
+/* The ports are ours and were taken before, so that only a fault of ours can fail. */
+static void apply_all(const struct stream *s)
+{
+	int err = apply_side(s, SIDE_A);
+	int err_b = apply_side(s, SIDE_B);
+
+	if (err || err_b)
+		log_error("flows of stream %llu not applied: %s", (unsigned long long)s->owner,
+			  strerror(-(err ? err : err_b)));
+}
+
+void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
+		     const struct addr *rtcp, uint32_t clock_rate)
+{
+	if (s->stopped)
+		return;
+	hear(&s->side[side], FLOW_RTP, rtp);
+	hear(&s->side[side], FLOW_RTCP, rtcp);
+	s->side[side].clock_rate = clock_rate;
+	apply_all(s);
+}
+
+int stream_new_b(struct stream *s, const struct stream_leg *leg)
+{
+	struct stream_side old = s->side[SIDE_B];
+	int err;
+
+	if (s->stopped)
+		return -ESHUTDOWN;
+	err = lease_side(s->media, &s->side[SIDE_B], leg);
+	if (err) {
+		s->side[SIDE_B] = old;
+		return err;
+	}
+	err = apply_side(s, SIDE_B);
+	if (err) {
+		remove_flows(s->media, &s->side[SIDE_B], NULL);
+		release_side(s->media, &s->side[SIDE_B]);
+		s->side[SIDE_B] = old;
+		return err;
+	}
+	apply_all(s);
+	remove_flows(s->media, &old, NULL);
+	release_side(s->media, &old);
+	return 0;
+}
+
+static void count(const struct stream *s, enum side side, enum flow_kind kind,
+		  struct flow_counters *out)
+{
+	struct addr local = relay_of(&s->side[side], kind);
+
+	if (s->stopped)
+		*out = s->side[side].last[kind];
+	else if (datapath_counters(s->media->dp, &local, out))
+		*out = (struct flow_counters){ .last_s = -1 };
+}
+
+void stream_report(const struct stream *s, enum side side, struct stream_report *out)
+{
+	out->relay = s->side[side].relay;
+	out->signalled = s->side[side].wants[FLOW_RTP];
+	count(s, side, FLOW_RTP, &out->rtp);
+	count(s, side, FLOW_RTCP, &out->rtcp);
+}
