@@ -53,10 +53,11 @@ static void series_append(struct families_sip *s, const struct families_series *
 void families_sip_add(void *ctx, enum sip_counter counter, const char *method, int code,
 		      const char *label, uint64_t value)
 {
-	struct families_series one = {
-		.counter = counter, .method = known_method(method), .value = value};
+	struct families_series one = {.counter = counter, .method = "", .value = value};
 	struct families_series *had;
 
+	if (counter == SIP_REQUESTS || counter == SIP_RESPONSES)
+		one.method = known_method(method);
 	if (counter == SIP_RESPONSES)
 		one.code = code >= 100 && code <= 699 ? code : 0;
 	if (label)

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the node tells about itself: JSON documents and metrics text. */
+#include "stats/expo.h"
+#include "stats/families.h"
+#include "stats/process.h"
+#include "stats/render.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct addr addr(const char *text)
+{
+	struct addr a = {.family = AF_UNSPEC};
+
+	assert_int_equal(addr_parse(&a, text), 0);
+	return a;
+}
+
+static struct call_leg_report leg_a(void)
+{
+	return (struct call_leg_report){
+		.peer = "alice",
+		.realm = "inside",
+		.call_id = "c1@phone",
+		.canreinvite = "yes",
+		.media = {.relay = addr("10.0.0.1:10000"),
+			  .signalled = addr("10.0.0.5:4000"),
+			  .rtp = {.packets = 500,
+				  .bytes = 86000,
+				  .dropped = 9,
+				  .wrong_source = 3,
+				  .lost = 2,
+				  .jitter_ms = 1.23456,
+				  .last_s = 0.0204,
+				  .seen = addr("10.0.0.5:4000")},
+			  .rtcp = {.packets = 4, .wrong_source = 1, .last_s = 1}},
+		.told = addr("10.0.0.1:10000"),
+		.codec = "PCMU/8000",
+		.user_agent = "baresip",
+	};
+}
+
+static struct call_report call_up(void)
+{
+	return (struct call_report){
+		.id = "k7f3",
+		.state = CALL_UP,
+		.path = "relay",
+		.reason = "POLICY_NO_B",
+		.plane = "xdp",
+		.started = {.tv_sec = 1700000000, .tv_nsec = 7999999},
+		.answered = {.tv_sec = 1700000002, .tv_nsec = 999999999},
+		.duration_s = 12.3456,
+		.from = "100",
+		.to = "200",
+		.from_uri = "sip:100@10.0.0.5",
+		.to_uri = "sip:200@10.0.0.1",
+		.route = "pstn",
+		.leg = {leg_a(),
+			{.peer = "",
+			 .realm = "",
+			 .call_id = "",
+			 .media = {.rtp = {.last_s = -1}, .rtcp = {.last_s = -1}},
+			 .user_agent = ""}},
+	};
+}
+
+#define LEG_A                                                                                      \
+	"{'peer':'alice','realm':'inside','call_id':'c1@phone','canreinvite':'yes',"               \
+	"'signalled':'10.0.0.5:4000','learned':'10.0.0.5:4000','relay':'10.0.0.1:10000',"          \
+	"'told':'10.0.0.1:10000','codec':'PCMU/8000','rx_packets':500,'rx_bytes':86000,"           \
+	"'lost':2,'jitter_ms':1.235,'wrong_source':4,'last_rx_s':0.02,'user_agent':'baresip'}"
+#define LEG_NONE                                                                                   \
+	"{'peer':null,'realm':null,'call_id':null,'canreinvite':null,'signalled':null,"            \
+	"'learned':null,'relay':null,'told':null,'codec':null,'rx_packets':0,'rx_bytes':0,"        \
+	"'lost':0,'jitter_ms':0.0,'wrong_source':0,'last_rx_s':null,'user_agent':null}"
+#define CALL_REST                                                                                  \
+	"'from':'100','to':'200','from_uri':'sip:100@10.0.0.5','to_uri':'sip:200@10.0.0.1',"       \
+	"'route':'pstn','a':" LEG_A ",'b':" LEG_NONE
+
+/* Byte for byte, order of the fields included. `expected` is written with ' for ". Takes `got`. */
+static void assert_document(json_t *got, const char *expected)
+{
+	char *want = strdup(expected);
+	char *text = json_dumps(got, RENDER_FLAGS | JSON_ENCODE_ANY);
+
+	for (char *p = want; *p; p++)
+		if (*p == '\'')
+			*p = '"';
+	assert_non_null(text);
+	assert_string_equal(text, want);
+	free(text);
+	free(want);
+	json_decref(got);
+}
+
+static void test_call(void **state)
+{
+	struct call_report call = call_up();
+
+	(void)state;
+	assert_document(render_call(&call),
+			"{'id':'k7f3','state':'up','path':'relay','reason':'POLICY_NO_B',"
+			"'plane':'xdp','started':'2023-11-14T22:13:20.007Z',"
+			"'answered':'2023-11-14T22:13:22.999Z'," CALL_REST "}");
+	call.state = CALL_EARLY;
+	call.answered.tv_sec = 0;
+	assert_document(render_call(&call),
+			"{'id':'k7f3','state':'early','path':'relay','reason':'POLICY_NO_B',"
+			"'plane':'xdp','started':'2023-11-14T22:13:20.007Z',"
+			"'answered':null," CALL_REST "}");
+}
+
+static void test_cdr_document(void **state)
+{
+	struct call_report call = call_up();
+	struct timespec ended = {.tv_sec = 1700000015};
+
+	(void)state;
+	call.state = CALL_ENDING;
+	call.end_code = 200;
+	call.end_cause = "bye_a";
+	assert_document(render_cdr(&call, &ended),
+			"{'id':'k7f3','path':'relay','reason':'POLICY_NO_B','plane':'xdp',"
+			"'started':'2023-11-14T22:13:20.007Z',"
+			"'answered':'2023-11-14T22:13:22.999Z'," CALL_REST
+			",'ended':'2023-11-14T22:13:35.000Z','duration_s':12.346,'code':200,"
+			"'cause':'bye_a'}");
+}
+
+static void test_flow(void **state)
+{
+	struct flow_report flow = {
+		.want = {.local = addr("[2001:db8::1]:10001"),
+			 .kind = FLOW_RTCP,
+			 .mode = FLOW_FORWARD,
+			 .expect = addr("[2001:db8::5]:4001"),
+			 .from = addr("192.0.2.1:20001"),
+			 .to = addr("192.0.2.50:7001")},
+		.counters = {.packets = 7, .bytes = 560, .dropped = 1, .last_s = 2.5},
+		.plane = "xdp",
+	};
+
+	(void)state;
+	assert_document(render_flow(&flow, "k7f3"),
+			"{'call':'k7f3','local':'[2001:db8::1]:10001',"
+			"'expect':'[2001:db8::5]:4001','to':'192.0.2.50:7001',"
+			"'from':'192.0.2.1:20001','kind':'rtcp','plane':'xdp','packets':7,"
+			"'bytes':560,'dropped':1,'last_s':2.5}");
+	flow.want = (struct flow_want){.local = addr("10.0.0.1:10000"), .kind = FLOW_RTP};
+	flow.counters = (struct flow_counters){.packets = UINT64_C(1) << 62, .last_s = -1};
+	assert_document(render_flow(&flow, NULL),
+			"{'call':null,'local':'10.0.0.1:10000','expect':null,'to':null,'from':null,"
+			"'kind':'rtp','plane':'xdp','packets':4611686018427387904,'bytes':0,"
+			"'dropped':0,'last_s':null}");
+}
+
+static void test_peer(void **state)
+{
+	struct conf_peer peer = {.name = "provider",
+				 .host = addr("192.0.2.50:5060"),
+				 .canreinvite = CANREINVITE_UPDATE | CANREINVITE_NONAT};
+	struct conf_realm realm = {.name = "outside"};
+
+	(void)state;
+	assert_document(render_peer(&peer, &realm, 3),
+			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
+			"'canreinvite':'update,nonat','registered':false,'reachable':null,"
+			"'calls':3,'quirk':null}");
+}
+
+static void test_status(void **state)
+{
+	struct render_status status = {
+		.uptime_s = 61, .calls = 2, .flows = 8, .draining = true, .survives = false};
+	struct conf_realm realm = {.name = "outside", .index = 1};
+	struct ports_report ports = {.used = 4, .free = 90, .quarantine = 6};
+	struct datapath_interface_report interfaces[] = {
+		{.realm = 0, .name = "eth0", .mode = "native"},
+		{.realm = 1, .name = "eth1", .mode = "generic"},
+		{.realm = 1, .name = "eth2", .mode = "off"},
+	};
+	json_t *realms = json_array();
+
+	(void)state;
+	json_array_append_new(realms, render_realm(&realm, &ports, interfaces, 3));
+	assert_document(render_status(&status, realms),
+			"{'version':'" RTPFWD_VERSION "','uptime_s':61,'calls':2,'flows':8,"
+			"'draining':true,'realms':[{'name':'outside','interfaces':["
+			"{'name':'eth1','xdp':'generic'},{'name':'eth2','xdp':'off'}],"
+			"'ports_used':4,'ports_free':90,'ports_quarantine':6}],"
+			"'kmod':'absent','survives':false}");
+}
+
+/* JSON is UTF-8; SIP texts are what somebody sent. */
+static void test_text(void **state)
+{
+	(void)state;
+	assert_document(render_text(NULL), "null");
+	assert_document(render_text(""), "''");
+	assert_document(render_text("J\xc3\xbcrgen \xe2\x82\xac \xf0\x9f\x98\x80"),
+			"'J\xc3\xbcrgen \xe2\x82\xac \xf0\x9f\x98\x80'");
+	assert_document(render_text("J\xfcrgen"), "'J?rgen'");
+	assert_document(render_text("\xc3\xbc\xff\xc3z"), "'\xc3\xbc??z'");
+	assert_document(render_text("\xed\xa0\x80z"), "'???z'");
+	assert_document(render_text("\xc0\x80z"), "'??z'");
+	assert_document(render_text("\xf0\x9f\x98z"), "'???z'");
+}
+
+static void assert_text(struct buf *b, const char *expected)
+{
+	assert_false(b->failed);
+	assert_string_equal(b->data, expected);
+	buf_free(b);
+}
+
+static void test_expo_escapes(void **state)
+{
+	struct buf b = {.data = NULL};
+
+	(void)state;
+	expo_count(&b, "x", EXPO_LABELS({"realm", "a\"b\\c\nd"}, {"k", "\x1b\xff"}), 1);
+	expo_real(&b, "x", NULL, 0.25);
+	expo_count(&b, "x", NULL, UINT64_MAX);
+	assert_text(&b,
+		    "x{realm=\"a\\\"b\\\\c\\nd\",k=\"??\"} 1\nx 0.25\nx 18446744073709551615\n");
+}
+
+static void test_expo_histogram(void **state)
+{
+	static const double bounds[] = {0.005, 1, 2.5};
+	static const uint64_t counts[] = {3, 0, 2, 4};
+	struct expo_histogram h = {.bounds = bounds, .count = counts, .n = 3, .sum = 40.5};
+	struct buf b = {.data = NULL};
+
+	(void)state;
+	expo_histogram(&b, "h_seconds", "Help.", &h);
+	assert_text(&b, "# HELP h_seconds Help.\n"
+			"# TYPE h_seconds histogram\n"
+			"h_seconds_bucket{le=\"0.005\"} 3\n"
+			"h_seconds_bucket{le=\"1\"} 3\n"
+			"h_seconds_bucket{le=\"2.5\"} 5\n"
+			"h_seconds_bucket{le=\"+Inf\"} 9\n"
+			"h_seconds_sum 40.5\n"
+			"h_seconds_count 9\n");
+}
+
+static void test_tally_is_bounded(void **state)
+{
+	struct tally t = {.n = 0};
+	uint64_t sum = 0;
+	char name[32];
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "reason%d", i);
+		tally_add(&t, name, 1);
+		tally_add(&t, name, 1);
+	}
+	assert_int_equal(t.n, 64);
+	assert_string_equal(t.entries[0].name, "reason0");
+	assert_int_equal(t.entries[0].n, 2);
+	assert_string_equal(t.entries[62].name, "reason62");
+	assert_int_equal(t.entries[62].n, 2);
+	assert_string_equal(t.entries[63].name, "other");
+	for (size_t i = 0; i < t.n; i++)
+		sum += t.entries[i].n;
+	assert_int_equal(sum, 400);
+}
+
+static void sip_series(struct families_sip *sip)
+{
+	families_sip_add(sip, SIP_REQUESTS, "INVITE", 0, "in", 3);
+	families_sip_add(sip, SIP_RESPONSES, "INVITE", 200, "out", 2);
+	families_sip_add(sip, SIP_REQUESTS, "EVIL1", 0, "in", 1);
+	families_sip_add(sip, SIP_MALFORMED, "", 0, "", 5);
+	families_sip_add(sip, SIP_REQUESTS, "EVIL2", 0, "in", 1);
+	families_sip_add(sip, SIP_RESPONSES, "INVITE", 9999, "out", 1);
+	families_sip_add(sip, SIP_REJECTED, "INVITE", 0, "unknown_peer", 4);
+	families_sip_add(sip, SIP_REJECTED, "OPTIONS", 0, "unknown_peer", 1);
+	families_sip_add(sip, SIP_RETRANSMITS, "", 0, "", 6);
+}
+
+static void test_sip_families(void **state)
+{
+	struct families_sip sip = {.n = 0};
+	struct buf b = {.data = NULL};
+
+	(void)state;
+	sip_series(&sip);
+	families_sip(&b, &sip);
+	families_sip_free(&sip);
+	assert_non_null(strstr(b.data, "\nrtpfwd_sip_requests_total{method=\"INVITE\","
+				       "direction=\"in\"} 3\n"
+				       "rtpfwd_sip_requests_total{method=\"other\","
+				       "direction=\"in\"} 2\n# "));
+	assert_non_null(strstr(b.data, "\nrtpfwd_sip_responses_total{method=\"INVITE\","
+				       "code=\"200\",direction=\"out\"} 2\n"
+				       "rtpfwd_sip_responses_total{method=\"INVITE\",code=\"0\","
+				       "direction=\"out\"} 1\n# "));
+	assert_non_null(strstr(b.data, "\nrtpfwd_sip_retransmits_total 6\n# "));
+	assert_non_null(strstr(b.data, "\nrtpfwd_sip_malformed_total 5\n# "));
+	assert_non_null(strstr(b.data, "\nrtpfwd_sip_rejected_total{reason=\"unknown_peer\"} 5\n"));
+	buf_free(&b);
+}
+
+static void every_family(struct buf *b)
+{
+	static const double bounds[] = {0.01, 0.1};
+	struct calls_report calls = {
+		.live = {1, 2, 3, 4},
+		.total_answered = 5,
+		.total_failed = 6,
+		.total_cancelled = 7,
+		.total_rejected = 8,
+		.setup_seconds = {.bounds = bounds, .count = {1, 2, 3}, .n = 2, .sum = 0.5},
+		.call_seconds = {.bounds = bounds, .count = {0, 0, 1}, .n = 2, .sum = 90},
+	};
+	struct families_realm realms[] = {
+		{"inside",
+		 {.packets = 10, .bytes = 1720, .lost = 1},
+		 {.used = 4, .free = 9, .quarantine = 2}},
+		{"outside",
+		 {.packets = 11, .bytes = 1892, .lost = 0},
+		 {.used = 4, .free = 8, .quarantine = 0}},
+	};
+	struct datapath_interface_report interfaces[] = {{0, "eth0", "native"}, {1, "eth1", "off"}};
+	struct tally paths = {.n = 0}, reasons = {.n = 0}, dropped = {.n = 0}, up = {.n = 0};
+	struct families_sip sip = {.n = 0};
+	struct cdr_report cdr = {.written = 12, .lost = 1};
+
+	tally_add(&paths, "relay", 10);
+	tally_add(&reasons, "POLICY_NO_A", 10);
+	tally_add(&dropped, "unleased", 0);
+	tally_add(&dropped, "ttl", 2);
+	tally_add(&up, "up_options", 1);
+	sip_series(&sip);
+	families_build(b);
+	families_calls(b, &calls, &paths, &reasons);
+	families_realms(b, realms, 2);
+	families_flows(b, 40);
+	families_drops(b, &dropped, &up);
+	families_interfaces(b, interfaces, 2);
+	families_sip(b, &sip);
+	families_cdr(b, &cdr);
+	process_metrics(b);
+	families_sip_free(&sip);
+}
+
+/* Each line must stand in the text, on a line of its own. */
+static void assert_lines(const char *text, const char *const *lines)
+{
+	for (; *lines; lines++) {
+		const char *at = strstr(text, *lines);
+		size_t len = strlen(*lines);
+
+		while (at && ((at != text && at[-1] != '\n') || at[len] != '\n'))
+			at = strstr(at + 1, *lines);
+		if (!at)
+			fail_msg("missing: %s", *lines);
+	}
+}
+
+static void test_families(void **state)
+{
+	static const char *const lines[] = {
+		"rtpfwd_build_info{version=\"" RTPFWD_VERSION "\"} 1",
+		"rtpfwd_calls{state=\"setup\"} 1",
+		"rtpfwd_calls{state=\"early\"} 2",
+		"rtpfwd_calls{state=\"up\"} 3",
+		"rtpfwd_calls{state=\"ending\"} 4",
+		"rtpfwd_calls_total{result=\"answered\"} 5",
+		"rtpfwd_calls_total{result=\"failed\"} 6",
+		"rtpfwd_calls_total{result=\"cancelled\"} 7",
+		"rtpfwd_calls_total{result=\"rejected\"} 8",
+		"rtpfwd_path_calls{path=\"relay\"} 10",
+		"rtpfwd_path_calls{path=\"direct\"} 0",
+		"rtpfwd_path_calls{path=\"split\"} 0",
+		"rtpfwd_path_reason_calls{reason=\"POLICY_NO_A\"} 10",
+		"rtpfwd_setup_seconds_bucket{le=\"0.1\"} 3",
+		"rtpfwd_setup_seconds_count 6",
+		"rtpfwd_call_seconds_sum 90",
+		"rtpfwd_call_seconds_bucket{le=\"+Inf\"} 1",
+		"rtpfwd_rtp_packets_total{realm=\"inside\",plane=\"xdp\"} 10",
+		"rtpfwd_rtp_bytes_total{realm=\"outside\",plane=\"xdp\"} 1892",
+		"rtpfwd_rtp_lost_total{realm=\"inside\"} 1",
+		"rtpfwd_ports{realm=\"inside\",state=\"used\"} 4",
+		"rtpfwd_ports{realm=\"outside\",state=\"free\"} 8",
+		"rtpfwd_ports{realm=\"inside\",state=\"quarantine\"} 2",
+		"rtpfwd_flows{plane=\"xdp\"} 40",
+		"rtpfwd_rtp_dropped_total{reason=\"unleased\"} 0",
+		"rtpfwd_rtp_dropped_total{reason=\"ttl\"} 2",
+		"rtpfwd_rtp_up_total{reason=\"up_options\"} 1",
+		"rtpfwd_xdp_mode{interface=\"eth0\",mode=\"native\"} 1",
+		"rtpfwd_xdp_mode{interface=\"eth0\",mode=\"off\"} 0",
+		"rtpfwd_xdp_mode{interface=\"eth1\",mode=\"off\"} 1",
+		"rtpfwd_cdr_written_total 12",
+		"rtpfwd_cdr_lost_total 1",
+		"# TYPE process_cpu_seconds_total counter",
+		NULL,
+	};
+	struct buf b = {.data = NULL};
+
+	(void)state;
+	every_family(&b);
+	assert_false(b.failed);
+	assert_lines(b.data, lines);
+	buf_free(&b);
+}
+
+static double metric(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	while (at && (at == text || at[-1] != '\n' || at[strlen(name)] != ' '))
+		at = strstr(at + 1, name);
+	assert_non_null(at);
+	return strtod(at + strlen(name), NULL);
+}
+
+static void test_process(void **state)
+{
+	struct buf before = {.data = NULL}, after = {.data = NULL};
+	double now = (double)time(NULL), start;
+	int fd;
+
+	(void)state;
+	process_metrics(&before);
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	process_metrics(&after);
+	close(fd);
+	start = metric(before.data, "process_start_time_seconds");
+	assert_true(start <= now + 1 && start > now - 3600);
+	assert_true(metric(before.data, "process_resident_memory_bytes") > 65536);
+	assert_true(metric(before.data, "process_virtual_memory_bytes") >
+		    metric(before.data, "process_resident_memory_bytes"));
+	assert_true(metric(after.data, "process_open_fds") ==
+		    metric(before.data, "process_open_fds") + 1);
+	assert_true(metric(before.data, "process_max_fds") > 3);
+	buf_free(&before);
+	buf_free(&after);
+}
+
+/* The judge that dashboards' makers use. It is silent and 0 only without a warning. */
+static void test_promtool(void **state)
+{
+	struct buf b = {.data = NULL};
+	FILE *tool;
+
+	(void)state;
+	if (system("command -v promtool >/dev/null"))
+		skip();
+	every_family(&b);
+	tool = popen("promtool check metrics", "w");
+	assert_non_null(tool);
+	assert_int_equal(fwrite(b.data, 1, b.len, tool), b.len);
+	assert_int_equal(pclose(tool), 0);
+	buf_free(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_cdr_document),
+		cmocka_unit_test(test_flow),
+		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_expo_escapes),
+		cmocka_unit_test(test_expo_histogram),
+		cmocka_unit_test(test_tally_is_bounded),
+		cmocka_unit_test(test_sip_families),
+		cmocka_unit_test(test_families),
+		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_promtool),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "print.h"
+
+#include "table.h"
+
+#include <stdio.h>
+#include <time.h>
+
+/* One field as a cell, whatever its type. */
+static void add_field(struct table *t, const json_t *object, const char *key)
+{
+	const json_t *v = json_object_get(object, key);
+	char text[64];
+
+	switch (v ? json_typeof(v) : JSON_NULL) {
+	case JSON_STRING:
+		table_add(t, json_string_value(v));
+		return;
+	case JSON_INTEGER:
+		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+		break;
+	case JSON_REAL:
+		snprintf(text, sizeof(text), "%.1f", json_real_value(v));
+		break;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		snprintf(text, sizeof(text), "%s", json_is_true(v) ? "yes" : "no");
+		break;
+	default:
+		text[0] = '\0';
+	}
+	table_add(t, text);
+}
+
+static void add_fields(struct table *t, const json_t *object, const char *const *keys)
+{
+	for (; *keys; keys++)
+		add_field(t, object, *keys);
+}
+
+#define FIELDS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+/* "KEY  VALUE" lines. */
+static void print_fields(const json_t *object, const char *const *keys)
+{
+	struct table t = {.columns = 2};
+
+	for (; *keys; keys++) {
+		table_add(&t, *keys);
+		add_field(&t, object, *keys);
+	}
+	table_print(&t);
+}
+
+static void add_interfaces(struct table *t, const json_t *list)
+{
+	char text[256] = "";
+	size_t i, at = 0;
+	const json_t *one;
+
+	json_array_foreach(list, i, one)
+	{
+		int n = snprintf(text + at, sizeof(text) - at, "%s%s (%s)", i ? ", " : "",
+				 json_string_value(json_object_get(one, "name")),
+				 json_string_value(json_object_get(one, "xdp")));
+
+		if (n < 0 || (size_t)n >= sizeof(text) - at)
+			break;
+		at += (size_t)n;
+	}
+	table_add(t, text);
+}
+
+static void print_show_status(const json_t *status)
+{
+	const json_t *realm;
+	struct table t;
+	size_t i;
+
+	print_fields(status, FIELDS("version", "uptime_s", "calls", "flows", "draining", "kmod",
+				    "survives"));
+	putchar('\n');
+	table_begin(&t, "REALM >PORTS-USED >PORTS-FREE >RESTING INTERFACES");
+	json_array_foreach(json_object_get(status, "realms"), i, realm)
+	{
+		add_fields(&t, realm,
+			   FIELDS("name", "ports_used", "ports_free", "ports_quarantine"));
+		add_interfaces(&t, json_object_get(realm, "interfaces"));
+	}
+	table_print(&t);
+}
+
+/* Local time of an RFC 3339 text of today, else its date: what a person wants to see of it. */
+static void add_clock(struct table *t, const char *text)
+{
+	struct tm tm = {.tm_isdst = 0};
+	char clock[32];
+	time_t when;
+
+	if (!text || !strptime(text, "%Y-%m-%dT%H:%M:%S", &tm)) {
+		table_add(t, text);
+		return;
+	}
+	when = timegm(&tm);
+	localtime_r(&when, &tm);
+	strftime(clock, sizeof(clock), when + 86400 > time(NULL) ? "%H:%M:%S" : "%Y-%m-%d", &tm);
+	table_add(t, clock);
+}
+
+static void print_show_calls(const json_t *calls)
+{
+	const json_t *call;
+	struct table t;
+	size_t i;
+
+	table_begin(&t, "ID STATE PATH REASON PLANE ANSWERED FROM TO >RX-A >RX-B");
+	json_array_foreach(calls, i, call)
+	{
+		add_fields(&t, call, FIELDS("id", "state", "path", "reason", "plane"));
+		add_clock(&t, json_string_value(json_object_get(call, "answered")));
+		add_fields(&t, call, FIELDS("from", "to"));
+		add_field(&t, json_object_get(call, "a"), "rx_packets");
+		add_field(&t, json_object_get(call, "b"), "rx_packets");
+	}
+	table_print(&t);
+}
+
+static void print_show_call(const json_t *call)
+{
+	const json_t *a = json_object_get(call, "a"), *b = json_object_get(call, "b");
+	struct table t;
+	const char *const *keys =
+		FIELDS("peer", "realm", "call_id", "canreinvite", "signalled", "learned", "relay",
+		       "told", "codec", "rx_packets", "rx_bytes", "lost", "jitter_ms",
+		       "wrong_source", "last_rx_s", "user_agent");
+
+	print_fields(call, FIELDS("id", "state", "path", "reason", "plane", "started", "answered",
+				  "from", "to", "from_uri", "to_uri", "route"));
+	putchar('\n');
+	table_begin(&t, "LEG A B");
+	for (; *keys; keys++) {
+		table_add(&t, *keys);
+		add_field(&t, a, *keys);
+		add_field(&t, b, *keys);
+	}
+	table_print(&t);
+}
+
+static void print_show_flows(const json_t *flows)
+{
+	const json_t *flow;
+	struct table t;
+	size_t i;
+
+	table_begin(&t, "CALL KIND EXPECT LOCAL TO PLANE >PACKETS >DROPPED >LAST");
+	json_array_foreach(flows, i, flow)
+		add_fields(&t, flow,
+			   FIELDS("call", "kind", "expect", "local", "to", "plane", "packets",
+				  "dropped", "last_s"));
+	table_print(&t);
+}
+
+static void print_show_peers(const json_t *peers)
+{
+	const json_t *peer;
+	struct table t;
+	size_t i;
+
+	table_begin(&t, "PEER REALM HOST CANREINVITE REGISTERED REACHABLE >CALLS QUIRK");
+	json_array_foreach(peers, i, peer)
+		add_fields(&t, peer,
+			   FIELDS("name", "realm", "host", "canreinvite", "registered", "reachable",
+				  "calls", "quirk"));
+	table_print(&t);
+}
+
+static void print_show_drops(const json_t *drops)
+{
+	const char *reason;
+	json_t *packets;
+	struct table t;
+
+	table_begin(&t, "REASON >PACKETS");
+	json_object_foreach((json_t *)drops, reason, packets)
+	{
+		table_add(&t, reason);
+		add_field(&t, drops, reason);
+	}
+	table_print(&t);
+}
+
+/* What was done needs no words: the exit status says it. */
+static void print_nothing(const json_t *result)
+{
+	(void)result;
+}
+
+#define print_call_hangup	   print_nothing
+#define print_reload		   print_nothing
+#define print_drain		   print_nothing
+#define print_undrain		   print_nothing
+#define PRINTER(name, words, help) [GRAMMAR_##name] = print_##name,
+
+void print_result(enum grammar_id id, const json_t *result)
+{
+	static void (*const printers[GRAMMAR_N])(const json_t *) = {GRAMMAR_COMMANDS(PRINTER)};
+
+	printers[id](result);
+}
