@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Private to controller/sip: client transactions (RFC 3261 17.1, RFC 6026). The owner hears of
+ * responses up to the first final one; ACKs to what comes again, and forked 2xx that nobody wants,
+ * are dealt with here. Each frees itself.
+ */
+#ifndef RTPFWD_SIP_CLIENT_H
+#define RTPFWD_SIP_CLIENT_H
+
+#include "sip/dialog.h"
+
+enum sip_client_state {
+	CLIENT_CALLING, /* "trying" of what is no INVITE */
+	CLIENT_PROCEEDING,
+	CLIENT_COMPLETED,
+	CLIENT_ACCEPTED, /* 2xx to an INVITE: it may come again, also from other branches of a fork
+			  */
+};
+
+struct sip_client;
+
+/* Both are called at most once for a final outcome, after which the owner forgets the transaction.
+ */
+struct sip_client_events {
+	void (*response)(void *owner, struct sip_client *c, const struct sip_msg *m);
+	void (*lost)(void *owner, int code); /* 408: no final response; 503: cannot be reached */
+};
+
+struct sip_client {
+	const struct sip_bind *bind;
+	struct addr to;
+	struct sip_key key;
+	enum sip_method method;
+	enum sip_client_state state;
+	const struct sip_client_events *events;
+	void *owner; /* NULL: nobody */
+	char branch[SIP_BRANCH_LEN + 1];
+	char *request; /* to be sent again, and what ACK and CANCEL are made of; NULL after a 2xx */
+	size_t request_len;
+	char *ack; /* to the 2xx with `ack_tag` */
+	size_t ack_len;
+	char *ack_tag;
+	struct addr ack_to;
+	unsigned int forks; /* unwanted 2xx that were ended */
+	bool cancel;	    /* wanted */
+	bool cancelled;	    /* sent */
+	unsigned int interval_ms;
+	uint64_t over_at_ms;
+	struct timer timer;
+	UT_hash_handle hh;
+};
+
+/* Sends sip->out, which was built with `branch`. 0 or -errno: nothing was sent. */
+int sip_client_new(struct sip_client **out, const struct sip_bind *bind, const struct addr *to,
+		   enum sip_method method, const char *branch);
+/* Who hears of it; may be left out. */
+void sip_client_own(struct sip_client *c, const struct sip_client_events *events, void *owner);
+/* CANCEL, once a provisional response came (9.1). */
+void sip_client_cancel(struct sip_client *c);
+/* Sends sip->out as the ACK to this 2xx, and again whenever the 2xx is. */
+void sip_client_ack(struct sip_client *c, const struct sip_msg *m, const struct addr *to);
+void sip_client_free(struct sip_client *c);
+
+/* A response came. False: to no transaction of ours. */
+bool sip_client_receive(const struct sip_msg *m);
+
+#endif

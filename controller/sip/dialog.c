@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "sip/dialog.h"
+
+#include "sip/reply.h"
+#include "sip/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void clear_routes(struct sip_dialog *d)
+{
+	for (size_t i = 0; i < d->n_routes; i++)
+		free(d->routes[i]);
+	free(d->routes);
+	d->routes = NULL;
+	d->n_routes = 0;
+}
+
+void sip_dialog_clear(struct sip_dialog *d)
+{
+	clear_routes(d);
+	free(d->call_id);
+	free(d->local);
+	free(d->remote);
+	free(d->local_tag);
+	free(d->remote_tag);
+	free(d->target);
+	*d = (struct sip_dialog){0};
+}
+
+/* `uri` out of a Route value. */
+static int route_uri(struct sip_uri *out, const char *route)
+{
+	struct slice spec = sip_addr_spec(route);
+	char *text = strndup(spec.p ? spec.p : "", spec.len);
+	int err = text ? sip_uri_parse(out, text) : -ENOMEM;
+
+	free(text);
+	return err;
+}
+
+static void find_hop(struct sip_dialog *d)
+{
+	struct sip_uri uri = {0};
+
+	if (d->n_routes)
+		route_uri(&uri, d->routes[0]);
+	else if (d->target)
+		sip_uri_parse(&uri, d->target);
+	d->hop = uri.addr;
+}
+
+static int add_route(struct sip_dialog *d, struct slice item)
+{
+	char *text;
+
+	if (d->n_routes == SIP_ROUTES_MAX || item.len > SIP_VALUE_MAX)
+		return -E2BIG;
+	text = strndup(item.p, item.len);
+	if (!text)
+		return -ENOMEM;
+	d->routes[d->n_routes++] = text;
+	return 0;
+}
+
+static void reverse_routes(struct sip_dialog *d)
+{
+	for (size_t i = 0; i < d->n_routes / 2; i++) {
+		char *first = d->routes[i];
+
+		d->routes[i] = d->routes[d->n_routes - 1 - i];
+		d->routes[d->n_routes - 1 - i] = first;
+	}
+}
+
+int sip_dialog_set_routes(struct sip_dialog *d, const struct sip_msg *m, bool reversed)
+{
+	struct slice item;
+	int err = 0;
+
+	clear_routes(d);
+	if (!m->first[SIP_H_RECORD_ROUTE])
+		goto out;
+	d->routes = calloc(SIP_ROUTES_MAX, sizeof(*d->routes));
+	if (!d->routes)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const char *rest = m->lines[i].value;
+
+		if (m->lines[i].kind != SIP_H_RECORD_ROUTE)
+			continue;
+		while (!err && sip_list_next(&rest, ',', &item))
+			if (item.len)
+				err = add_route(d, item);
+	}
+	if (reversed)
+		reverse_routes(d);
+out:
+	find_hop(d);
+	return err;
+}
+
+int sip_dialog_set_target(struct sip_dialog *d, const char *target)
+{
+	char *copy;
+
+	if (!target)
+		return 0;
+	copy = strdup(target);
+	if (!copy)
+		return -ENOMEM;
+	free(d->target);
+	d->target = copy;
+	find_hop(d);
+	return 0;
+}
+
+char *sip_contact_uri(const struct sip_msg *m)
+{
+	const char *rest = m->first[SIP_H_CONTACT];
+	struct sip_uri uri;
+	struct slice item, spec;
+	char *text, *out = NULL;
+
+	if (!rest || !sip_list_next(&rest, ',', &item) || item.len > SIP_VALUE_MAX)
+		return NULL;
+	text = strndup(item.p, item.len);
+	if (!text)
+		return NULL;
+	spec = sip_addr_spec(text);
+	if (spec.len)
+		out = strndup(spec.p, spec.len);
+	free(text);
+	if (out &&
+	    (strpbrk(out, " \t<>\"") || sip_uri_parse(&uri, out) || (!uri.sip && !uri.sips))) {
+		free(out);
+		return NULL;
+	}
+	return out;
+}
+
+int sip_dialog_set_remote(struct sip_dialog *d, const struct sip_msg *response)
+{
+	char *remote = strdup(response->first[SIP_H_TO]);
+	char *tag = strdup(response->to_tag);
+
+	if (!remote || !tag) {
+		free(remote);
+		free(tag);
+		return -ENOMEM;
+	}
+	free(d->remote);
+	free(d->remote_tag);
+	d->remote = remote;
+	d->remote_tag = tag;
+	return 0;
+}
+
+struct addr sip_dialog_hop(const struct sip_dialog *d)
+{
+	bool reachable = d->hop.family == d->bind->local.family;
+
+	if (d->source.family != AF_UNSPEC && (d->force_rport || !reachable))
+		return d->source;
+	return d->hop;
+}
+
+/* The request URI and the Route headers: RFC 3261 12.2.1.1, with its rule for a strict router in
+ * front. */
+static void build_routing(struct buf *line, struct buf *routes, const struct sip_dialog *d)
+{
+	struct sip_uri first = {.loose = true};
+	struct slice spec;
+
+	if (d->n_routes)
+		route_uri(&first, d->routes[0]);
+	if (!first.loose) {
+		spec = sip_addr_spec(d->routes[0]);
+		buf_add(line, spec.p, spec.len);
+	} else {
+		buf_str(line, d->target);
+	}
+	for (size_t i = first.loose ? 0 : 1; i < d->n_routes; i++)
+		buf_printf(routes, "Route: %s\r\n", d->routes[i]);
+	if (!first.loose)
+		buf_printf(routes, "Route: <%s>\r\n", d->target);
+}
+
+static void add_pair(struct buf *out, const char *name, const char *value)
+{
+	buf_str(out, name);
+	buf_str(out, value);
+	buf_add(out, "\r\n", 2);
+}
+
+void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct sip_outgoing *r)
+{
+	const char *method = sip_method_name(r->method);
+	struct buf routes = {0};
+
+	buf_reset(out);
+	buf_str(out, method);
+	buf_add(out, " ", 1);
+	build_routing(out, &routes, d);
+	buf_str(out, " SIP/2.0\r\nVia: SIP/2.0/UDP ");
+	buf_str(out, d->bind->hostport);
+	buf_str(out, ";branch=");
+	buf_str(out, r->branch);
+	buf_printf(out, ";rport\r\nMax-Forwards: %u\r\n", r->max_forwards);
+	if (routes.len)
+		buf_add(out, routes.data, routes.len);
+	add_pair(out, "From: ", d->local);
+	add_pair(out, "To: ", d->remote);
+	add_pair(out, "Call-ID: ", d->call_id);
+	buf_printf(out, "CSeq: %u %s\r\n", r->cseq, method);
+	if (r->method == SIP_INVITE)
+		buf_printf(out, "Contact: <sip:%s>\r\n", d->bind->hostport);
+	buf_str(out, "User-Agent: " SIP_AGENT "\r\n");
+	if (r->method == SIP_INVITE)
+		buf_str(out, "Allow: " SIP_ALLOW "\r\nSupported:\r\n");
+	if (r->reason) {
+		buf_str(out, "Reason: ");
+		sip_add_plain(out, r->reason);
+		buf_add(out, "\r\n", 2);
+	}
+	sip_build_body(out, r->sdp);
+	out->failed |= routes.failed;
+	buf_free(&routes);
+}

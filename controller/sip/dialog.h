@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Private to controller/sip: what a dialog consists of (RFC 3261 12), and the requests sent in it.
+ */
+#ifndef RTPFWD_SIP_DIALOG_H
+#define RTPFWD_SIP_DIALOG_H
+
+#include "sip/stack.h"
+
+/* Texts are malloc()ed. */
+struct sip_dialog {
+	const struct sip_bind *bind;
+	char *call_id;
+	char *local, *remote;	      /* From and To of our requests, tags included */
+	char *local_tag, *remote_tag; /* remote "": none yet, or an RFC 2543 far end */
+	char *target;		      /* remote target: request URI */
+	char **routes;		      /* Route values in order */
+	size_t n_routes;
+	uint32_t local_cseq, remote_cseq;
+	bool remote_cseq_known;
+	bool force_rport;
+	struct addr source; /* of the last message from that side */
+	struct addr hop; /* the first route's or the target's address where it is an IP literal */
+};
+
+/* Max-Forwards of what we originate. */
+enum { SIP_HOPS = 70 };
+
+struct sip_outgoing {
+	enum sip_method method;
+	uint32_t cseq;
+	unsigned int max_forwards;
+	const char *branch;
+	const char *reason; /* RFC 3326; NULL: none */
+	struct slice sdp;
+};
+
+void sip_dialog_clear(struct sip_dialog *d);
+/* 0 or -ENOMEM/-E2BIG; `reversed`: the order of a response's Record-Route. */
+int sip_dialog_set_routes(struct sip_dialog *d, const struct sip_msg *m, bool reversed);
+/* The remote target from Contact; without one it stays. 0, -EBADMSG (no SIP URI) or -ENOMEM. */
+int sip_dialog_set_target(struct sip_dialog *d, const char *target);
+/* The URI in the first Contact, a copy. NULL: none that can be used. */
+char *sip_contact_uri(const struct sip_msg *m);
+/* The far end's tag and header value as a response gives them. */
+int sip_dialog_set_remote(struct sip_dialog *d, const struct sip_msg *response);
+/* Where a request in the dialog goes. */
+struct addr sip_dialog_hop(const struct sip_dialog *d);
+
+void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct sip_outgoing *r);
+
+#endif

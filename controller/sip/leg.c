@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "sip/leg_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct sip_key key_of(const struct sip_bind *bind, const char *call_id,
+			     const char *local_tag)
+{
+	struct sip_hash h;
+
+	sip_hash_start(&h, bind->sip);
+	sip_hash_bytes(&h, (const char *)&bind->index, sizeof(bind->index));
+	sip_hash_text(&h, call_id);
+	sip_hash_text(&h, local_tag);
+	return sip_hash_end(&h);
+}
+
+static void destroy(struct leg *leg)
+{
+	timer_stop(&leg->timer);
+	if (leg->hh.tbl)
+		HASH_DELETE(hh, leg->sip->legs, leg);
+	sip_dialog_clear(&leg->dialog);
+	free(leg->ist_target);
+	free(leg->bye_reason);
+	free(leg->ok.bytes);
+	free(leg->user_agent);
+	free(leg);
+}
+
+/* sip_free(): without a word to anybody. */
+void sip_legs_free(struct sip *sip)
+{
+	struct leg *leg, *next;
+
+	HASH_ITER(hh, sip->legs, leg, next)
+	destroy(leg);
+}
+
+struct leg *leg_make(struct sip *sip, const struct sip_bind *bind, const char *call_id)
+{
+	struct leg *leg = calloc(1, sizeof(*leg));
+	char tag[SIP_TAG_LEN + 1];
+
+	if (!leg)
+		return NULL;
+	leg->sip = sip;
+	leg->dialog.bind = bind;
+	timer_init(&leg->timer, sip->loop, leg_timer, leg);
+	sip_random_hex(sip, tag, SIP_TAG_LEN / 2);
+	leg->dialog.local_tag = strdup(tag);
+	leg->dialog.call_id = strdup(call_id);
+	leg->dialog.remote_tag = strdup("");
+	if (leg->dialog.local_tag && leg->dialog.call_id && leg->dialog.remote_tag) {
+		leg->key = key_of(bind, call_id, tag);
+		SIP_KEY_ADD(hh, sip->legs, key, leg);
+	}
+	if (leg->hh.tbl)
+		return leg;
+	destroy(leg);
+	return NULL;
+}
+
+struct leg *leg_find(const struct sip_msg *m)
+{
+	struct sip_key key = key_of(m->bind, m->call_id, m->to_tag);
+	struct leg *leg;
+
+	SIP_KEY_FIND(hh, m->bind->sip->legs, &key, leg);
+	if (leg && leg->phase != LEG_NEW && strcmp(leg->dialog.remote_tag, m->from_tag) == 0)
+		return leg;
+	return NULL;
+}
+
+void leg_enter(struct leg *leg)
+{
+	leg->busy++;
+}
+
+static bool is_idle(const struct leg *leg)
+{
+	return !leg->ist && !leg->ict && !leg->bye && !leg->ok.bytes;
+}
+
+void leg_leave(struct leg *leg)
+{
+	if (--leg->busy == 0 && leg->released && is_idle(leg))
+		destroy(leg);
+}
+
+void leg_see_agent(struct leg *leg, const struct sip_msg *m)
+{
+	const char *agent = sip_msg_agent(m);
+
+	if (!*agent)
+		return;
+	free(leg->user_agent);
+	leg->user_agent = strndup(agent, 128);
+}
+
+void leg_drop_ok(struct leg *leg)
+{
+	if (!leg->ok.bytes)
+		return;
+	timer_stop(&leg->timer);
+	free(leg->ok.bytes);
+	leg->ok.bytes = NULL;
+}
+
+static void end_up(struct leg *leg, const char *reason)
+{
+	if (leg->ist)
+		leg_refuse(leg, 487, NULL, 0);
+	if (leg->ok.bytes && leg->ok.initial) {
+		/* RFC 3261 15: no BYE before the ACK, or before it is clear that none comes. */
+		leg->bye_wanted = true;
+		free(leg->bye_reason);
+		leg->bye_reason = reason ? strdup(reason) : NULL;
+		return;
+	}
+	leg_drop_ok(leg);
+	leg_send_bye(leg, reason);
+}
+
+void leg_end(struct leg *leg, const char *reason)
+{
+	switch (leg->phase) {
+	case LEG_NEW:
+		leg->phase = LEG_OVER;
+		break;
+	case LEG_SETUP:
+		if (leg->incoming)
+			leg_refuse(leg, 500, NULL, 0);
+		else
+			leg_cancel(leg);
+		break;
+	case LEG_UP:
+		if (!leg->bye_wanted)
+			end_up(leg, reason);
+		break;
+	case LEG_OVER:
+		break;
+	}
+}
+
+void leg_take(struct leg *leg, const struct leg_events *events, void *owner)
+{
+	leg->events = events;
+	leg->owner = owner;
+}
+
+void leg_free(struct leg *leg)
+{
+	if (!leg)
+		return;
+	leg_enter(leg);
+	leg->events = NULL;
+	leg->owner = NULL;
+	leg->released = true;
+	leg_end(leg, NULL);
+	leg_leave(leg);
+}
+
+void leg_bye(struct leg *leg, const char *reason)
+{
+	leg->events = NULL;
+	leg_end(leg, reason);
+}
+
+const char *leg_call_id(const struct leg *leg)
+{
+	return leg->dialog.call_id;
+}
+
+bool leg_settled(const struct leg *leg)
+{
+	return leg->phase == LEG_UP && !leg->ist && !leg->ict && !leg->ok.bytes;
+}
+
+const char *leg_user_agent(const struct leg *leg)
+{
+	return leg->user_agent ? leg->user_agent : "";
+}
+
+uint64_t leg_arrived_us(const struct leg *leg)
+{
+	return leg->arrived_us;
+}

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "lib/log.h"
+#include "sip/leg_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* RFC 3261 14.2 lets us choose from 0 to 10; 0 would be the same as to say nothing. */
+enum { RETRY_AFTER_MAX_S = 10 };
+
+static bool fill_dialog(struct leg *leg, const struct sip_msg *m, const char *target)
+{
+	struct sip_dialog *d = &leg->dialog;
+	struct buf local = {0};
+
+	buf_str(&local, m->first[SIP_H_TO]);
+	buf_str(&local, ";tag=");
+	buf_str(&local, d->local_tag);
+	d->local = buf_take(&local);
+	d->remote = strdup(m->first[SIP_H_FROM]);
+	free(d->remote_tag);
+	d->remote_tag = strdup(m->from_tag);
+	d->remote_cseq = m->cseq;
+	d->remote_cseq_known = true;
+	d->source = m->source;
+	return d->local && d->remote && d->remote_tag && sip_dialog_set_target(d, target) == 0 &&
+	       sip_dialog_set_routes(d, m, false) == 0;
+}
+
+static struct leg *incoming_leg(const struct sip_msg *m, const char *target, bool force_rport)
+{
+	struct leg *leg = leg_make(m->bind->sip, m->bind, m->call_id);
+
+	if (!leg)
+		return NULL;
+	leg->incoming = true;
+	leg->dialog.force_rport = force_rport;
+	leg->ist_offer = m->body_is_sdp;
+	leg->arrived_us = loop_now_us(leg->sip->loop);
+	leg_see_agent(leg, m);
+	if (fill_dialog(leg, m, target))
+		leg->ist = sip_server_new(m, leg, leg->dialog.local_tag, force_rport);
+	if (leg->ist) {
+		leg->phase = LEG_SETUP;
+		return leg;
+	}
+	leg_free(leg);
+	return NULL;
+}
+
+void leg_invited(const struct sip_msg *m, const struct sip_request *request, bool force_rport)
+{
+	const struct sip_handlers *handlers = &m->bind->sip->handlers;
+	char *target = sip_contact_uri(m);
+	struct leg *leg;
+
+	if (!target) {
+		sip_reply_stateless(
+			m, force_rport,
+			&(struct sip_reply){.code = 400, .reason = "Bad Or Missing Contact"});
+		return;
+	}
+	leg = incoming_leg(m, target, force_rport);
+	free(target);
+	if (!leg) {
+		sip_reply_stateless(m, force_rport,
+				    &(struct sip_reply){.code = 503, .retry_after_s = 5});
+		return;
+	}
+	leg_enter(leg);
+	sip_server_reply(leg->ist, &(struct sip_reply){.code = 100});
+	handlers->invite(handlers->ctx, leg, request);
+	if (!leg->events && !leg->released)
+		leg_free(leg);
+	leg_leave(leg);
+}
+
+int leg_progress(struct leg *leg, int code, const char *reason, const char *sdp, size_t len)
+{
+	struct sip_reply reply = {
+		.code = code, .reason = reason, .contact = true, .sdp = {sdp, sdp ? len : 0}};
+	int err;
+
+	if (!leg->ist || code < 101 || code > 199)
+		return -EINVAL;
+	err = sip_server_reply(leg->ist, &reply);
+	timer_set(&leg->timer, leg->sip->timing.progress);
+	return err;
+}
+
+static void keep_ok(struct leg *leg, const struct sip_server *ist)
+{
+	struct buf *out = &leg->sip->out;
+	struct leg_ok *ok = &leg->ok;
+
+	leg_drop_ok(leg);
+	ok->bytes = malloc(out->len);
+	if (!ok->bytes)
+		return;
+	memcpy(ok->bytes, out->data, out->len);
+	ok->len = out->len;
+	ok->to = ist->to;
+	ok->cseq = ist->cseq;
+	ok->initial = leg->phase == LEG_SETUP;
+	ok->offer = !leg->ist_offer;
+	ok->interval_ms = leg->sip->timing.t1;
+	ok->over_at_ms = loop_now_ms(leg->sip->loop) + 64ull * leg->sip->timing.t1;
+	timer_set(&leg->timer, ok->interval_ms);
+}
+
+static void forget_ist(struct leg *leg)
+{
+	leg->ist = NULL;
+	free(leg->ist_target);
+	leg->ist_target = NULL;
+}
+
+int leg_answer(struct leg *leg, const char *sdp, size_t len)
+{
+	struct sip_reply reply = {
+		.code = 200, .contact = true, .capabilities = true, .sdp = {sdp, len}};
+	struct sip_server *ist = leg->ist;
+	int err;
+
+	if (!ist)
+		return -EINVAL;
+	err = sip_server_reply(ist, &reply);
+	if (err)
+		return err;
+	timer_stop(&leg->timer);
+	keep_ok(leg, ist);
+	if (leg->phase == LEG_UP)
+		sip_dialog_set_target(&leg->dialog, leg->ist_target);
+	leg->phase = LEG_UP;
+	forget_ist(leg);
+	return 0;
+}
+
+int leg_refuse(struct leg *leg, int code, const char *reason, unsigned int retry_after_s)
+{
+	struct sip_reply reply = {.code = code, .reason = reason, .retry_after_s = retry_after_s};
+	int err;
+
+	if (!leg->ist || code < 300 || code > 699)
+		return -EINVAL;
+	err = sip_server_reply(leg->ist, &reply);
+	if (err)
+		return err;
+	timer_stop(&leg->timer);
+	forget_ist(leg);
+	if (leg->phase == LEG_SETUP)
+		leg->phase = LEG_OVER;
+	return 0;
+}
+
+/* 64*T1 without an ACK (RFC 3261 13.3.1.4). */
+static void no_ack(struct leg *leg)
+{
+	leg_drop_ok(leg);
+	if (leg->phase != LEG_UP)
+		return;
+	log_notice("call %s: our 200 was never acknowledged", leg->dialog.call_id);
+	leg_send_bye(leg, leg->bye_wanted ? leg->bye_reason : NULL);
+	if (leg->events)
+		leg->events->ended(leg->owner, leg, "no_ack");
+}
+
+static void resend_ok(struct leg *leg)
+{
+	struct leg_ok *ok = &leg->ok;
+	uint64_t now = loop_now_ms(leg->sip->loop);
+	unsigned int t2 = leg->sip->timing.t2;
+
+	if (now >= ok->over_at_ms) {
+		no_ack(leg);
+		return;
+	}
+	leg->sip->stats.retransmits++;
+	sip_send(leg->dialog.bind, &ok->to, ok->bytes, ok->len);
+	ok->interval_ms = 2 * ok->interval_ms < t2 ? 2 * ok->interval_ms : t2;
+	timer_set(&leg->timer,
+		  ok->over_at_ms - now < ok->interval_ms ? ok->over_at_ms - now : ok->interval_ms);
+}
+
+void leg_timer(void *owner)
+{
+	struct leg *leg = owner;
+
+	leg_enter(leg);
+	if (leg->ok.bytes) {
+		resend_ok(leg);
+	} else if (leg->ist) {
+		sip_server_resend(leg->ist);
+		timer_set(&leg->timer, leg->sip->timing.progress);
+	}
+	leg_leave(leg);
+}
+
+static void acked(struct leg *leg, struct slice sdp)
+{
+	leg_drop_ok(leg);
+	if (leg->bye_wanted && leg->phase == LEG_UP)
+		leg_send_bye(leg, leg->bye_reason);
+	else if (leg->events)
+		leg->events->acked(leg->owner, leg, sdp);
+}
+
+void leg_ack_received(struct leg *leg, const struct sip_msg *m)
+{
+	leg_enter(leg);
+	if (leg->ok.bytes && leg->ok.cseq == m->cseq) {
+		leg->dialog.source = m->source;
+		acked(leg, sip_msg_sdp(m));
+	}
+	leg_leave(leg);
+}
+
+void leg_cancel_received(struct leg *leg)
+{
+	bool initial = leg->phase == LEG_SETUP;
+
+	leg_enter(leg);
+	leg_refuse(leg, 487, NULL, 0);
+	if (!leg->events)
+		;
+	else if (initial)
+		leg->events->cancelled(leg->owner, leg);
+	else
+		leg->events->offer_cancelled(leg->owner, leg);
+	leg_leave(leg);
+}
+
+static void answer(struct leg *leg, const struct sip_msg *m, const struct sip_reply *reply)
+{
+	struct sip_server *s;
+
+	if (m->method != SIP_INVITE) {
+		sip_server_answer(m, leg->dialog.local_tag, leg->dialog.force_rport, reply);
+		return;
+	}
+	s = sip_server_new(m, NULL, leg->dialog.local_tag, leg->dialog.force_rport);
+	if (s && sip_server_reply(s, reply))
+		sip_server_free(s);
+}
+
+static void on_bye(struct leg *leg, const struct sip_msg *m)
+{
+	if (leg->phase == LEG_SETUP && !leg->incoming) {
+		answer(leg, m, &(struct sip_reply){.code = 481});
+		return;
+	}
+	answer(leg, m, &(struct sip_reply){.code = 200});
+	if (leg->phase == LEG_OVER)
+		return;
+	if (leg->ist)
+		leg_refuse(leg, 487, NULL, 0); /* RFC 3261 15.1.2 */
+	leg_drop_ok(leg);
+	leg->phase = LEG_OVER;
+	if (leg->events)
+		leg->events->ended(leg->owner, leg, "bye");
+}
+
+/* Why a re-INVITE is not put to the owner; code 0: it is. */
+static struct sip_reply refuse_offer(struct leg *leg, const struct sip_msg *m)
+{
+	unsigned int later_s = 1 + sip_random_below(leg->sip, RETRY_AFTER_MAX_S);
+	struct sip_reply content;
+
+	if (leg->ict)
+		return (struct sip_reply){.code = 491};
+	if (leg->ist || (leg->ok.bytes && leg->ok.offer))
+		return (struct sip_reply){.code = 500, .retry_after_s = later_s};
+	content = sip_refuse_content(m);
+	if (content.code)
+		return content;
+	if (!m->body_is_sdp)
+		return (struct sip_reply){.code = 488};
+	return (struct sip_reply){0};
+}
+
+static void on_reinvite(struct leg *leg, const struct sip_msg *m)
+{
+	struct sip_reply refusal = refuse_offer(leg, m);
+
+	if (!refusal.code && leg->ok.bytes) {
+		/* Whoever offers anew has seen our answer: its ACK is lost or late. */
+		log_info("call %s: re-INVITE before the ACK", leg->dialog.call_id);
+		acked(leg, (struct slice){0});
+		if (leg->phase == LEG_OVER)
+			refusal.code = 481;
+	}
+	if (!refusal.code) {
+		leg->ist = sip_server_new(m, leg, leg->dialog.local_tag, leg->dialog.force_rport);
+		if (!leg->ist)
+			return;
+		leg->ist_offer = true;
+		leg->ist_target = sip_contact_uri(m);
+		leg_see_agent(leg, m);
+		if (leg->events)
+			leg->events->offered(leg->owner, leg, sip_msg_sdp(m));
+		if (leg->ist && !leg->ist->sent)
+			sip_server_reply(leg->ist, &(struct sip_reply){.code = 100});
+		return;
+	}
+	answer(leg, m, &refusal);
+}
+
+static void serve(struct leg *leg, const struct sip_msg *m)
+{
+	struct sip_reply reply;
+
+	switch (m->method) {
+	case SIP_INVITE:
+		on_reinvite(leg, m);
+		break;
+	case SIP_BYE:
+		on_bye(leg, m);
+		break;
+	case SIP_OPTIONS:
+		reply = (struct sip_reply){.code = 200, .capabilities = true, .accept = true};
+		answer(leg, m, &reply);
+		break;
+	default:
+		reply = sip_refuse_method(m);
+		answer(leg, m, &reply);
+	}
+}
+
+/* RFC 3261 12.2.2: 0 go on, else how it is refused. An equal number that is no retransmission came
+ * by two ways. */
+static int out_of_order(const struct leg *leg, const struct sip_msg *m)
+{
+	const struct sip_dialog *d = &leg->dialog;
+
+	if (d->remote_cseq_known && m->cseq < d->remote_cseq)
+		return 500;
+	if (d->remote_cseq_known && m->cseq == d->remote_cseq && m->method == SIP_INVITE)
+		return 482;
+	return 0;
+}
+
+void leg_request(struct leg *leg, const struct sip_msg *m)
+{
+	struct sip_reply refusal = {.code = out_of_order(leg, m)};
+
+	leg_enter(leg);
+	if (leg->phase == LEG_OVER && m->method != SIP_BYE)
+		refusal = (struct sip_reply){.code = 481};
+	if (!refusal.code && m->first[SIP_H_REQUIRE])
+		refusal = sip_refuse_content(m);
+	if (refusal.code) {
+		answer(leg, m, &refusal);
+	} else {
+		leg->dialog.remote_cseq = m->cseq;
+		leg->dialog.remote_cseq_known = true;
+		leg->dialog.source = m->source;
+		serve(leg, m);
+	}
+	leg_leave(leg);
+}

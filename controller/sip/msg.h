@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Private to controller/sip: a message as received. The datagram is cut into NUL-terminated header
+ * lines in place, which are echoed as they came; what they mean is libosip2's to say, what libosip2
+ * lets pass is checked here.
+ */
+#ifndef RTPFWD_SIP_MSG_H
+#define RTPFWD_SIP_MSG_H
+
+#include "lib/addr.h"
+#include "lib/buf.h"
+#include "sip/method.h"
+
+#include <osipparser2/osip_message.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sip_bind;
+
+enum {
+	SIP_HEADERS_MAX = 256, /* header lines of a message */
+	SIP_VIAS_MAX = 70,     /* more hops than Max-Forwards allows */
+	SIP_VALUE_MAX = 4096, /* of a header that is kept: From, To, Call-ID, Contact, Record-Route,
+				 request URI */
+	SIP_ROUTES_MAX = 32,
+};
+
+enum sip_header {
+	SIP_H_OTHER,
+	SIP_H_CALL_ID,
+	SIP_H_CONTACT,
+	SIP_H_CONTENT_ENCODING,
+	SIP_H_CONTENT_LENGTH,
+	SIP_H_CONTENT_TYPE,
+	SIP_H_CSEQ,
+	SIP_H_FROM,
+	SIP_H_MAX_FORWARDS,
+	SIP_H_RECORD_ROUTE,
+	SIP_H_REQUIRE,
+	SIP_H_RETRY_AFTER,
+	SIP_H_SERVER,
+	SIP_H_TIMESTAMP,
+	SIP_H_TO,
+	SIP_H_USER_AGENT,
+	SIP_H_VIA,
+	SIP_H_KINDS
+};
+
+struct sip_line {
+	enum sip_header kind;
+	const char *value; /* trimmed, unfolded, NUL-terminated */
+};
+
+struct sip_msg {
+	const struct sip_bind *bind;
+	struct addr source;
+	const char *fault; /* why it is malformed; NULL: it is not */
+	bool answerable; /* a request but ACK whose Via, From, To, Call-ID and CSeq can be echoed */
+	bool version_known; /* SIP/2.0 */
+	bool request;
+	enum sip_method method; /* of a response: of its CSeq */
+	const char *method_name;
+	const char *uri; /* request URI as it came */
+	int code;	 /* response */
+	const char *reason;
+	struct sip_line lines[SIP_HEADERS_MAX];
+	size_t n_lines;
+	const char *first[SIP_H_KINDS]; /* the first value of each kind; NULL: none */
+	size_t n_vias;
+	char *top_via;	 /* the first element of the first Via header, a copy; free()d with the
+			    message */
+	osip_via_t *via; /* the same, parsed */
+	osip_from_t *from;
+	osip_to_t *to;
+	const char *branch;	       /* "" none */
+	const char *from_tag, *to_tag; /* "" none */
+	const char *call_id;
+	uint32_t cseq;
+	unsigned int max_forwards;
+	struct slice body;
+	bool body_is_sdp;
+};
+
+/* Fills `m` from a datagram, which is written to and must have room for a NUL at `len`. 0 or
+ * -EBADMSG with `fault`. sip_msg_clear() either way. */
+int sip_msg_parse(struct sip_msg *m, char *text, size_t len);
+void sip_msg_clear(struct sip_msg *m);
+
+/* The body where it is SDP, else an empty slice with p NULL. */
+struct slice sip_msg_sdp(const struct sip_msg *m);
+/* Seconds of Retry-After; 0 none. */
+unsigned int sip_msg_retry_after(const struct sip_msg *m);
+/* User-Agent or Server; "" none. */
+const char *sip_msg_agent(const struct sip_msg *m);
+
+/* scan.c: cuts `text` into start line and `m->lines`, sets body to what follows. NULL or what is
+ * wrong; goes on after a fault. */
+char *sip_scan(struct sip_msg *m, char *text, size_t len);
+
+#endif

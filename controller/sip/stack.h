@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Private to controller/sip: the stack itself, its sockets, its tables and its source of secrets.
+ */
+#ifndef RTPFWD_SIP_STACK_H
+#define RTPFWD_SIP_STACK_H
+
+#include "lib/log.h"
+#include "sip/msg.h"
+#include "sip/sip.h"
+#include "sip/stats.h"
+
+/* A table that cannot grow leaves `hh.tbl` NULL in what was to be added: the message is then lost,
+ * the daemon is not. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+struct sip_server;
+struct sip_client;
+struct sip_inbox;
+
+/* The keyed hash of what identifies a transaction or dialog: far ends choose their branches and
+ * Call-IDs, so that a hash which they can foresee would let them pile everything into one bucket.
+ */
+struct sip_key {
+	uint64_t hi, lo;
+};
+
+/* SipHash-2-4 over texts, 128 bits out. */
+struct sip_hash {
+	uint64_t v[4];
+	uint64_t word;
+	size_t len;
+};
+
+void sip_hash_start(struct sip_hash *h, const struct sip *sip);
+void sip_hash_bytes(struct sip_hash *h, const char *bytes, size_t len);
+void sip_hash_text(struct sip_hash *h,
+		   const char *text); /* with its NUL, so that "a","bc" is not "ab","c" */
+struct sip_key sip_hash_end(struct sip_hash *h);
+
+#define SIP_KEY_FIND(hh, head, k, out)                                                             \
+	HASH_FIND_BYHASHVALUE(hh, head, k, sizeof(*(k)), (unsigned int)(k)->lo, out)
+#define SIP_KEY_ADD(hh, head, field, x)                                                            \
+	HASH_ADD_KEYPTR_BYHASHVALUE(hh, head, &(x)->field, sizeof((x)->field),                     \
+				    (unsigned int)(x)->field.lo, x)
+
+/* Milliseconds. Those of RFC 3261 17 but in tests, which cannot wait for them. */
+struct sip_timing {
+	unsigned int t1, t2, t4;
+	unsigned int d;	       /* wait for a final response's retransmissions, 17.1.1.2 */
+	unsigned int c;	       /* proceeding INVITE, 16.6 (11) */
+	unsigned int progress; /* provisional responses again, 13.3.1.1 */
+};
+
+/* One socket. Who came in by it is answered from it, and nothing of one realm ever leaves by
+ * another's. */
+struct sip_bind {
+	struct sip *sip;
+	const struct conf_realm *realm;
+	unsigned int index;
+	struct addr local;
+	/* What is written into Contact, Via and From: advertised or local, IPv6 in brackets. */
+	char host[ADDR_TEXT];
+	char hostport[ADDR_TEXT];
+	int fd;
+	struct watch watch;
+};
+
+/* Length of our tags without the NUL: 64 random bits. */
+enum { SIP_TAG_LEN = 16, SIP_CALL_ID_LEN = 32 };
+/* "z9hG4bK", 64 random bits and a 32-bit code by which we know our own again. */
+enum { SIP_BRANCH_LEN = 7 + 16 + 8 };
+
+struct sip {
+	struct conf *conf;
+	struct loop *loop;
+	struct sip_handlers handlers;
+	struct sip_timing timing;
+	struct sip_bind *binds;
+	size_t n_binds;
+	struct sip_inbox *inbox;
+	struct sip_server *servers; /* by transaction key */
+	struct sip_server *merges; /* INVITEs outside dialogs by Call-ID, From tag, CSeq: 8.2.2.2 */
+	struct sip_client *clients;
+	struct leg *legs; /* by Call-ID and our tag */
+	struct buf out;	 /* the message being built: never across an event */
+	struct buf head; /* the headers echoed in it */
+	uint64_t secret[2];
+	unsigned char pool[512]; /* random bytes not yet given out */
+	size_t pool_left;
+	struct sip_stats stats;
+	struct log_limit malformed_log;
+};
+
+void sip_set_timing(struct sip *sip, const struct sip_timing *timing);
+
+/* 2 * n lower-case hex digits and a NUL. */
+void sip_random_hex(struct sip *sip, char *out, size_t n);
+unsigned int sip_random_below(struct sip *sip, unsigned int limit);
+void sip_branch_new(struct sip *sip, char branch[SIP_BRANCH_LEN + 1]);
+/* Does a Via header carry a branch that we made? */
+bool sip_branch_seen(const struct sip *sip, const char *via);
+
+/* transport.c. `why` as in sip_new(). */
+int sip_transport_open(struct sip *sip, char *why, size_t why_size);
+void sip_transport_close(struct sip *sip);
+/* The first bind of the realm of that name and family; NULL: none. */
+const struct sip_bind *sip_bind_of(const struct sip *sip, const char *realm, sa_family_t family);
+/* 0, also where the datagram was lost for want of room; -errno: `to` cannot be reached. */
+int sip_send(const struct sip_bind *bind, const struct addr *to, const char *bytes, size_t len);
+
+/* ua.c: one datagram; `text` may be written to and has room for a NUL at `len`. */
+void sip_receive(const struct sip_bind *bind, const struct addr *source, char *text, size_t len);
+
+/* leg.c, for sip_free(): every leg goes without a word to anybody. */
+void sip_legs_free(struct sip *sip);
+
+#endif

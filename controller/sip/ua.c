@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A datagram's way through the stack, and the requests that belong to no dialog. */
+#include "sip/leg_priv.h"
+#include "sip/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Requests that make no sense outside of a dialog. */
+static bool wants_dialog(enum sip_method method)
+{
+	return method == SIP_BYE || method == SIP_PRACK || method == SIP_UPDATE;
+}
+
+struct sip_reply sip_refuse_method(const struct sip_msg *m)
+{
+	return (struct sip_reply){.code = m->method == SIP_OTHER ? 501 : 405, .capabilities = true};
+}
+
+static bool is_encoded(const struct sip_msg *m)
+{
+	const char *encoding = m->first[SIP_H_CONTENT_ENCODING];
+
+	return encoding && *encoding && strcmp(encoding, "identity") != 0;
+}
+
+struct sip_reply sip_refuse_content(const struct sip_msg *m)
+{
+	const char *require = m->first[SIP_H_REQUIRE];
+
+	if (require && *require)
+		return (struct sip_reply){
+			.code = 420, .extra_name = "Unsupported", .extra_value = require};
+	if (m->method == SIP_INVITE && m->body.len && is_encoded(m))
+		return (struct sip_reply){.code = 415,
+					  .accept = true,
+					  .extra_name = "Accept-Encoding",
+					  .extra_value = "identity"};
+	if (m->method == SIP_INVITE && m->body.len && !m->body_is_sdp)
+		return (struct sip_reply){.code = 415, .accept = true};
+	return (struct sip_reply){0};
+}
+
+static void reject(const struct sip_msg *m, bool force_rport, const struct sip_reply *reply,
+		   const char *label)
+{
+	sip_stats_rejected(&m->bind->sip->stats, label);
+	sip_reply_stateless(m, force_rport, reply);
+}
+
+/* The texts of a sip_request, one after the other in one piece of memory. */
+struct texts {
+	char *memory, *next;
+};
+
+static const char *add_slice(struct texts *t, struct slice s)
+{
+	char *at = t->next;
+
+	if (s.len)
+		memcpy(at, s.p, s.len);
+	at[s.len] = '\0';
+	t->next += s.len + 1;
+	return at;
+}
+
+static const char *add_user(struct texts *t, const char *uri)
+{
+	char *at = t->next;
+
+	sip_uri_user(at, uri);
+	t->next += strlen(at) + 1;
+	return at;
+}
+
+/* The display name without its quotes and escapes. */
+static const char *add_display(struct texts *t, const char *display)
+{
+	char *at = t->next, *out = at;
+
+	if (display && *display == '"') {
+		for (display++; *display && *display != '"'; display++) {
+			if (*display == '\\' && display[1])
+				display++;
+			*out++ = *display;
+		}
+	} else if (display) {
+		while (*display)
+			*out++ = *display++;
+	}
+	while (out > at && out[-1] == ' ')
+		out--;
+	*out = '\0';
+	t->next = out + 1;
+	return at;
+}
+
+/* `texts` is to be freed whatever is returned. */
+static bool view_request(struct sip_request *r, struct texts *t, const struct sip_msg *m)
+{
+	const char *from = m->first[SIP_H_FROM], *to = m->first[SIP_H_TO];
+
+	t->memory = t->next = malloc(strlen(m->uri) + 3 * strlen(from) + 2 * strlen(to) + 6);
+	if (!t->memory)
+		return false;
+	*r = (struct sip_request){
+		.method = m->method_name,
+		.realm = m->bind->realm,
+		.source = m->source,
+		.number = add_user(t, m->uri),
+		.from_uri = add_slice(t, sip_addr_spec(from)),
+		.to_uri = add_slice(t, sip_addr_spec(to)),
+		.from_display = add_display(t, m->from->displayname),
+		.call_id = m->call_id,
+		.user_agent = sip_msg_agent(m),
+		.max_forwards = m->max_forwards,
+		.sdp = sip_msg_sdp(m),
+	};
+	r->from_user = add_user(t, r->from_uri);
+	r->to_user = add_user(t, r->to_uri);
+	return true;
+}
+
+static bool is_loop(const struct sip_msg *m)
+{
+	for (size_t i = 0; i < m->n_lines; i++)
+		if (m->lines[i].kind == SIP_H_VIA &&
+		    sip_branch_seen(m->bind->sip, m->lines[i].value))
+			return true;
+	return false;
+}
+
+/* RFC 3261 8.2 for a request of a known source; code 0: it may go on. */
+static struct sip_reply inspect(const struct sip_msg *m, const char **label)
+{
+	struct sip_reply refusal;
+	struct sip_uri uri;
+
+	*label = "loop";
+	if (is_loop(m))
+		return (struct sip_reply){.code = 482};
+	*label = "merged";
+	if (sip_server_merged(m))
+		return (struct sip_reply){.code = 482, .reason = "Merged Request"};
+	*label = "method";
+	if (wants_dialog(m->method))
+		return (struct sip_reply){.code = 481};
+	if (m->method != SIP_INVITE && m->method != SIP_OPTIONS)
+		return sip_refuse_method(m);
+	*label = "bad_uri";
+	if (sip_uri_parse(&uri, m->uri))
+		return (struct sip_reply){.code = 400, .reason = "Bad Request-URI"};
+	*label = "uri_scheme";
+	if (!uri.sip)
+		return (struct sip_reply){.code = 416};
+	*label = "max_forwards";
+	if (m->method == SIP_INVITE && m->max_forwards == 0)
+		return (struct sip_reply){.code = 483};
+	refusal = sip_refuse_content(m);
+	*label = refusal.code == 420 ? "extension" : "media_type";
+	return refusal;
+}
+
+static void on_admitted(const struct sip_msg *m, const struct sip_request *request,
+			bool force_rport)
+{
+	const char *label;
+	struct sip_reply reply = inspect(m, &label);
+
+	if (reply.code) {
+		reject(m, force_rport, &reply, label);
+	} else if (m->method == SIP_OPTIONS) {
+		reply = (struct sip_reply){.code = 200, .capabilities = true, .accept = true};
+		sip_reply_stateless(m, force_rport, &reply);
+	} else {
+		leg_invited(m, request, force_rport);
+	}
+}
+
+static void on_new_request(const struct sip_msg *m)
+{
+	const struct sip_handlers *handlers = &m->bind->sip->handlers;
+	struct sip_verdict verdict = {0};
+	struct sip_reply reply;
+	struct sip_request request;
+	struct texts texts;
+
+	if (!view_request(&request, &texts, m)) {
+		sip_reply_stateless(m, false, &(struct sip_reply){.code = 503});
+		return;
+	}
+	handlers->admit(handlers->ctx, &request, &verdict);
+	reply = (struct sip_reply){.code = verdict.code,
+				   .reason = verdict.reason,
+				   .retry_after_s = verdict.retry_after_s};
+	if (verdict.code)
+		reject(m, verdict.force_rport, &reply, verdict.label ? verdict.label : "refused");
+	else
+		on_admitted(m, &request, verdict.force_rport);
+	free(texts.memory);
+}
+
+static void on_cancel(const struct sip_msg *m)
+{
+	struct sip_server *s = sip_server_find(m, SIP_CANCEL), *invite;
+
+	if (s) {
+		sip_server_again(s);
+		return;
+	}
+	invite = sip_server_find(m, SIP_INVITE);
+	if (!invite) {
+		sip_reply_stateless(m, false, &(struct sip_reply){.code = 481});
+		return;
+	}
+	sip_server_answer(m, invite->tag, invite->force_rport, &(struct sip_reply){.code = 200});
+	if (invite->leg && invite->state == SERVER_PROCEEDING)
+		leg_cancel_received(invite->leg);
+}
+
+static void on_ack(const struct sip_msg *m)
+{
+	struct sip_server *s = sip_server_find(m, SIP_INVITE);
+	struct leg *leg;
+
+	if (s && sip_server_acked(s))
+		return;
+	leg = leg_find(m);
+	if (leg)
+		leg_ack_received(leg, m);
+}
+
+static void on_request(const struct sip_msg *m)
+{
+	struct sip_server *s;
+	struct leg *leg;
+
+	m->bind->sip->stats.requests[m->method][SIP_IN]++;
+	if (m->method == SIP_ACK) {
+		on_ack(m);
+		return;
+	}
+	if (!m->version_known) {
+		sip_reply_stateless(m, false, &(struct sip_reply){.code = 505});
+		return;
+	}
+	if (m->method == SIP_CANCEL) {
+		on_cancel(m);
+		return;
+	}
+	s = sip_server_find(m, m->method);
+	if (s) {
+		sip_server_again(s);
+		return;
+	}
+	if (!*m->to_tag) {
+		on_new_request(m);
+		return;
+	}
+	leg = leg_find(m);
+	if (leg)
+		leg_request(leg, m);
+	else
+		reject(m, false, &(struct sip_reply){.code = 481}, "no_dialog");
+}
+
+static void on_malformed(const struct sip_msg *m)
+{
+	struct sip *sip = m->bind->sip;
+	char text[ADDR_TEXT];
+	unsigned long missed;
+
+	sip->stats.malformed++;
+	if (log_allowed(&sip->malformed_log, &missed))
+		log_info("malformed message from %s: %s (%lu more unseen)",
+			 addr_print(text, &m->source), m->fault, missed);
+	if (m->answerable)
+		sip_reply_stateless(m, false, &(struct sip_reply){.code = 400, .reason = m->fault});
+}
+
+/* CRLF and NUL datagrams keep NAT bindings open and mean nothing. */
+static bool is_keepalive(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (text[i] != '\r' && text[i] != '\n' && text[i] != '\0' && text[i] != ' ')
+			return false;
+	return true;
+}
+
+void sip_receive(const struct sip_bind *bind, const struct addr *source, char *text, size_t len)
+{
+	struct sip_msg m;
+	int err;
+
+	if (is_keepalive(text, len))
+		return;
+	err = sip_msg_parse(&m, text, len);
+	m.bind = bind;
+	m.source = *source;
+	if (err) {
+		on_malformed(&m);
+	} else if (m.request) {
+		on_request(&m);
+	} else {
+		sip_stats_response(&bind->sip->stats, m.method, SIP_IN, m.code);
+		sip_client_receive(&m);
+	}
+	sip_msg_clear(&m);
+}
