@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The configuration: sip.conf syntax in, one immutable snapshot out, and back to text. A snapshot is counted: a call keeps
- * the one under which it was set up, a reload makes a new one. No other module parses or prints configuration.
+ * The configuration: sip.conf syntax in, one immutable snapshot out, and back to text. A snapshot
+ * is counted: a call keeps the one under which it was set up, a reload makes a new one. No other
+ * module parses or prints configuration. References are counted by one thread.
  */
 #ifndef RTPFWD_CONF_CONF_H
 #define RTPFWD_CONF_CONF_H
@@ -14,7 +15,12 @@
 #include <stdio.h>
 
 /* canreinvite (directmedia) as a bit set; 0 = no. */
-enum conf_canreinvite { CANREINVITE_YES = 1, CANREINVITE_NONAT = 2, CANREINVITE_UPDATE = 4, CANREINVITE_OUTGOING = 8 };
+enum conf_canreinvite {
+	CANREINVITE_YES = 1,
+	CANREINVITE_NONAT = 2,
+	CANREINVITE_UPDATE = 4,
+	CANREINVITE_OUTGOING = 8,
+};
 enum conf_nat { NAT_FORCE_RPORT = 1, NAT_COMEDIA = 2 };
 enum conf_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
 enum conf_dtmf { DTMF_RFC2833, DTMF_INFO, DTMF_INBAND, DTMF_AUTO };
@@ -54,13 +60,15 @@ struct conf_realm {
 	size_t n_media;
 	uint16_t port_lo, port_hi;	/* inclusive; lo even, hi odd */
 	enum conf_xdp xdp;
-	struct addr advertise;	/* written into SIP and SDP instead of the bind and media address; AF_UNSPEC: none */
+	/* Written into SIP and SDP instead of the bind and media address; AF_UNSPEC: none. */
+	struct addr advertise;
 	const char **direct;	/* names of realms */
 	size_t n_direct;
 };
 
 struct conf_peer {
 	const char *name;
+	const char *file;	/* with `line`: where its section begins */
 	int line;
 	const char *type;	/* as written: "peer", "friend" or "user" */
 	const struct conf_realm *realm;	/* NULL: none written; the peer module finds it by route */
@@ -78,7 +86,8 @@ struct conf_peer {
 /* Dial() options of a route. */
 struct conf_dial {
 	const char *text;	/* as written; "" none */
-	uint32_t letters;	/* bit (c - 'a') for a-z, in `upper` for A-Z: t h w k x and T H W K X */
+	/* Bit (c - 'a') for a-z, in `upper` (c - 'A') for A-Z: t h w k x, T H W K X, L and S. */
+	uint32_t letters;
 	uint32_t upper;
 	uint32_t limit_ms;	/* L(x); 0: none */
 	uint32_t warn_ms, repeat_ms;	/* L(x:y:z) */
@@ -114,25 +123,29 @@ struct conf {
 	size_t n_peers;
 	struct conf_route *routes;	/* file order */
 	size_t n_routes;
-	const char **ignored;	/* Asterisk's keys that mean nothing here, each once, as found in this file */
+	const char **ignored;	/* Asterisk's keys that mean nothing here, each once, as found */
 	size_t n_ignored;
 	void *priv;		/* the memory all of this lies in, and the count */
 };
 
-/* 0 and a snapshot with one reference, or -EINVAL/-ENOENT/-ENOMEM and `why` = "FILE:LINE: what is wrong and what is allowed". */
+/* 0 and a snapshot with one reference; or -EINVAL, -ENOMEM, or -errno of reading `path`, and `why`:
+ * "FILE:LINE: what is wrong and what is allowed" (without a line where `path` cannot be read). */
 int conf_load(struct conf **out, const char *path, char *why, size_t why_size);
 struct conf *conf_ref(struct conf *conf);
 void conf_unref(struct conf *conf);	/* NULL-safe; the last one frees */
 
-/* Prints it in its own syntax; parsing that again gives the same. Ignored keys are listed once, as comments. */
+/* Prints it in its own syntax; parsing and printing that again gives the same bytes. Ignored keys
+ * are listed once, in a comment that the parser knows. */
 void conf_print(const struct conf *conf, FILE *out);
 
-/* NULL, or which part of `next` cannot be taken over by a running node ("realm 'inside': media"): restart needed. */
+/* NULL, or which part of `next` a running node cannot take over ("realm 'inside': media"), so that
+ * it must be restarted. The text lives as long as `next`. */
 const char *conf_reload_obstacle(const struct conf *now, const struct conf *next);
 
-bool conf_codec_allowed(const struct conf_codecs *codecs, const char *encoding);	/* case ignored */
+/* `encoding` is SDP's name, case ignored. */
+bool conf_codec_allowed(const struct conf_codecs *codecs, const char *encoding);
 bool conf_acl_permits(const struct conf_acl *acl, const struct addr *a);
-/* "yes", "no", "update,nonat": the canonical text, for show peers and conf_print(). `text` of at least 32 bytes. */
+/* "yes", "no", "update,nonat": the canonical text, for show peers and conf_print(). */
 const char *conf_canreinvite_text(unsigned int canreinvite, char text[32]);
 
 #endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Inside conf/ only: the one table of all keys, and what each of them does to its object. */
+#ifndef RTPFWD_CONF_KEYS_H
+#define RTPFWD_CONF_KEYS_H
+
+#include "conf/load.h"
+
+/* Beside the scopes in conf_key.scopes: in [general] it is the default of every peer. */
+enum { CONF_DEFAULT = 32 };
+
+struct conf_key {
+	const char *name;
+	unsigned int scopes;
+	int (*set)(struct conf_loader *l, const struct conf_key *key, const struct conf_entry *e,
+		   void *object);
+	size_t offset;		/* in the object, for setters that serve several keys */
+	unsigned int lo, hi;	/* of a number */
+};
+
+/* Carries out one entry of a section of `scope`; `object` is what the section makes. */
+int conf_key_apply(struct conf_loader *l, enum conf_scope scope, const struct conf_entry *e,
+		   void *object);
+/* Is there such a key anywhere? For the templates that no section uses. */
+int conf_key_check(struct conf_loader *l, const struct conf_entry *e);
+
+#define CONF_SETTER(name)                                                                          \
+	int name(struct conf_loader *l, const struct conf_key *key, const struct conf_entry *e,    \
+		 void *object)
+
+/* set_general.c: the object is the conf; and what serves several sections */
+CONF_SETTER(conf_set_nothing);
+CONF_SETTER(conf_set_ignored);
+CONF_SETTER(conf_set_number);
+CONF_SETTER(conf_set_bool);
+CONF_SETTER(conf_set_path);
+CONF_SETTER(conf_set_cdr);
+CONF_SETTER(conf_set_metrics);
+CONF_SETTER(conf_set_off_only);	/* not supported by this version, except as off */
+CONF_SETTER(conf_set_refused);	/* not supported by this version */
+CONF_SETTER(conf_set_transport);
+
+/* set_realm.c: the object is a conf_realm */
+CONF_SETTER(conf_set_interface);
+CONF_SETTER(conf_set_bind);
+CONF_SETTER(conf_set_media);
+CONF_SETTER(conf_set_ports);
+CONF_SETTER(conf_set_xdp);
+CONF_SETTER(conf_set_advertise);
+
+/* set_peer.c: the object is a conf_peer */
+CONF_SETTER(conf_set_type);
+CONF_SETTER(conf_set_realm);
+CONF_SETTER(conf_set_host);
+CONF_SETTER(conf_set_port);
+CONF_SETTER(conf_set_canreinvite);
+CONF_SETTER(conf_set_nat);
+CONF_SETTER(conf_set_dtmfmode);
+CONF_SETTER(conf_set_acl);	/* permit and deny */
+
+/* codec.c */
+CONF_SETTER(conf_set_codecs);	/* allow and disallow */
+/* Asterisk's name of an encoding of the table. */
+const char *conf_codec_name(const char *encoding);
+
+/* set_route.c: the object is a conf_route */
+CONF_SETTER(conf_set_from);
+CONF_SETTER(conf_set_match);
+CONF_SETTER(conf_set_to);
+CONF_SETTER(conf_set_prepend);
+/* dial.c */
+CONF_SETTER(conf_set_options);
+
+#endif

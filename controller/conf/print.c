@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A snapshot in its own syntax. Every value is written, defaults too. */
+#include "conf/ignored.h"
+#include "conf/keys.h"
+
+#include <string.h>
+
+/* The key that begins a list, the comma after it. */
+static const char *separator(size_t i)
+{
+	return i ? "," : "";
+}
+
+/* `;` begins a comment. */
+static void print_path(FILE *out, const char *key, const char *path)
+{
+	fprintf(out, "%s = ", key);
+	for (; *path; path++)
+		fprintf(out, *path == ';' ? "\\%c" : "%c", *path);
+	fputc('\n', out);
+}
+
+static void print_ignored(const struct conf *conf, FILE *out)
+{
+	for (size_t i = 0; i < conf->n_ignored; i++)
+		fprintf(out, "%s%s", i ? ", " : CONF_IGNORED_MARK, conf->ignored[i]);
+	if (conf->n_ignored)
+		fputc('\n', out);
+}
+
+static void print_general(const struct conf *conf, FILE *out)
+{
+	char text[ADDR_TEXT];
+
+	fprintf(out, "[general]\n");
+	print_ignored(conf, out);
+	print_path(out, "bpffs", conf->bpffs);
+	fprintf(out, "lease = %u\n", conf->lease_s);
+	fprintf(out, "guard = %s\n", conf->guard ? "on" : "off");
+	fprintf(out, "rtptimeout = %u\n", conf->rtptimeout_s);
+	fprintf(out, "rtpholdtimeout = %u\n", conf->rtpholdtimeout_s);
+	print_path(out, "control", conf->control);
+	addr_print(text, &conf->metrics);
+	fprintf(out, "metrics = %s\n", *text ? text : "off");
+	print_path(out, "cdr", conf->cdr ? conf->cdr : "off");
+	fprintf(out, "max_calls = %u\n", conf->max_calls);
+}
+
+static void print_realm(const struct conf_realm *realm, FILE *out)
+{
+	static const char *const xdp[] = { "auto", "native", "generic", "off" };
+	char text[ADDR_TEXT];
+
+	fprintf(out, "\n[%s]\ntype = realm\ninterface = ", realm->name);
+	for (size_t i = 0; i < realm->n_interfaces; i++)
+		fprintf(out, "%s%s", separator(i), realm->interfaces[i]);
+	fprintf(out, "\nbind = ");
+	for (size_t i = 0; i < realm->n_binds; i++)
+		fprintf(out, "%s%s:%s", separator(i), realm->binds[i].transport,
+			addr_print(text, &realm->binds[i].addr));
+	fprintf(out, "\nmedia = ");
+	for (size_t i = 0; i < realm->n_media; i++)
+		fprintf(out, "%s%s", separator(i), addr_print(text, &realm->media[i]));
+	fprintf(out, "\nports = %u-%u\nxdp = %s\n", realm->port_lo, realm->port_hi,
+		xdp[realm->xdp]);
+	if (realm->advertise.family != AF_UNSPEC)
+		fprintf(out, "advertise = %s\n", addr_print(text, &realm->advertise));
+}
+
+static void print_names(FILE *out, const char *key, const char *const *encodings, size_t n)
+{
+	fprintf(out, "%s = ", key);
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%s%s", separator(i), conf_codec_name(encodings[i]));
+	fputc('\n', out);
+}
+
+static void print_codecs(const struct conf_codecs *codecs, FILE *out)
+{
+	if (codecs->all && !codecs->n_except) {
+		fprintf(out, "allow = all\n");
+	} else if (codecs->all) {
+		print_names(out, "disallow", codecs->except, codecs->n_except);
+	} else {
+		fprintf(out, "disallow = all\n");
+		print_names(out, "allow", codecs->only, codecs->n_only);
+	}
+}
+
+static void print_acl(const struct conf_acl *acl, FILE *out)
+{
+	char text[ADDR_TEXT];
+
+	for (size_t i = 0; i < acl->n; i++)
+		fprintf(out, "%s = %s/%u\n", acl->rules[i].permit ? "permit" : "deny",
+			addr_print_ip(text, &acl->rules[i].prefix.net), acl->rules[i].prefix.bits);
+}
+
+const char *conf_canreinvite_text(unsigned int canreinvite, char text[32])
+{
+	static const struct {
+		unsigned int bit;
+		const char *word;
+	} words[] = {
+		{ CANREINVITE_YES, "yes" },
+		{ CANREINVITE_UPDATE, "update" },
+		{ CANREINVITE_NONAT, "nonat" },
+		{ CANREINVITE_OUTGOING, "outgoing" },
+	};
+
+	strcpy(text, canreinvite ? "" : "no");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!(canreinvite & words[i].bit))
+			continue;
+		if (*text)
+			strcat(text, ",");
+		strcat(text, words[i].word);
+	}
+	return text;
+}
+
+static void print_peer(const struct conf_peer *peer, FILE *out)
+{
+	static const char *const dtmf[] = { "rfc2833", "info", "inband", "auto" };
+	char text[ADDR_TEXT], canreinvite[32];
+
+	fprintf(out, "\n[%s]\ntype = %s\n", peer->name, peer->type);
+	if (peer->realm)
+		fprintf(out, "realm = %s\n", peer->realm->name);
+	fprintf(out, "host = %s\n",
+		peer->port_written ? addr_print(text, &peer->host)
+				   : addr_print_ip(text, &peer->host));
+	fprintf(out, "canreinvite = %s\n", conf_canreinvite_text(peer->canreinvite, canreinvite));
+	print_codecs(&peer->codecs, out);
+	fprintf(out, "nat = %s\n", peer->nat & NAT_FORCE_RPORT ? "force_rport" : "no");
+	fprintf(out, "asymmetric = %s\n", peer->asymmetric ? "yes" : "no");
+	fprintf(out, "dtmfmode = %s\n", dtmf[peer->dtmf]);
+	print_acl(&peer->acl, out);
+}
+
+static void print_route(const struct conf_route *route, FILE *out)
+{
+	fprintf(out, "\n[%s]\ntype = route\n", route->name);
+	if (route->from_realm || route->from_peer)
+		fprintf(out, "from = %s\n",
+			route->from_realm ? route->from_realm->name : route->from_peer->name);
+	if (route->match)
+		fprintf(out, "match = %s\n", route->match);
+	fprintf(out, "to = ");
+	for (size_t i = 0; i < route->n_to; i++)
+		fprintf(out, "%s%s", separator(i), route->to[i]->name);
+	fputc('\n', out);
+	if (route->strip)
+		fprintf(out, "strip = %u\n", route->strip);
+	if (*route->prepend)
+		fprintf(out, "prepend = %s\n", route->prepend);
+	if (*route->dial.text)
+		fprintf(out, "options = %s\n", route->dial.text);
+	fprintf(out, "timeout = %u\n", route->timeout_s);
+}
+
+void conf_print(const struct conf *conf, FILE *out)
+{
+	print_general(conf, out);
+	for (size_t i = 0; i < conf->n_realms; i++)
+		print_realm(&conf->realms[i], out);
+	for (size_t i = 0; i < conf->n_peers; i++)
+		print_peer(&conf->peers[i], out);
+	for (size_t i = 0; i < conf->n_routes; i++)
+		print_route(&conf->routes[i], out);
+}

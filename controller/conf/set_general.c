@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "conf/keys.h"
+#include "conf/value.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static void *member(const struct conf_key *key, void *object)
+{
+	return (char *)object + key->offset;
+}
+
+/* `type` of a realm or a route: it was read to know which of them the section is. */
+CONF_SETTER(conf_set_nothing)
+{
+	(void)l;
+	(void)key;
+	(void)e;
+	(void)object;
+	return 0;
+}
+
+CONF_SETTER(conf_set_number)
+{
+	char allowed[48];
+
+	if (conf_value_number(e->value, key->lo, key->hi, member(key, object)))
+		return 0;
+	snprintf(allowed, sizeof(allowed), "a number from %u to %u", key->lo, key->hi);
+	return conf_bad_value(l, e, allowed);
+}
+
+CONF_SETTER(conf_set_bool)
+{
+	return conf_value_bool(e->value, member(key, object)) ? 0
+							      : conf_bad_value(l, e, "yes or no");
+}
+
+CONF_SETTER(conf_set_path)
+{
+	if (e->value[0] != '/' || !e->value[1])
+		return conf_bad_value(l, e, "a path that begins with '/'");
+	if (strlen(e->value) > key->hi)
+		return conf_fault(l, &e->at, "%s: the path is longer than %u bytes", e->key,
+				  key->hi);
+	return conf_value_keep(l, e->value, member(key, object));
+}
+
+CONF_SETTER(conf_set_cdr)
+{
+	struct conf *conf = object;
+
+	if (conf_value_off(e->value)) {
+		conf->cdr = NULL;
+		return 0;
+	}
+	if (e->value[0] != '/')
+		return conf_bad_value(l, e, "a path that begins with '/', or off");
+	return conf_set_path(l, key, e, object);
+}
+
+CONF_SETTER(conf_set_metrics)
+{
+	struct conf *conf = object;
+	struct addr a;
+
+	(void)key;
+	if (conf_value_off(e->value)) {
+		conf->metrics = (struct addr){ 0 };
+		return 0;
+	}
+	if (addr_parse(&a, e->value) || !a.port)
+		return conf_bad_value(l, e, "ADDRESS:PORT such as 127.0.0.1:9768, or off");
+	conf->metrics = a;
+	return 0;
+}
+
+CONF_SETTER(conf_set_off_only)
+{
+	bool direct = strncasecmp(e->key, "direct", 6) == 0;
+
+	(void)key;
+	(void)object;
+	if (conf_value_off(e->value))
+		return 0;
+	return conf_fault(l, &e->at, "%s = '%.60s' is not supported by this version: allowed is %s",
+			  e->key, e->value, direct ? "no" : "off");
+}
+
+CONF_SETTER(conf_set_refused)
+{
+	(void)key;
+	(void)object;
+	return conf_fault(l, &e->at, "%s is not supported by this version: leave it out", e->key);
+}
+
+/* Asterisk's `transport = udp,tcp`: what we speak must be among it. */
+CONF_SETTER(conf_set_transport)
+{
+	struct conf_list list;
+	int rc = conf_value_list(l, e, &list);
+
+	(void)key;
+	(void)object;
+	for (size_t i = 0; !rc && i < list.n; i++)
+		if (strcasecmp(list.items[i], "udp") == 0)
+			return 0;
+	return rc ? rc : conf_bad_value(l, e, "udp: this version speaks SIP over UDP only");
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "conf/keys.h"
+#include "conf/value.h"
+
+#include <string.h>
+#include <strings.h>
+
+enum { SIP_PORT = 5060 };
+
+/* Which section this is was decided before; a peer remembers how it was written. */
+CONF_SETTER(conf_set_type)
+{
+	static const char *const types[] = { "peer", "friend", "user" };
+	struct conf_peer *peer = object;
+
+	(void)l;
+	(void)key;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcasecmp(e->value, types[i]) == 0)
+			peer->type = types[i];
+	return 0;
+}
+
+CONF_SETTER(conf_set_realm)
+{
+	struct conf_peer *peer = object;
+	const struct conf_section *s;
+
+	(void)key;
+	HASH_FIND(hh_scope, l->realms, e->value, strlen(e->value), s);
+	if (!s)
+		return conf_fault(l, &e->at,
+				  "realm = '%.60s': there is no section of that name with "
+				  "type = realm",
+				  e->value);
+	peer->realm = s->object;
+	return 0;
+}
+
+CONF_SETTER(conf_set_host)
+{
+	struct conf_peer *peer = object;
+	struct addr a;
+
+	(void)key;
+	if (strcasecmp(e->value, "dynamic") == 0)
+		return conf_fault(l, &e->at,
+				  "host = dynamic is not supported by this version: allowed "
+				  "is ADDRESS[:PORT]");
+	if (addr_parse(&a, e->value))
+		return conf_fault(l, &e->at,
+				  "host = '%.60s': allowed is ADDRESS[:PORT], IPv4 or IPv6 "
+				  "(this version looks no names up)",
+				  e->value);
+	if (!conf_value_host_address(&a))
+		return conf_bad_value(l, e, "the address of a host");
+	peer->port_written = a.port != 0;
+	peer->host = addr_with_port(&a, a.port ? a.port : SIP_PORT);
+	return 0;
+}
+
+/* Asterisk's key; taken up when the section is whole, since `host` may come after it. */
+CONF_SETTER(conf_set_port)
+{
+	unsigned int port;
+
+	(void)object;
+	if (!conf_value_number(e->value, key->lo, key->hi, &port))
+		return conf_bad_value(l, e, "a port from 1 to 65535");
+	return 0;
+}
+
+static unsigned int canreinvite_bit(const char *word)
+{
+	bool yes;
+
+	if (strcasecmp(word, "nonat") == 0)
+		return CANREINVITE_NONAT;
+	if (strcasecmp(word, "update") == 0)
+		return CANREINVITE_UPDATE;
+	if (strcasecmp(word, "outgoing") == 0)
+		return CANREINVITE_OUTGOING;
+	return conf_value_bool(word, &yes) && yes ? CANREINVITE_YES : 0;
+}
+
+CONF_SETTER(conf_set_canreinvite)
+{
+	struct conf_peer *peer = object;
+	struct conf_list list;
+	unsigned int bits = 0, bit;
+	bool yes;
+	int rc;
+
+	(void)key;
+	if (conf_value_bool(e->value, &yes)) {
+		peer->canreinvite = yes ? CANREINVITE_YES : 0;
+		return 0;
+	}
+	rc = conf_value_list(l, e, &list);
+	for (size_t i = 0; !rc && i < list.n; i++) {
+		bit = canreinvite_bit(list.items[i]);
+		if (!(bit & ~CANREINVITE_YES))
+			return conf_bad_value(l, e,
+					      "yes, no, or a list of nonat, update, outgoing");
+		bits |= bit;
+	}
+	if (!rc)
+		peer->canreinvite = bits;
+	return rc;
+}
+
+CONF_SETTER(conf_set_nat)
+{
+	struct conf_peer *peer = object;
+	struct conf_list list;
+	unsigned int bits = 0;
+	bool yes;
+	int rc = conf_value_list(l, e, &list);
+
+	(void)key;
+	for (size_t i = 0; !rc && i < list.n; i++) {
+		const char *word = list.items[i];
+		bool is_bool = conf_value_bool(word, &yes);
+
+		if (strcasecmp(word, "force_rport") == 0)
+			bits |= NAT_FORCE_RPORT;
+		else if (strcasecmp(word, "comedia") == 0 || (is_bool && yes))
+			return conf_fault(l, &e->at,
+					  "nat = '%.60s' is not supported by this version, "
+					  "which does not learn media addresses: allowed is no or "
+					  "force_rport",
+					  e->value);
+		else if ((!is_bool && strcasecmp(word, "never") != 0) || list.n > 1)
+			return conf_bad_value(l, e, "no or force_rport");
+	}
+	if (!rc)
+		peer->nat = bits;
+	return rc;
+}
+
+CONF_SETTER(conf_set_dtmfmode)
+{
+	struct conf_peer *peer = object;
+
+	(void)key;
+	if (strcasecmp(e->value, "rfc2833") == 0)
+		peer->dtmf = DTMF_RFC2833;
+	else if (strcasecmp(e->value, "info") == 0)
+		peer->dtmf = DTMF_INFO;
+	else if (strcasecmp(e->value, "inband") == 0)
+		peer->dtmf = DTMF_INBAND;
+	else if (strcasecmp(e->value, "auto") == 0)
+		peer->dtmf = DTMF_AUTO;
+	else
+		return conf_bad_value(l, e, "rfc2833, info, inband or auto");
+	return 0;
+}
+
+/* The room doubles whenever the count reaches a power of two. */
+static int acl_add(struct conf_loader *l, struct conf_acl *acl, const struct conf_acl_rule *rule)
+{
+	struct conf_acl_rule *more;
+
+	if ((acl->n & (acl->n - 1)) == 0) {
+		more = arena_alloc(l->keep, (acl->n ? 2 * acl->n : 1) * sizeof(*more));
+		if (!more)
+			return conf_no_memory(l);
+		if (acl->n)
+			memcpy(more, acl->rules, acl->n * sizeof(*more));
+		acl->rules = more;
+	}
+	acl->rules[acl->n++] = *rule;
+	return 0;
+}
+
+/* Like Asterisk, a `!` before an address turns permit into deny and back. */
+CONF_SETTER(conf_set_acl)
+{
+	struct conf_peer *peer = object;
+	bool permit = strcasecmp(key->name, "permit") == 0;
+	struct conf_list list;
+	int rc = conf_value_list(l, e, &list);
+
+	for (size_t i = 0; !rc && i < list.n; i++) {
+		bool inverted = list.items[i][0] == '!';
+		struct conf_acl_rule rule = { .permit = permit != inverted };
+
+		if (addr_prefix_parse(&rule.prefix, list.items[i] + inverted))
+			return conf_fault(l, &e->at,
+					  "%s '%.60s': allowed is ADDRESS, ADDRESS/BITS or "
+					  "ADDRESS/NETMASK",
+					  e->key, list.items[i]);
+		rc = acl_add(l, &peer->acl, &rule);
+	}
+	return rc;
+}

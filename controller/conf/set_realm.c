@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "conf/keys.h"
+#include "conf/value.h"
+
+#include <ctype.h>
+#include <net/if.h>
+#include <string.h>
+#include <strings.h>
+
+enum { SIP_PORT = 5060, PORT_MIN = 1024, PORT_MAX = 65535 };
+
+static bool is_interface_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len >= IFNAMSIZ || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	for (; *name; name++)
+		if (!isgraph((unsigned char)*name) || strchr("/:;", *name))
+			return false;
+	return true;
+}
+
+/* Whether item `i` stands in the list before. */
+static bool repeats(const struct conf_list *list, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(list->items[j], list->items[i]) == 0)
+			return true;
+	return false;
+}
+
+CONF_SETTER(conf_set_interface)
+{
+	struct conf_realm *realm = object;
+	struct conf_list list;
+	int rc = conf_value_list(l, e, &list);
+
+	(void)key;
+	if (rc)
+		return rc;
+	realm->interfaces = arena_alloc(l->keep, list.n * sizeof(*realm->interfaces));
+	if (!realm->interfaces)
+		return conf_no_memory(l);
+	realm->n_interfaces = 0;
+	for (size_t i = 0; i < list.n; i++) {
+		if (!is_interface_name(list.items[i]))
+			return conf_fault(l, &e->at,
+					  "interface '%.60s': allowed is the name of a "
+					  "network interface, such as eth0",
+					  list.items[i]);
+		if (repeats(&list, i))
+			return conf_fault(l, &e->at, "interface '%s' is named twice",
+					  list.items[i]);
+		rc = conf_value_keep(l, list.items[i], &realm->interfaces[realm->n_interfaces++]);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int parse_bind(struct conf_loader *l, const struct conf_entry *e, const char *text,
+		      struct conf_bind *out)
+{
+	size_t word = strcspn(text, ":");
+
+	if ((word == 3 && (strncasecmp(text, "tcp", 3) == 0 || strncasecmp(text, "tls", 3) == 0)) ||
+	    strncasecmp(text, "ws:", 3) == 0 || strncasecmp(text, "wss:", 4) == 0)
+		return conf_fault(l, &e->at,
+				  "bind '%.80s': this version speaks SIP over UDP only: "
+				  "allowed is udp:ADDRESS[:PORT]",
+				  text);
+	if (strncasecmp(text, "udp:", 4) != 0 || addr_parse(&out->addr, text + 4))
+		return conf_fault(l, &e->at, "bind '%.80s': allowed is udp:ADDRESS[:PORT]", text);
+	if (!conf_value_host_address(&out->addr))
+		return conf_fault(l, &e->at,
+				  "bind '%.80s': an address of this node is needed, since "
+				  "it is what the other side is told",
+				  text);
+	if (!out->addr.port)
+		out->addr.port = SIP_PORT;
+	out->transport = "udp";
+	return 0;
+}
+
+CONF_SETTER(conf_set_bind)
+{
+	struct conf_realm *realm = object;
+	struct conf_list list;
+	int rc = conf_value_list(l, e, &list);
+
+	(void)key;
+	if (rc)
+		return rc;
+	realm->binds = arena_alloc(l->keep, list.n * sizeof(*realm->binds));
+	if (!realm->binds)
+		return conf_no_memory(l);
+	realm->n_binds = list.n;
+	for (size_t i = 0; !rc && i < list.n; i++)
+		rc = parse_bind(l, e, list.items[i], &realm->binds[i]);
+	return rc;
+}
+
+/* An IPv4 address without a port: what the fast path of this version relays. */
+static int parse_relay_address(struct conf_loader *l, const struct conf_entry *e, const char *text,
+			       struct addr *out)
+{
+	if (addr_parse(out, text) || out->port)
+		return conf_fault(l, &e->at, "%s '%.60s': allowed is an IPv4 address", e->key,
+				  text);
+	if (out->family != AF_INET)
+		return conf_fault(l, &e->at,
+				  "%s '%.60s': this version relays IPv4 only: allowed is an "
+				  "IPv4 address",
+				  e->key, text);
+	if (!conf_value_host_address(out))
+		return conf_fault(l, &e->at, "%s '%.60s': allowed is the IPv4 address of a host",
+				  e->key, text);
+	return 0;
+}
+
+CONF_SETTER(conf_set_media)
+{
+	struct conf_realm *realm = object;
+	struct conf_list list;
+	int rc = conf_value_list(l, e, &list);
+
+	(void)key;
+	if (rc)
+		return rc;
+	realm->media = arena_alloc(l->keep, list.n * sizeof(*realm->media));
+	if (!realm->media)
+		return conf_no_memory(l);
+	realm->n_media = list.n;
+	for (size_t i = 0; !rc && i < list.n; i++)
+		rc = parse_relay_address(l, e, list.items[i], &realm->media[i]);
+	return rc;
+}
+
+/* RTP takes the even port and RTCP the odd one above it: the range is narrowed to whole pairs. */
+CONF_SETTER(conf_set_ports)
+{
+	struct conf_realm *realm = object;
+	const char *dash = strchr(e->value, '-');
+	unsigned int lo, hi;
+	char first[8] = "";
+
+	(void)key;
+	if (dash && dash - e->value < (ptrdiff_t)sizeof(first))
+		memcpy(first, e->value, (size_t)(dash - e->value));
+	if (!conf_value_number(first, PORT_MIN, PORT_MAX, &lo) ||
+	    !conf_value_number(dash + 1, lo, PORT_MAX, &hi))
+		return conf_bad_value(l, e, "LOW-HIGH within 1024-65535");
+	lo += lo % 2;
+	hi -= (hi + 1) % 2;
+	if (lo >= hi)
+		return conf_fault(l, &e->at,
+				  "ports = '%.20s': no pair of an even port and the odd one "
+				  "above it",
+				  e->value);
+	realm->port_lo = (uint16_t)lo;
+	realm->port_hi = (uint16_t)hi;
+	return 0;
+}
+
+CONF_SETTER(conf_set_xdp)
+{
+	struct conf_realm *realm = object;
+
+	(void)key;
+	if (conf_value_off(e->value))
+		return conf_fault(l, &e->at,
+				  "xdp = off is not supported by this version, which has no "
+				  "userspace relay: allowed is auto, native or generic");
+	if (strcasecmp(e->value, "auto") == 0)
+		realm->xdp = XDP_AUTO;
+	else if (strcasecmp(e->value, "native") == 0)
+		realm->xdp = XDP_NATIVE;
+	else if (strcasecmp(e->value, "generic") == 0)
+		realm->xdp = XDP_GENERIC;
+	else
+		return conf_bad_value(l, e, "auto, native or generic");
+	return 0;
+}
+
+CONF_SETTER(conf_set_advertise)
+{
+	struct conf_realm *realm = object;
+
+	(void)key;
+	return parse_relay_address(l, e, e->value, &realm->advertise);
+}
