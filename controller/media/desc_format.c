@@ -36,9 +36,12 @@ static const struct static_format static_formats[] = {
 static struct desc_format format_of_number(uint8_t number)
 {
 	struct desc_format f = { .number = number, .encoding = { "", 0 }, .channels = 1 };
-	const struct static_format *known = &static_formats[number];
+	const struct static_format *known;
 
-	if (number >= sizeof(static_formats) / sizeof(*static_formats) || !known->encoding)
+	if (number >= sizeof(static_formats) / sizeof(*static_formats))
+		return f;
+	known = &static_formats[number];
+	if (!known->encoding)
 		return f;
 	f.encoding = (struct slice){ known->encoding, strlen(known->encoding) };
 	f.rate = known->rate;

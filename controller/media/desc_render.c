@@ -92,6 +92,17 @@ static void put_session(struct render *r)
 	}
 }
 
+/* What `f` is: an answer may name a dynamic number of its offer without saying again what it means. */
+static const struct desc_format *meant(const struct render *r, const struct desc_format *f)
+{
+	const struct desc *offer = r->rw->offer;
+
+	for (size_t i = 0; offer && !f->encoding.len && i < offer->n_formats; i++)
+		if (offer->formats[i].number == f->number)
+			return &offer->formats[i];
+	return f;
+}
+
 static bool is_allowed(const struct render *r, const struct desc_format *f)
 {
 	char name[32] = "";
@@ -113,7 +124,7 @@ static int choose_formats(struct render *r)
 	size_t codecs = 0;
 
 	for (size_t i = 0; i < r->in->n_formats; i++) {
-		const struct desc_format *f = &r->in->formats[i];
+		const struct desc_format *f = meant(r, &r->in->formats[i]);
 
 		if (!is_allowed(r, f) || (r->rw->offer && !desc_format_in(f, r->rw->offer)))
 			continue;
@@ -147,6 +158,22 @@ static void put_media_line(struct render *r)
 		if (r->keep[r->in->formats[i].number])
 			buf_printf(&r->out, " %u", r->in->formats[i].number);
 	buf_str(&r->out, "\r\n");
+}
+
+/* For the formats that only the offer explains (RFC 3264 6.1). */
+static void put_missing_maps(struct render *r)
+{
+	for (size_t i = 0; i < r->in->n_formats; i++) {
+		const struct desc_format *f = &r->in->formats[i], *of = meant(r, f);
+
+		if (of == f || !of->encoding.len || !r->keep[f->number])
+			continue;
+		buf_printf(&r->out, "a=rtpmap:%u " SLICE_FMT "/%u", f->number,
+			   SLICE_ARG(of->encoding), of->rate);
+		if (of->channels != 1)
+			buf_printf(&r->out, "/%u", of->channels);
+		buf_str(&r->out, "\r\n");
+	}
 }
 
 static void put_direction(struct render *r)
@@ -187,6 +214,7 @@ static void put_relayed(struct render *r)
 	for (size_t i = r->media->first; i < r->media->end; i++)
 		if (r->in->lines[i].type == 'b')
 			put_line(r, &r->in->lines[i]);
+	put_missing_maps(r);
 	for (size_t i = r->media->first; i < r->media->end; i++)
 		put_media_attribute(r, &r->in->lines[i], &w);
 	if (!w.direction)

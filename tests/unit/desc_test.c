@@ -1,0 +1,716 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Session descriptions: golden pairs in tests/golden/sdp, then what pairs cannot show. */
+#include "media/desc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GOLDENS "tests/golden/sdp"
+
+/* One golden file: "== NAME" begins a section, lines end with LF. */
+struct golden {
+	char *text;
+	struct desc_rewrite rw;
+	struct conf_codecs allow[2];
+	const char *names[2][16];
+	int result;
+	bool bare_lf;
+};
+
+static char *read_file(const char *path)
+{
+	char text[32768];
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	if (!f)
+		fail_msg("%s cannot be read", path);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = '\0';
+	return strdup(text);
+}
+
+/* The lines of a section with `end` after each; NULL: there is no such section. */
+static char *section(const char *text, const char *name, const char *end)
+{
+	struct buf out = { 0 };
+	bool inside = false, found = false;
+
+	buf_str(&out, "");
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		if (strncmp(text, "== ", 3) == 0) {
+			inside = len == 3 + strlen(name) && strncmp(text + 3, name, len - 3) == 0;
+			found |= inside;
+		} else if (inside) {
+			buf_add(&out, text, len);
+			buf_str(&out, end);
+		}
+		text += len + (text[len] == '\n');
+	}
+	if (!found) {
+		buf_free(&out);
+		return NULL;
+	}
+	return buf_take(&out);
+}
+
+static enum direction direction_named(const char *name)
+{
+	static const char *const names[] = { "sendrecv", "sendonly", "recvonly", "inactive" };
+
+	for (int i = 0; i < 4; i++)
+		if (strcmp(names[i], name) == 0)
+			return (enum direction)i;
+	fail_msg("no direction '%s'", name);
+	return DIR_SENDRECV;
+}
+
+static int result_named(const char *name)
+{
+	if (strcmp(name, "ENOENT") == 0)
+		return -ENOENT;
+	if (strcmp(name, "ENOTSUP") == 0)
+		return -ENOTSUP;
+	fail_msg("no result '%s'", name);
+	return 0;
+}
+
+static void set_allow(struct golden *g, char *names)
+{
+	int i = g->rw.allow[0] ? 1 : 0;
+
+	g->allow[i] = (struct conf_codecs){ .only = g->names[i] };
+	for (char *name = strtok(names, " "); name; name = strtok(NULL, " "))
+		g->names[i][g->allow[i].n_only++] = name;
+	g->rw.allow[i] = &g->allow[i];
+}
+
+static void set_parameter(struct golden *g, char *line)
+{
+	char *value = strchr(line, ' ');
+
+	if (value)
+		*value++ = '\0';
+	if (strcmp(line, "rtp") == 0)
+		assert_int_equal(addr_parse(&g->rw.rtp, value), 0);
+	else if (strcmp(line, "rtcp") == 0)
+		g->rw.rtcp_port = (uint16_t)atoi(value);
+	else if (strcmp(line, "direction") == 0)
+		g->rw.direction = direction_named(value);
+	else if (strcmp(line, "allow") == 0)
+		set_allow(g, value);
+	else if (strcmp(line, "drop-telephone-event") == 0)
+		g->rw.drop_telephone_event = true;
+	else if (strcmp(line, "bare-lf") == 0)
+		g->bare_lf = true;
+	else if (strcmp(line, "result") == 0)
+		g->result = result_named(value);
+	else
+		fail_msg("no parameter '%s'", line);
+}
+
+static char *golden_read(struct golden *g, const char *path)
+{
+	char *parameters;
+	char *line, *next;
+
+	*g = (struct golden){ .text = read_file(path) };
+	parameters = section(g->text, "parameters", "\n");
+	assert_non_null(parameters);
+	for (line = parameters; *line; line = next) {
+		next = line + strcspn(line, "\n");
+		*next++ = '\0';
+		set_parameter(g, line);
+	}
+	return parameters;	/* the codecs' names lie in it */
+}
+
+static struct desc *parsed(const char *text)
+{
+	struct desc *d = NULL;
+	const char *why = "";
+	int err = desc_parse(&d, text, strlen(text), &why);
+
+	if (err)
+		fail_msg("%d %s: %s", err, why, text);
+	return d;
+}
+
+static struct desc *parsed_section(const struct golden *g, const char *name)
+{
+	char *text = section(g->text, name, g->bare_lf ? "\n" : "\r\n");
+	struct desc *d = text ? parsed(text) : NULL;
+
+	free(text);
+	return d;
+}
+
+static void check_rendered(const struct golden *g, struct desc_origin *o, const struct desc *in)
+{
+	char *out = section(g->text, "out", "\r\n");
+	const char *last = o->last;
+
+	assert_non_null(out);
+	assert_string_equal(o->last, out);
+	assert_int_equal(o->last_len, strlen(out));
+	assert_int_equal(desc_render(o, in, &g->rw), 0);
+	assert_ptr_equal(o->last, last);
+	assert_int_equal(o->version, 1);
+	free(out);
+}
+
+static void check_golden(const char *path, void *ctx)
+{
+	struct desc_origin o = { .id = 4711 };
+	struct golden g;
+	char *parameters = golden_read(&g, path);
+	struct desc *in = parsed_section(&g, "in"), *offer = parsed_section(&g, "offer");
+
+	(void)ctx;
+	assert_non_null(in);
+	g.rw.offer = offer;
+	assert_int_equal(desc_render(&o, in, &g.rw), g.result);
+	if (g.result)
+		assert_null(o.last);
+	else
+		check_rendered(&g, &o, in);
+	desc_origin_free(&o);
+	desc_free(in);
+	desc_free(offer);
+	free(g.text);
+	free(parameters);
+}
+
+static size_t each_golden(void (*check)(const char *path, void *ctx), void *ctx)
+{
+	DIR *dir = opendir(GOLDENS);
+	struct dirent *entry;
+	char path[512];
+	size_t n = 0;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", GOLDENS, entry->d_name);
+		print_message("# %s\n", path);
+		check(path, ctx);
+		n++;
+	}
+	closedir(dir);
+	return n;
+}
+
+static void goldens(void **state)
+{
+	(void)state;
+	assert_true(each_golden(check_golden, NULL) >= 30);
+}
+
+#define HEAD "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\n"
+#define AUDIO HEAD "m=audio 4000 RTP/AVP 0 8\r\n"
+
+static struct desc_audio audio_of(const char *text)
+{
+	struct desc_audio audio;
+	struct desc *d = parsed(text);
+
+	assert_int_equal(desc_audio(d, &audio), 0);
+	desc_free(d);
+	return audio;
+}
+
+static void refuses(const char *text, size_t len, int expected)
+{
+	struct desc *d = NULL;
+	const char *why = NULL;
+
+	/* A copy of its very size: a byte read past the end is seen. */
+	char *copy = malloc(len ? len : 1);
+
+	memcpy(copy, text, len);
+	assert_int_equal(desc_parse(&d, copy, len, &why), expected);
+	assert_null(d);
+	assert_non_null(why);
+	assert_int_equal(desc_parse(&d, copy, len, NULL), expected);
+	free(copy);
+}
+
+static void what_is_no_description(void **state)
+{
+	static const char *const texts[] = {
+		"", "\r\n", "v", "v=", "v=1\r\n", "o=- 1 1 IN IP4 1.2.3.4\r\nv=0\r\n", "hello\r\n",
+		" v=0\r\n", "V=0\r\n", HEAD "audio\r\n", HEAD "=x\r\n", HEAD "m=audio\r\n",
+		HEAD "m=\n", HEAD "m=audio 1\n", HEAD "m=audio x RTP/AVP 0\n",
+		HEAD "m=audio 65536 RTP/AVP 0\n", HEAD "m=audio -1 RTP/AVP 0\n",
+		HEAD "a=x\rc=IN IP4 6.6.6.6\r\n",
+		HEAD "m=audio 99999999999999999999 RTP/AVP 0\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+		refuses(texts[i], strlen(texts[i]), -EBADMSG);
+	refuses(AUDIO "\0a=x\r\n", sizeof(AUDIO "\0a=x\r\n") - 1, -EBADMSG);
+}
+
+static void what_is_too_large(void **state)
+{
+	struct buf text = { 0 };
+	struct desc *d;
+
+	(void)state;
+	buf_str(&text, HEAD);
+	for (int i = 0; i < DESC_MAX_MEDIA; i++)
+		buf_str(&text, "m=audio 1 X 0\r\n");
+	d = parsed(text.data);
+	assert_int_equal(desc_media_count(d), DESC_MAX_MEDIA);
+	desc_free(d);
+	buf_str(&text, "m=audio 1 X 0\r\n");
+	refuses(text.data, text.len, -E2BIG);
+	for (int i = 0; i < 983; i++)
+		buf_str(&text, "m=audio 1 X 0\r\n");
+	refuses(text.data, text.len, -E2BIG);
+	buf_reset(&text);
+	buf_str(&text, AUDIO);
+	for (int i = 0; i < 10000; i++)
+		buf_str(&text, "a=x\r\n");
+	refuses(text.data, text.len, -E2BIG);
+	refuses(text.data, DESC_MAX_BYTES + 1, -E2BIG);
+	text.data[DESC_MAX_BYTES] = '\0';
+	d = parsed(text.data);
+	desc_free(d);
+	buf_free(&text);
+}
+
+static void ends_of_text(void **state)
+{
+	static const char *const without_codec[] = {
+		HEAD "m=audio 1 RTP/AVP", HEAD "m=audio 1 RTP/AVP\n", HEAD "m=audio 1 RTP/AVP \n",
+		HEAD "m=audio 1 RTP/AVP x 128 999", HEAD "m=audio 1 RTP/AVP 101\na=rtpmap:101",
+		HEAD "m=audio 1 RTP/AVP 101\na=rtpmap:", HEAD "m=audio 1 RTP/AVP 101\na=rtpmap:101 ",
+		HEAD "m=audio 1 RTP/AVP 101\na=rtpmap:101 /8000\na=rtcp:\na=",
+	};
+	struct desc_audio audio;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(without_codec) / sizeof(*without_codec); i++) {
+		size_t len = strlen(without_codec[i]);
+		char *copy = malloc(len);
+		struct desc *d;
+
+		memcpy(copy, without_codec[i], len);
+		assert_int_equal(desc_parse(&d, copy, len, NULL), 0);
+		free(copy);
+		assert_int_equal(desc_audio(d, &audio), 0);
+		assert_string_equal(audio.codec, "");
+		assert_int_equal(audio.clock_rate, 0);
+		assert_int_equal(audio.rtp.port, 1);
+		desc_free(d);
+	}
+}
+
+static void address_text(char text[ADDR_TEXT], const struct addr *a, const char *expected)
+{
+	assert_string_equal(addr_print(text, a), expected);
+}
+
+static void audio_fields(void **state)
+{
+	char text[ADDR_TEXT];
+	struct desc_audio a;
+
+	(void)state;
+	a = audio_of("v=0\nm=video 9 RTP/AVP 31\nc=IN IP4 9.9.9.9\n"
+		     "m=audio 0 RTP/AVP 0\nc=IN IP4 9.9.9.9\n"
+		     "m=audio 4000/2  RTP/AVP\t101 13 9 0\nc=IN IP4 10.0.0.2/127\n"
+		     "a=rtpmap:101 telephone-event/8000\na=sendonly\n");
+	assert_int_equal(a.index, 2);
+	address_text(text, &a.rtp, "10.0.0.2:4000");
+	address_text(text, &a.rtcp, "10.0.0.2:4001");
+	assert_string_equal(a.codec, "G722");
+	assert_int_equal(a.clock_rate, 8000);
+	assert_int_equal(a.direction, DIR_SENDONLY);
+
+	a = audio_of(HEAD "a=recvonly\r\nm=audio 4000 RTP/AVPF 96\r\nc=IN IP6 2001:db8::2\r\n"
+		     "a=rtpmap:96 opus/48000/2\r\na=rtcp:53020 IN IP4 126.16.64.4\r\n");
+	address_text(text, &a.rtp, "[2001:db8::2]:4000");
+	address_text(text, &a.rtcp, "126.16.64.4:53020");
+	assert_string_equal(a.codec, "opus");
+	assert_int_equal(a.clock_rate, 48000);
+	assert_int_equal(a.direction, DIR_RECVONLY);
+
+	a = audio_of(AUDIO "a=rtcp:53020\r\na=sendrecv\r\n");
+	address_text(text, &a.rtcp, "10.0.0.1:53020");
+	a = audio_of(AUDIO "a=rtcp:70000\r\n");
+	address_text(text, &a.rtcp, "10.0.0.1:4001");
+	a = audio_of(HEAD "m=audio 65535 RTP/AVP 0\r\n");
+	address_text(text, &a.rtcp, "10.0.0.1");
+}
+
+static void static_payload_types(void **state)
+{
+	static const struct {
+		int number;
+		const char *codec;
+		uint32_t rate;
+	} known[] = {
+		{ 0, "PCMU", 8000 }, { 3, "GSM", 8000 }, { 4, "G723", 8000 }, { 5, "DVI4", 8000 },
+		{ 6, "DVI4", 16000 }, { 7, "LPC", 8000 }, { 8, "PCMA", 8000 }, { 9, "G722", 8000 },
+		{ 10, "L16", 44100 }, { 11, "L16", 44100 }, { 12, "QCELP", 8000 },
+		{ 14, "MPA", 90000 }, { 15, "G728", 8000 }, { 16, "DVI4", 11025 },
+		{ 17, "DVI4", 22050 }, { 18, "G729", 8000 }, { 1, "", 0 }, { 2, "", 0 },
+		{ 13, "", 0 }, { 19, "", 0 }, { 96, "", 0 }, { 127, "", 0 },
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		struct desc_audio a;
+
+		snprintf(text, sizeof(text), HEAD "m=audio 4000 RTP/AVP %d\r\n", known[i].number);
+		a = audio_of(text);
+		assert_string_equal(a.codec, known[i].codec);
+		assert_int_equal(a.clock_rate, known[i].rate);
+	}
+}
+
+static void hold_spellings(void **state)
+{
+	static const struct {
+		const char *address, *line;
+		bool holds;
+		enum direction out;
+	} cases[] = {
+		{ "IP4 10.0.0.1", "a=sendrecv\n", false, DIR_SENDRECV },
+		{ "IP4 10.0.0.1", "", false, DIR_SENDRECV },
+		{ "IP4 10.0.0.1", "a=recvonly\n", false, DIR_RECVONLY },
+		{ "IP4 10.0.0.1", "a=sendonly\n", true, DIR_SENDONLY },
+		{ "IP4 10.0.0.1", "a=inactive\n", true, DIR_INACTIVE },
+		{ "IP4 0.0.0.0", "", true, DIR_SENDONLY },
+		{ "IP4 0.0.0.0", "a=sendonly\n", true, DIR_SENDONLY },
+		{ "IP4 0.0.0.0", "a=recvonly\n", true, DIR_INACTIVE },
+		{ "IP4 0.0.0.0", "a=inactive\n", true, DIR_INACTIVE },
+		{ "IP6 ::", "a=sendrecv\n", true, DIR_SENDONLY },
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct desc_audio a;
+
+		snprintf(text, sizeof(text), "v=0\nm=audio 4000 RTP/AVP 0\nc=IN %s\n%s",
+			 cases[i].address, cases[i].line);
+		a = audio_of(text);
+		assert_int_equal(desc_holds(&a), cases[i].holds);
+		assert_int_equal(desc_direction_out(&a), cases[i].out);
+	}
+	assert_int_equal(direction_reverse(DIR_SENDONLY), DIR_RECVONLY);
+	assert_int_equal(direction_reverse(DIR_RECVONLY), DIR_SENDONLY);
+	assert_int_equal(direction_reverse(DIR_SENDRECV), DIR_SENDRECV);
+	assert_int_equal(direction_reverse(DIR_INACTIVE), DIR_INACTIVE);
+}
+
+static void check_equal(const char *a, const char *b, bool expected)
+{
+	struct desc *x = parsed(a), *y = parsed(b);
+
+	if (desc_equal(x, y) != expected || desc_equal(y, x) != expected)
+		fail_msg("expected %s:\n%s\n%s", expected ? "equal" : "different", a, b);
+	desc_free(x);
+	desc_free(y);
+}
+
+static void equality(void **state)
+{
+	(void)state;
+	check_equal(AUDIO, AUDIO, true);
+	check_equal(AUDIO, AUDIO "a=sendrecv\r\n", true);
+	check_equal(AUDIO, HEAD "a=sendrecv\r\nm=audio  4000 RTP/AVP 0 8\n", true);
+	check_equal(AUDIO, "v=0\ns=other\nm=audio 4000 RTP/AVP 0 8\nc=IN IP4 10.0.0.1\n", true);
+	check_equal(AUDIO, "v=0\no=x 9 9 IN IP4 1.1.1.1\ns=y\nc=IN IP4 10.0.0.1\nt=1 2\n"
+			   "m=audio 4000 RTP/AVP 0 8\n", true);
+	check_equal(AUDIO, HEAD "m=audio 4000 RTP/AVP 8 0\r\n", false);
+	check_equal(AUDIO, HEAD "m=audio 4000 RTP/AVP 0 8 3\r\n", false);
+	check_equal(AUDIO, HEAD "m=audio 4000 RTP/AVP 0\r\n", false);
+	check_equal(AUDIO, HEAD "m=audio 4000 RTP/AVPF 0 8\r\n", false);
+	check_equal(AUDIO, HEAD "m=video 4000 RTP/AVP 0 8\r\n", false);
+	check_equal(AUDIO, HEAD "m=audio 4002 RTP/AVP 0 8\r\n", false);
+	check_equal(AUDIO, AUDIO "a=sendonly\r\n", false);
+	check_equal(AUDIO, AUDIO "a=ptime:20\r\n", false);
+	check_equal(AUDIO "a=ptime:20\r\n", AUDIO "a=ptime:30\r\n", false);
+	check_equal(AUDIO, AUDIO "c=IN IP4 10.0.0.2\r\n", false);
+	check_equal(AUDIO, HEAD "b=AS:64\r\nm=audio 4000 RTP/AVP 0 8\r\n", false);
+	check_equal(AUDIO, AUDIO "m=video 0 RTP/AVP 31\r\n", false);
+	check_equal(HEAD "a=x\r\nm=audio 4000 RTP/AVP 0\r\n", HEAD "m=audio 4000 RTP/AVP 0\r\na=x\r\n",
+		    false);
+}
+
+static bool within(const char *lines, const char *in_force)
+{
+	char x_text[512], y_text[512];
+	struct desc *x, *y;
+	bool result;
+
+	snprintf(x_text, sizeof(x_text), HEAD "m=audio 1 RTP/AVP %s", lines);
+	snprintf(y_text, sizeof(y_text), HEAD "m=audio 1 RTP/AVP %s", in_force);
+	x = parsed(x_text);
+	y = parsed(y_text);
+	result = desc_codecs_within(x, y);
+	desc_free(x);
+	desc_free(y);
+	return result;
+}
+
+static void codecs_within(void **state)
+{
+	(void)state;
+	assert_true(within("0", "0 8"));
+	assert_true(within("8 0", "0 8"));
+	assert_false(within("0 8", "0"));
+	assert_true(within("0\na=rtpmap:0 pcmu/8000/1\n", "0"));
+	assert_true(within("96\na=rtpmap:96 opus/48000/2\n", "96\na=rtpmap:96 OPUS/48000/2\n"));
+	assert_false(within("96\na=rtpmap:96 opus/48000/2\n", "96\na=rtpmap:96 opus/48000\n"));
+	assert_false(within("96\na=rtpmap:96 iLBC/8000\n", "96\na=rtpmap:96 speex/8000\n"));
+	assert_false(within("96\na=rtpmap:96 speex/8000\n", "96\na=rtpmap:96 speex/16000\n"));
+	assert_true(within("101", "0 101\na=rtpmap:101 telephone-event/8000\n"));
+}
+
+static struct desc_rewrite relay(void)
+{
+	struct desc_rewrite rw = { .rtcp_port = 20001 };
+
+	assert_int_equal(addr_parse(&rw.rtp, "192.0.2.1:20000"), 0);
+	return rw;
+}
+
+/* RFC 3264 8: one more exactly when the text changes; the identity stays when the address does not. */
+static void origin_version(void **state)
+{
+	struct desc *in = parsed(AUDIO), *same = parsed(HEAD "m=audio 9 RTP/AVP 0 8\r\n");
+	struct desc *other = parsed(HEAD "m=audio 9 RTP/AVP 0\r\n");
+	struct desc_origin o = { 0 };
+	struct desc_rewrite rw = relay();
+	char *first;
+
+	(void)state;
+	assert_int_equal(desc_render(&o, in, &rw), 0);
+	assert_int_equal(o.version, 1);
+	assert_in_range(o.id, 1, INT32_MAX);
+	first = strdup(o.last);
+	assert_int_equal(desc_render(&o, same, &rw), 0);
+	assert_int_equal(o.version, 1);
+	assert_string_equal(o.last, first);
+	rw.direction = DIR_SENDONLY;
+	assert_int_equal(desc_render(&o, in, &rw), 0);
+	assert_int_equal(o.version, 2);
+	assert_string_not_equal(o.last, first);
+	assert_int_equal(desc_render(&o, other, &rw), 0);
+	assert_int_equal(o.version, 3);
+	assert_int_equal(addr_parse(&rw.rtp, "192.0.2.9:20000"), 0);
+	o.id = 5;
+	assert_int_equal(desc_render(&o, other, &rw), 0);
+	assert_string_equal(o.last,
+			    "v=0\r\no=rtpfwd 5 4 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.9\r\n"
+			    "t=0 0\r\nm=audio 20000 RTP/AVP 0\r\na=sendonly\r\n");
+	free(first);
+	desc_origin_free(&o);
+	desc_free(in);
+	desc_free(same);
+	desc_free(other);
+}
+
+static void failure_leaves_origin(void **state)
+{
+	struct desc *in = parsed(AUDIO), *bad = parsed(HEAD "m=audio 9 RTP/AVP 101\r\n");
+	struct conf_codecs none = { .all = false };
+	struct desc_origin o = { .id = 5 };
+	struct desc_rewrite rw = relay();
+	char *last;
+
+	(void)state;
+	assert_int_equal(desc_render(&o, in, &rw), 0);
+	last = o.last;
+	rw.allow[1] = &none;
+	assert_int_equal(desc_render(&o, in, &rw), -ENOTSUP);
+	rw.allow[1] = NULL;
+	assert_int_equal(desc_answer(&o, bad, in, &rw), -ENOTSUP);
+	assert_ptr_equal(o.last, last);
+	assert_int_equal(o.version, 1);
+	desc_origin_free(&o);
+	desc_free(in);
+	desc_free(bad);
+}
+
+/* Formats in force that the offer names, in the order in force (canreinvite.md, pitfall 11). */
+static void own_answer(void **state)
+{
+	struct desc *force = parsed(HEAD "m=audio 7000 RTP/AVP 8 0 101\r\n"
+					 "a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\n");
+	struct desc *offer = parsed(HEAD "m=image 5000 udptl t38\r\nm=audio 4000 RTP/AVP 0 3 8 101\r\n"
+					 "a=rtpmap:101 telephone-event/8000\r\na=sendonly\r\n");
+	struct desc *without = parsed(HEAD "m=audio 4000 RTP/AVP 3 101\r\n"
+					   "a=rtpmap:101 telephone-event/8000\r\n");
+	struct desc *no_audio = parsed(HEAD "m=audio 0 RTP/AVP 8\r\n");
+	struct desc_origin o = { .id = 5 };
+	struct desc_rewrite rw = relay();
+
+	(void)state;
+	rw.direction = DIR_RECVONLY;
+	assert_int_equal(desc_answer(&o, offer, force, &rw), 0);
+	assert_string_equal(o.last,
+			    "v=0\r\no=rtpfwd 5 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\n"
+			    "t=0 0\r\nm=image 0 udptl t38\r\nm=audio 20000 RTP/AVP 8 0 101\r\n"
+			    "a=rtpmap:101 telephone-event/8000\r\na=ptime:20\r\na=recvonly\r\n");
+	assert_int_equal(desc_answer(&o, without, force, &rw), -ENOTSUP);
+	assert_int_equal(desc_answer(&o, no_audio, force, &rw), -ENOENT);
+	assert_int_equal(desc_answer(&o, offer, no_audio, &rw), -ENOENT);
+	desc_origin_free(&o);
+	desc_free(force);
+	desc_free(offer);
+	desc_free(without);
+	desc_free(no_audio);
+}
+
+struct fuzz {
+	uint32_t state;		/* xorshift32: the same texts on every run */
+	size_t taken;		/* texts that were descriptions still */
+};
+
+static uint32_t draw(struct fuzz *f, uint32_t below)
+{
+	f->state ^= f->state << 13;
+	f->state ^= f->state >> 17;
+	f->state ^= f->state << 5;
+	return below ? f->state % below : 0;
+}
+
+/* Changes bytes, cuts pieces out and doubles others: `text` has room for `len` + 64. */
+static size_t mutate(struct fuzz *f, char *text, size_t len)
+{
+	static const char *const pieces[] = { "\r", "\n", "=", " ", ":", "/", "-", "0", "9", "65535",
+					      "m=audio 1 RTP/AVP 0\n", "c=IN IP4 0.0.0.0\n", "a=" };
+	size_t at = draw(f, (uint32_t)len), n = draw(f, 16);
+	const char *piece;
+
+	switch (draw(f, 4)) {
+	case 0:
+		if (at < len)
+			text[at] = (char)draw(f, 256);
+		return len;
+	case 1:
+		n = n < len - at ? n : len - at;
+		memmove(text + at, text + at + n, len - at - n);
+		return len - n;
+	case 2:
+		piece = pieces[draw(f, sizeof(pieces) / sizeof(*pieces))];
+		n = strlen(piece);
+		memmove(text + at + n, text + at, len - at);
+		memcpy(text + at, piece, n);
+		return len + n;
+	default:
+		return draw(f, 8) ? len : at;
+	}
+}
+
+/* Whatever was said: what we tell is a description with our address, port and direction. */
+static void check_told(const struct desc *in, const struct desc *offer)
+{
+	struct desc_origin o = { .id = 5 };
+	struct desc_rewrite rw = relay();
+	struct desc_audio told;
+	struct desc *d;
+
+	rw.offer = offer;
+	rw.direction = DIR_RECVONLY;
+	assert_true(desc_equal(in, in));
+	assert_true(desc_codecs_within(in, in));
+	if (desc_render(&o, in, &rw) == 0) {
+		d = parsed(o.last);
+		assert_int_equal(desc_audio(d, &told), 0);
+		assert_true(addr_equal(&told.rtp, &rw.rtp));
+		assert_int_equal(told.rtcp.port, rw.rtcp_port);
+		assert_true(addr_same_ip(&told.rtcp, &rw.rtp));
+		assert_int_equal(told.direction, rw.direction);
+		assert_int_equal(desc_media_count(d), offer ? desc_media_count(offer) : 1);
+		desc_free(d);
+	}
+	desc_origin_free(&o);
+}
+
+static void fuzz_one(struct fuzz *f, const struct desc *whole, const char *text, size_t len)
+{
+	char *copy = malloc(len + 8 * 64);
+	char *exact;
+	struct desc *d;
+
+	memcpy(copy, text, len);
+	for (uint32_t n = 1 + draw(f, 6); n; n--)
+		len = mutate(f, copy, len);
+	exact = malloc(len ? len : 1);
+	memcpy(exact, copy, len);
+	if (desc_parse(&d, exact, len, NULL) == 0) {
+		check_told(d, NULL);
+		check_told(whole, d);
+		check_told(d, whole);
+		desc_equal(d, whole);
+		desc_codecs_within(d, whole);
+		desc_free(d);
+		f->taken++;
+	}
+	free(exact);
+	free(copy);
+}
+
+static void fuzz_golden(const char *path, void *ctx)
+{
+	struct golden g;
+	char *parameters = golden_read(&g, path);
+	char *text = section(g.text, "in", "\r\n");
+	struct desc *whole = parsed(text);
+
+	for (int i = 0; i < 2000; i++)
+		fuzz_one(ctx, whole, text, strlen(text));
+	desc_free(whole);
+	free(text);
+	free(g.text);
+	free(parameters);
+}
+
+static void mutated_goldens(void **state)
+{
+	struct fuzz f = { .state = 0x5eed };
+
+	(void)state;
+	each_golden(fuzz_golden, &f);
+	assert_true(f.taken > 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(goldens),
+		cmocka_unit_test(what_is_no_description),
+		cmocka_unit_test(what_is_too_large),
+		cmocka_unit_test(ends_of_text),
+		cmocka_unit_test(audio_fields),
+		cmocka_unit_test(static_payload_types),
+		cmocka_unit_test(hold_spellings),
+		cmocka_unit_test(equality),
+		cmocka_unit_test(codecs_within),
+		cmocka_unit_test(origin_version),
+		cmocka_unit_test(failure_leaves_origin),
+		cmocka_unit_test(own_answer),
+		cmocka_unit_test(mutated_goldens),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
