@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who we talk SIP to and where a call goes: lookups over a configuration snapshot, hashed. Pure: no I/O after peers_new(). */
+/* Who we talk SIP to and where a call goes: lookups over a configuration snapshot, hashed. Pure: no
+ * I/O after peers_new(). */
 #ifndef RTPFWD_PEER_PEER_H
 #define RTPFWD_PEER_PEER_H
 
@@ -8,25 +9,31 @@
 
 struct peers;
 
-/* Resolves each peer's realm (written, or by the kernel's route to `host`) and builds the tables. Takes a reference on
- * `conf`. 0, or -errno and `why` (a peer whose realm cannot be found, two peers that no request could tell apart is no error). */
+/* Resolves each peer's realm (written, or by the kernel's route to `host`) and builds the tables.
+ * Takes a reference on `conf`. 0, or -errno and `why` ("FILE:LINE: ...": a peer whose realm cannot
+ * be found). Two peers that no request could tell apart are no error: the first is found. */
 int peers_new(struct peers **out, struct conf *conf, char *why, size_t why_size);
 void peers_free(struct peers *peers);	/* NULL-safe */
 struct conf *peers_conf(const struct peers *peers);
 
-/* The realm on which a peer lives. Never NULL after peers_new() succeeded. */
+/* The realm on which a peer of this snapshot lives. Never NULL after peers_new() succeeded. */
 const struct conf_realm *peer_realm(const struct peers *peers, const struct conf_peer *peer);
 
-/* The peer a request came from: (realm, address and port), else (realm, address) if one static peer has it, else the first
- * in file order; the peer's permit/deny must let it. NULL: nobody (403). */
-const struct conf_peer *peer_by_source(const struct peers *peers, const struct conf_realm *realm, const struct addr *source);
+/* The peer a request came from: (realm, address and port), else (realm, address), of several the
+ * first in file order; the peer's permit/deny must let it. NULL: nobody (403). Realms are told
+ * apart by their index, which a reload keeps: `realm` may be of an older snapshot. */
+const struct conf_peer *peer_by_source(const struct peers *peers, const struct conf_realm *realm,
+				       const struct addr *source);
 
-/* The first route in file order for a call of `from` (which came in on `realm`) to `number`. NULL: none (404).
- * `dialled` receives the number after strip and prepend; false in `*fits` would be a number that strip leaves empty: then no match. */
-const struct conf_route *route_find(const struct peers *peers, const struct conf_realm *realm, const struct conf_peer *from,
-				    const char *number, char *dialled, size_t dialled_size);
+/* The first route in file order for a call of `from` (which came in on `realm`) to `number`. NULL:
+ * none (404). `dialled` receives the number after strip and prepend. A route that would strip more
+ * than there is, leave nothing to dial, or need more than `dialled_size` does not match. */
+const struct conf_route *route_find(const struct peers *peers, const struct conf_realm *realm,
+				    const struct conf_peer *from, const char *number, char *dialled,
+				    size_t dialled_size);
 
-/* Asterisk's pattern language: `_` begins a pattern (X Z N [1-5] . !), else the text is a plain number or prefix. */
+/* Asterisk's pattern language: `_` begins a pattern (X Z N [1-5] . !), else the text is a plain
+ * number or the beginning of one. */
 bool route_pattern_matches(const char *pattern, const char *number);
 
 #endif

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "peer/peer.h"
+#include "peer/home.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+/* Hashed as bytes: zero all of it before it is filled. `port` 0: any. */
+struct source_key {
+	uint32_t realm;
+	uint16_t family;
+	uint16_t port;
+	uint8_t ip[16];
+};
+
+struct source {
+	struct source_key key;
+	const struct conf_peer *peer;
+	UT_hash_handle hh;
+};
+
+struct peers {
+	struct conf *conf;
+	const struct conf_realm **homes; /* for each of conf->peers */
+	struct source *entries; /* the memory of `sources` */
+	struct source *sources; /* hash */
+};
+
+static struct source_key source_key(const struct conf_realm *realm, const struct addr *a,
+				    uint16_t port)
+{
+	struct source_key key;
+
+	memset(&key, 0, sizeof(key));
+	key.realm = realm->index;
+	key.family = a->family;
+	key.port = port;
+	if (a->family == AF_INET)
+		memcpy(key.ip, &a->v4, sizeof(a->v4));
+	else
+		memcpy(key.ip, &a->v6, sizeof(a->v6));
+	return key;
+}
+
+/* A realm is written, the only one, or the kernel knows. */
+static const struct conf_realm *find_home(const struct conf *conf, const struct conf_peer *peer)
+{
+	if (peer->realm)
+		return peer->realm;
+	if (conf->n_realms == 1)
+		return &conf->realms[0];
+	return peer_home_find(conf, &peer->host);
+}
+
+static int resolve_homes(struct peers *peers, char *why, size_t why_size)
+{
+	const struct conf *conf = peers->conf;
+	char text[ADDR_TEXT];
+
+	peers->homes = calloc(conf->n_peers + 1, sizeof(*peers->homes));
+	if (!peers->homes) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < conf->n_peers; i++) {
+		const struct conf_peer *peer = &conf->peers[i];
+
+		peers->homes[i] = find_home(conf, peer);
+		if (peers->homes[i])
+			continue;
+		snprintf(why, why_size,
+			 "%s:%d: peer '%s': no realm's interface leads to %s: say which "
+			 "with 'realm = NAME'",
+			 peer->file, peer->line, peer->name, addr_print_ip(text, &peer->host));
+		return -EHOSTUNREACH;
+	}
+	return 0;
+}
+
+/* The first that claims a source keeps it. */
+static int source_add(struct peers *peers, struct source *entry, const struct conf_peer *peer,
+		      uint16_t port)
+{
+	struct source *other;
+
+	entry->key = source_key(peer_realm(peers, peer), &peer->host, port);
+	entry->peer = peer;
+	HASH_FIND(hh, peers->sources, &entry->key, sizeof(entry->key), other);
+	if (other)
+		return 0;
+	HASH_ADD(hh, peers->sources, key, sizeof(entry->key), entry);
+	return entry->hh.tbl ? 0 : -ENOMEM;
+}
+
+/* A port that was written counts before one that was assumed. */
+static int fill_sources(struct peers *peers)
+{
+	const struct conf *conf = peers->conf;
+	struct source *entry;
+	int rc = 0;
+
+	peers->entries = calloc(2 * conf->n_peers + 1, sizeof(*peers->entries));
+	if (!peers->entries)
+		return -ENOMEM;
+	entry = peers->entries;
+	for (size_t i = 0; !rc && i < conf->n_peers; i++)
+		if (conf->peers[i].port_written)
+			rc = source_add(peers, entry++, &conf->peers[i], conf->peers[i].host.port);
+	for (size_t i = 0; !rc && i < conf->n_peers; i++)
+		if (!conf->peers[i].port_written)
+			rc = source_add(peers, entry++, &conf->peers[i], conf->peers[i].host.port);
+	for (size_t i = 0; !rc && i < conf->n_peers; i++)
+		rc = source_add(peers, entry++, &conf->peers[i], 0);
+	return rc;
+}
+
+int peers_new(struct peers **out, struct conf *conf, char *why, size_t why_size)
+{
+	struct peers *peers = calloc(1, sizeof(*peers));
+	int rc;
+
+	if (!peers) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
+	peers->conf = conf_ref(conf);
+	rc = resolve_homes(peers, why, why_size);
+	if (!rc) {
+		rc = fill_sources(peers);
+		if (rc)
+			snprintf(why, why_size, "out of memory");
+	}
+	if (rc)
+		peers_free(peers);
+	else
+		*out = peers;
+	return rc;
+}
+
+void peers_free(struct peers *peers)
+{
+	if (!peers)
+		return;
+	HASH_CLEAR(hh, peers->sources);
+	free(peers->entries);
+	free(peers->homes);
+	conf_unref(peers->conf);
+	free(peers);
+}
+
+struct conf *peers_conf(const struct peers *peers)
+{
+	return peers->conf;
+}
+
+const struct conf_realm *peer_realm(const struct peers *peers, const struct conf_peer *peer)
+{
+	return peers->homes[peer - peers->conf->peers];
+}
+
+static const struct conf_peer *lookup(const struct peers *peers, const struct conf_realm *realm,
+				      const struct addr *source, uint16_t port)
+{
+	struct source_key key = source_key(realm, source, port);
+	struct source *found;
+
+	HASH_FIND(hh, peers->sources, &key, sizeof(key), found);
+	return found ? found->peer : NULL;
+}
+
+const struct conf_peer *peer_by_source(const struct peers *peers, const struct conf_realm *realm,
+				       const struct addr *source)
+{
+	const struct conf_peer *peer = lookup(peers, realm, source, source->port);
+
+	if (!peer)
+		peer = lookup(peers, realm, source, 0);
+	return peer && conf_acl_permits(&peer->acl, source) ? peer : NULL;
+}
