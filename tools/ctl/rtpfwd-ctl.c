@@ -25,7 +25,7 @@ static void usage(FILE *out)
 	      "commands:\n",
 	      out);
 	for (size_t i = 0; i < GRAMMAR_N; i++)
-		fprintf(out, "  %-16s %s\n", grammar[i].words, grammar[i].help);
+		fprintf(out, "  %-16s  %s\n", grammar[i].words, grammar[i].help);
 }
 
 /* -1: go on; else the exit status. */
