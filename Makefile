@@ -89,6 +89,21 @@ bench: setup
 	@$(MAKE) --no-print-directory -s all
 	@tools/bench/bench
 
+SBINDIR := $(PREFIX)/sbin
+MANDIR := $(PREFIX)/share/man
+UNITDIR := $(PREFIX)/lib/systemd/system
+COMPLETIONDIR := $(PREFIX)/share/bash-completion/completions
+MAN := controller/rtpfwd.8 tools/ctl/rtpfwd-ctl.8 $(wildcard controller/conf/*.5)
+
+install: all
+	install -D -m 755 -t $(DESTDIR)$(SBINDIR) build/rtpfwd build/rtpfwd-ctl
+	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${m##*.} $$m || exit 1; done
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's,@SBINDIR@,$(SBINDIR),' tools/systemd/rtpfwd.service > $(DESTDIR)$(UNITDIR)/rtpfwd.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/rtpfwd.service
+	install -D -m 644 -t $(DESTDIR)$(COMPLETIONDIR) tools/completion/rtpfwd-ctl
+	install -D -m 644 -t $(DESTDIR)/etc/rtpfwd controller/conf/rtpfwd.conf.example
+
 clean:
 	rm -rf build
 
