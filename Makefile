@@ -67,12 +67,12 @@ build/san/tests/%: build/san/obj/tests/%.o build/san/librtpfwd.a
 # The fast path: one object, embedded in the daemon as a skeleton.
 build/gen/rtpfwd.bpf.o: bpf/rtpfwd.bpf.c $(BPF_HDR)
 	@mkdir -p $(@D)
-	$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Ibpf \
-		-idirafter /usr/include/$(shell $(CC) -dumpmachine) -c -o $@ $<
+	$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Wno-unused-parameter -Ibpf \
+		-idirafter /usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
 $(SKEL): build/gen/rtpfwd.bpf.o
 	$(BPFTOOL) gen skeleton $< name rtpfwd_bpf > $@
 build/obj/controller/datapath/xdp.o build/san/obj/controller/datapath/xdp.o: $(SKEL)
-$(patsubst %,build/san/obj/%.o,$(basename $(filter tests/bpf/%,$(UNIT_SRC)))): $(SKEL)
+$(patsubst tests/%.c,build/san/tests/%,$(filter tests/bpf/%,$(UNIT_SRC))): build/san/obj/tests/bpf/lab.o
 
 setup:
 	@if [ "$(SETUP)" != 0 ]; then tools/setup; fi

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/* BPF side only. Out of the node: back where it came in, or over to another interface. */
+#ifndef RTPFWD_EMIT_H
+#define RTPFWD_EMIT_H
+
+#include "maps.h"
+
+/* XDP_TX or XDP_REDIRECT; XDP_DROP when the interface is not there any more. */
+static __always_inline int emit(const struct xdp_md *ctx, const struct rtpfwd_action *act)
+{
+	if (act->ifindex == ctx->ingress_ifindex)
+		return XDP_TX;
+	return bpf_redirect_map(&rtpfwd_tx, act->link, XDP_DROP);
+}
+
+#endif

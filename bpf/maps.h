@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/* BPF side only. The maps, and the constants that the controller sets before the program is loaded. */
+#ifndef RTPFWD_MAPS_H
+#define RTPFWD_MAPS_H
+
+#include <linux/bpf.h>
+#include <stdbool.h>
+#include <bpf/bpf_helpers.h>
+
+#include "rtpfwd_abi.h"
+
+const volatile __u32 rtpfwd_seed = 1;		/* the same as control.seed */
+const volatile bool rtpfwd_measure = true;	/* RTP loss and jitter */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct rtpfwd_control);
+} rtpfwd_control SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);	/* set by the controller: relay ports of all addresses */
+	__type(key, __u32);
+	__type(value, struct rtpfwd_slot);
+} rtpfwd_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct rtpfwd_drops);
+} rtpfwd_drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, RTPFWD_MAX_LINKS);
+	__type(key, __u32);
+	__type(value, __u32);
+} rtpfwd_tx SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, RTPFWD_MAX_LINKS);
+	__type(key, __u32);
+	__type(value, struct rtpfwd_link_stats);
+} rtpfwd_links SEC(".maps");
+
+static __always_inline struct rtpfwd_control *control_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&rtpfwd_control, &zero);
+}
+
+#endif

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "datapath/priv.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TICK_MS 1000
+
+uint64_t datapath_jiffies(const struct datapath *dp)
+{
+	uint64_t ns = loop_now_us(dp->loop) * 1000;
+
+	if (ns <= dp->clock.ns)
+		return dp->clock.jiffies;
+	return dp->clock.jiffies + (uint64_t)((double)(ns - dp->clock.ns) / 1e9 * dp->clock.hz);
+}
+
+static void on_tick(void *owner)
+{
+	struct datapath *dp = owner;
+	int err = xdp_beat(dp, true);
+
+	if (err)
+		log_error("cannot renew the lease of the media: %s", strerror(-err));
+	link_tick(dp);
+	nexthop_kick(dp);
+	adopt_sweep(dp);
+	timer_set(&dp->tick, TICK_MS);
+}
+
+static struct datapath *allocate(const struct conf *conf, struct loop *loop, const struct datapath_events *events)
+{
+	struct datapath *dp = calloc(1, sizeof(*dp));
+
+	if (!dp)
+		return NULL;
+	dp->conf = conf;
+	dp->loop = loop;
+	if (events)
+		dp->events = *events;
+	for (int i = 0; i < TRACES; i++)
+		dp->traces[i] = -1;
+	timer_init(&dp->tick, loop, on_tick, dp);
+	dp->ended = calloc(conf->n_realms ? conf->n_realms : 1, sizeof(*dp->ended));
+	if (!dp->ended) {
+		free(dp);
+		return NULL;
+	}
+	return dp;
+}
+
+static int refuse_off(const struct conf *conf, char *why, size_t why_size)
+{
+	for (size_t i = 0; i < conf->n_realms; i++) {
+		if (conf->realms[i].xdp != XDP_OFF)
+			continue;
+		snprintf(why, why_size, "realm '%s': xdp = off: this version has no userspace relay: auto, native or generic",
+			 conf->realms[i].name);
+		return -ENOTSUP;
+	}
+	return 0;
+}
+
+/* Maps and programs, then interfaces, then what forwards already, then attachment: adopted flows never meet a half-made node. */
+static int start(struct datapath *dp, char *why, size_t why_size)
+{
+	int err;
+
+	err = pins_open(dp, why, why_size);
+	if (!err)
+		err = xdp_open(dp, why, why_size);
+	if (err)
+		return err;
+	dp->flows = calloc(dp->layout.slots, sizeof(struct flow *));
+	err = dp->flows ? adopt_find(dp) : -ENOMEM;
+	if (!err)
+		err = grace_new(&dp->grace, dp->loop, slots_grace_over, dp);
+	if (!err)
+		err = nexthop_open(dp);
+	if (!err)
+		err = xdp_beat(dp, true);
+	if (err) {
+		snprintf(why, why_size, "cannot start the data path: %s", strerror(-err));
+		return err;
+	}
+	err = link_open_all(dp, why, why_size);
+	if (!err)
+		err = trace_attach(dp, why, why_size);
+	if (!err)
+		err = link_attach_all(dp, dp->adopted != NULL, why, why_size);
+	return err;
+}
+
+int datapath_open(struct datapath **out, const struct conf *conf, struct loop *loop, const struct datapath_events *events,
+		  void (*adopted)(void *ctx, const struct addr *local), void *ctx, char *why, size_t why_size)
+{
+	struct datapath *dp;
+	int err;
+
+	snprintf(why, why_size, "no memory");
+	err = refuse_off(conf, why, why_size);
+	if (err)
+		return err;
+	dp = allocate(conf, loop, events);
+	if (!dp)
+		return -ENOMEM;
+	err = layout_build(&dp->layout, conf, why, why_size);
+	if (!err)
+		err = start(dp, why, why_size);
+	if (err) {
+		datapath_close(dp);
+		return err;
+	}
+	adopt_resolve(dp);
+	if (adopted)
+		adopt_each(dp, adopted, ctx);
+	timer_set(&dp->tick, TICK_MS);
+	*out = dp;
+	return 0;
+}
+
+void datapath_close(struct datapath *dp)
+{
+	if (!dp)
+		return;
+	timer_stop(&dp->tick);
+	slots_settle(dp);
+	nexthop_close(dp);
+	link_close_all(dp);
+	trace_close(dp);
+	adopt_free(dp);
+	for (uint32_t slot = 0; dp->flows && slot < dp->layout.slots; slot++)
+		free(dp->flows[slot]);
+	free(dp->flows);
+	xdp_close(dp);
+	free(dp->ended);
+	free(dp);
+}
+
+int datapath_detach(const struct conf *conf, char *why, size_t why_size)
+{
+	int err = pins_clear(conf->bpffs);
+
+	if (err)
+		snprintf(why, why_size, "bpffs = %s: cannot remove what is pinned there: %s", conf->bpffs, strerror(-err));
+	return err;
+}
+
+struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int realm)
+{
+	struct flow *flow = dp->flows[slot];
+
+	if (!flow) {
+		flow = calloc(1, sizeof(*flow));
+		if (!flow)
+			return NULL;
+		flow->slot = slot;
+		flow->realm = realm;
+		dp->flows[slot] = flow;
+	}
+	flow->want = (struct flow_want){ .local = layout_addr(&dp->layout, slot) };
+	flow->live = true;
+	dp->n_flows++;
+	return flow;
+}
+
+void datapath_end_flow(struct datapath *dp, struct flow *flow)
+{
+	struct datapath_realm_report *ended = &dp->ended[flow->realm];
+	struct flow_counters last;
+
+	report_flow(dp, flow, &last);
+	if (flow->want.kind == FLOW_RTP) {
+		ended->packets += last.packets;
+		ended->bytes += last.bytes;
+		ended->lost += last.lost;
+	}
+	if (flow->adopted)
+		adopt_take_over(dp, flow);
+	flow->live = false;
+	dp->n_flows--;
+	nexthop_leave(dp, flow);
+	slots_withdraw(dp, flow);
+}
+
+int datapath_apply(struct datapath *dp, const struct flow_want *want)
+{
+	unsigned int realm;
+	struct flow *flow;
+	uint32_t slot;
+
+	if (layout_find(&dp->layout, &want->local, &slot, &realm))
+		return -EINVAL;
+	flow = dp->flows[slot];
+	if (!flow || !flow->live)
+		flow = datapath_new_flow(dp, slot, realm);
+	if (!flow)
+		return -ENOMEM;
+	if (flow->adopted)
+		adopt_take_over(dp, flow);
+	flow->want = *want;
+	nexthop_join(dp, flow);
+	slots_publish(dp, flow);
+	return 0;
+}
+
+static struct flow *live_flow(const struct datapath *dp, const struct addr *local)
+{
+	uint32_t slot;
+
+	if (layout_find(&dp->layout, local, &slot, NULL))
+		return NULL;
+	return dp->flows[slot] && dp->flows[slot]->live ? dp->flows[slot] : NULL;
+}
+
+void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_counters *last)
+{
+	struct flow *flow = live_flow(dp, local);
+
+	if (last)
+		*last = (struct flow_counters){ .last_s = -1 };
+	if (!flow)
+		return;
+	if (last)
+		report_flow(dp, flow, last);
+	datapath_end_flow(dp, flow);
+}
+
+int datapath_counters(const struct datapath *dp, const struct addr *local, struct flow_counters *out)
+{
+	struct flow *flow = live_flow(dp, local);
+
+	if (!flow)
+		return -ENOENT;
+	report_flow(dp, flow, out);
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which relay address and port is which slot. Pure: computed from the configuration alone. */
+#ifndef RTPFWD_DATAPATH_LAYOUT_H
+#define RTPFWD_DATAPATH_LAYOUT_H
+
+#include "conf/conf.h"
+#include "rtpfwd_abi.h"
+
+#define LAYOUT_MAX_RANGES 256
+
+struct layout {
+	/* One for each address: the hull of all its realms' ranges. In order of address. */
+	struct rtpfwd_address addresses[RTPFWD_MAX_ADDRESSES];
+	size_t n_addresses;
+	/* One for each realm and address; what lies in no range is not ours. */
+	struct layout_range {
+		__be32 ip;
+		uint16_t lo, hi;
+		unsigned int realm;
+	} ranges[LAYOUT_MAX_RANGES];
+	size_t n_ranges;
+	uint32_t slots;
+	uint32_t seed;
+};
+
+/* 0, or -EINVAL and `why`: overlapping ranges, too many addresses, or IPv6. */
+int layout_build(struct layout *out, const struct conf *conf, char *why, size_t why_size);
+
+/* -EINVAL: no relay port of ours. `realm` may be NULL. */
+int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot, unsigned int *realm);
+
+/* The address and port of a slot below l->slots. */
+struct addr layout_addr(const struct layout *l, uint32_t slot);
+
+/* What the data path looks addresses up in. */
+void layout_write(const struct layout *l, struct rtpfwd_control *control);
+bool layout_is(const struct layout *l, const struct rtpfwd_control *control);
+
+#endif

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "datapath/netlink.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_arp.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define NEWS_BUFFER (4 << 20)	/* bytes of news that may wait for a busy loop */
+#define NEWS_PER_TURN 64	/* datagrams read before other events get their turn */
+
+struct netlink {
+	struct mnl_socket *questions;
+	struct mnl_socket *news;
+	struct watch watch;
+	struct nl_events events;
+	uint32_t seq;
+	char buffer[32768];	/* one netlink datagram: NLMSG_GOODSIZE at most */
+	char news_buffer[32768];	/* apart: who hears news asks questions */
+};
+
+static void parse_kind(const struct nlattr *info, struct nl_link *link)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, info)
+		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+			link->veth = !strcmp(mnl_attr_get_str(attr), "veth");
+}
+
+static int parse_link(const struct nlmsghdr *nlh, void *data)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+	struct nl_link *link = data;
+	const struct nlattr *attr;
+
+	memset(link, 0, sizeof(*link));
+	link->ifindex = (uint32_t)ifi->ifi_index;
+	link->loopback = ifi->ifi_type == ARPHRD_LOOPBACK;
+	link->ethernet = ifi->ifi_type == ARPHRD_ETHER || link->loopback;
+	link->running = (ifi->ifi_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
+		switch (mnl_attr_get_type(attr)) {
+		case IFLA_IFNAME:
+			strncpy(link->name, mnl_attr_get_str(attr), sizeof(link->name) - 1);
+			break;
+		case IFLA_ADDRESS:
+			if (mnl_attr_get_payload_len(attr) == sizeof(link->mac))
+				memcpy(link->mac, mnl_attr_get_payload(attr), sizeof(link->mac));
+			break;
+		case IFLA_LINKINFO:
+			parse_kind(attr, link);
+			break;
+		}
+	}
+	return MNL_CB_OK;
+}
+
+static int parse_route(const struct nlmsghdr *nlh, void *data)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	struct nl_route *route = data;
+	const struct nlattr *attr;
+
+	route->local = rtm->rtm_type == RTN_LOCAL;
+	if (rtm->rtm_type != RTN_UNICAST && !route->local)	/* broadcast, multicast, blackhole */
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
+		if (mnl_attr_get_type(attr) == RTA_OIF)
+			route->ifindex = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == RTA_GATEWAY)
+			route->gateway = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == RTA_VIA)	/* a router known by its IPv6 address (RFC 8950) */
+			route->gateway = 0xffffffff;
+	}
+	return MNL_CB_OK;
+}
+
+static int parse_neighbour(const struct nlmsghdr *nlh, void *data)
+{
+	const struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
+	struct nl_neighbour *neighbour = data;
+	const struct nlattr *attr;
+
+	memset(neighbour, 0, sizeof(*neighbour));
+	if (ndm->ndm_family != AF_INET)
+		return MNL_CB_OK;
+	neighbour->ifindex = (uint32_t)ndm->ndm_ifindex;
+	neighbour->state = nlh->nlmsg_type == RTM_DELNEIGH ? NUD_NONE : ndm->ndm_state;
+	mnl_attr_for_each(attr, nlh, sizeof(*ndm)) {
+		if (mnl_attr_get_type(attr) == NDA_DST && mnl_attr_get_payload_len(attr) == sizeof(neighbour->ip))
+			neighbour->ip = mnl_attr_get_u32(attr);
+		else if (mnl_attr_get_type(attr) == NDA_LLADDR && mnl_attr_get_payload_len(attr) == sizeof(neighbour->mac))
+			memcpy(neighbour->mac, mnl_attr_get_payload(attr), sizeof(neighbour->mac));
+	}
+	return MNL_CB_OK;
+}
+
+/* Sends one question and gives its answer to `parse`. 0 or what the kernel said. */
+static int ask(struct netlink *nl, struct nlmsghdr *nlh, mnl_cb_t parse, void *out)
+{
+	unsigned int port = mnl_socket_get_portid(nl->questions);
+	ssize_t n;
+
+	nlh->nlmsg_seq = ++nl->seq;
+	if (mnl_socket_sendto(nl->questions, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	for (;;) {
+		n = mnl_socket_recvfrom(nl->questions, nl->buffer, sizeof(nl->buffer));
+		if (n < 0)
+			return -errno;
+		n = mnl_cb_run(nl->buffer, (size_t)n, nl->seq, port, parse, out);
+		if (n < 0 && errno == EPROTO)	/* the late answer to an earlier question */
+			continue;
+		return n < 0 ? -errno : 0;
+	}
+}
+
+static struct nlmsghdr *question(char *buffer, uint16_t type, uint16_t flags)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buffer);
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	return nlh;
+}
+
+int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out)
+{
+	char buffer[256];
+	struct nlmsghdr *nlh = question(buffer, RTM_GETLINK, 0);
+
+	memset(out, 0, sizeof(*out));
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	return ask(nl, nlh, parse_link, out);
+}
+
+int nl_route_get(struct netlink *nl, __be32 to, __be32 from, struct nl_route *out)
+{
+	char buffer[256];
+	struct nlmsghdr *nlh = question(buffer, RTM_GETROUTE, 0);
+	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
+	int err;
+
+	memset(out, 0, sizeof(*out));
+	rtm->rtm_family = AF_INET;
+	rtm->rtm_dst_len = 32;
+	mnl_attr_put_u32(nlh, RTA_DST, to);
+	if (from) {
+		rtm->rtm_src_len = 32;
+		mnl_attr_put_u32(nlh, RTA_SRC, from);
+	}
+	err = ask(nl, nlh, parse_route, out);
+	if (err)
+		return err;
+	if (!out->ifindex || out->gateway == 0xffffffff)
+		return -ENETUNREACH;
+	if (!out->gateway)
+		out->gateway = to;
+	return 0;
+}
+
+int nl_neighbour_get(struct netlink *nl, uint32_t ifindex, __be32 ip, struct nl_neighbour *out)
+{
+	char buffer[256];
+	struct nlmsghdr *nlh = question(buffer, RTM_GETNEIGH, 0);
+	struct ndmsg *ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
+
+	memset(out, 0, sizeof(*out));
+	ndm->ndm_family = AF_INET;
+	ndm->ndm_ifindex = (int)ifindex;
+	mnl_attr_put_u32(nlh, NDA_DST, ip);
+	return ask(nl, nlh, parse_neighbour, out);
+}
+
+void nl_neighbour_use(struct netlink *nl, uint32_t ifindex, __be32 ip)
+{
+	char buffer[256];
+	struct nlmsghdr *nlh = question(buffer, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK);
+	struct ndmsg *ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
+
+	ndm->ndm_family = AF_INET;
+	ndm->ndm_ifindex = (int)ifindex;
+	ndm->ndm_flags = NTF_USE;
+	mnl_attr_put_u32(nlh, NDA_DST, ip);
+	ask(nl, nlh, NULL, NULL);
+}
+
+static int on_message(const struct nlmsghdr *nlh, void *data)
+{
+	struct netlink *nl = data;
+	struct nl_neighbour neighbour;
+	struct nl_link link;
+
+	switch (nlh->nlmsg_type) {
+	case RTM_NEWLINK:
+	case RTM_DELLINK:
+		parse_link(nlh, &link);
+		nl->events.link(nl->events.ctx, &link, nlh->nlmsg_type == RTM_DELLINK);
+		break;
+	case RTM_NEWNEIGH:
+	case RTM_DELNEIGH:
+		parse_neighbour(nlh, &neighbour);
+		if (neighbour.ip)
+			nl->events.neighbour(nl->events.ctx, &neighbour);
+		break;
+	case NLMSG_ERROR:
+	case NLMSG_NOOP:
+		break;
+	default:
+		nl->events.routes(nl->events.ctx);
+	}
+	return MNL_CB_OK;
+}
+
+static void on_news(void *owner)
+{
+	struct netlink *nl = owner;
+
+	for (int i = 0; i < NEWS_PER_TURN; i++) {
+		ssize_t n = recv(mnl_socket_get_fd(nl->news), nl->news_buffer, sizeof(nl->news_buffer), MSG_DONTWAIT | MSG_TRUNC);
+
+		if (n < 0 && errno == ENOBUFS)
+			nl->events.lost(nl->events.ctx);
+		else if (n < 0)
+			return;
+		else if (n > (ssize_t)sizeof(nl->news_buffer))
+			nl->events.lost(nl->events.ctx);
+		else
+			mnl_cb_run(nl->news_buffer, (size_t)n, 0, 0, on_message, nl);
+	}
+}
+
+static int join(struct mnl_socket *news)
+{
+	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE,
+				      RTNLGRP_IPV4_IFADDR, RTNLGRP_NEXTHOP };
+	int size = NEWS_BUFFER, fd = mnl_socket_get_fd(news);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		if (mnl_socket_setsockopt(news, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i], sizeof(groups[i])) < 0)
+			return -errno;
+	return 0;
+}
+
+int nl_open(struct netlink **out, struct loop *loop, const struct nl_events *events)
+{
+	struct netlink *nl = calloc(1, sizeof(*nl));
+	struct timeval second = { .tv_sec = 1 };
+	int err;
+
+	if (!nl)
+		return -ENOMEM;
+	nl->events = *events;
+	nl->questions = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	nl->news = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	err = nl->questions && nl->news ? 0 : -errno;
+	if (err)
+		goto fail;
+	if (mnl_socket_bind(nl->questions, 0, MNL_SOCKET_AUTOPID) < 0 || mnl_socket_bind(nl->news, 0, MNL_SOCKET_AUTOPID) < 0) {
+		err = -errno;
+		goto fail;
+	}
+	setsockopt(mnl_socket_get_fd(nl->questions), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+	err = join(nl->news);
+	if (err)
+		goto fail;
+	err = loop_watch(&nl->watch, loop, mnl_socket_get_fd(nl->news), on_news, nl);
+	if (err)
+		goto fail;
+	*out = nl;
+	return 0;
+fail:
+	nl_close(nl);
+	return err;
+}
+
+void nl_close(struct netlink *nl)
+{
+	if (!nl)
+		return;
+	loop_unwatch(&nl->watch);
+	if (nl->news)
+		mnl_socket_close(nl->news);
+	if (nl->questions)
+		mnl_socket_close(nl->questions);
+	free(nl);
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Where packets go next, precomputed for each (destination, relay address) and kept true. The kernel is asked, never imitated:
+ * any news about routes or links makes every next hop ask again, in slices, so that 20,000 of them do not stop the loop.
+ */
+#include "datapath/priv.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <linux/neighbour.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SLICE 128	/* routes asked for in one turn of the loop */
+#define KICKS 512	/* unresolved neighbours asked for in one second */
+#define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
+
+static void publish_flows(struct datapath *dp, struct nexthop *hop)
+{
+	struct flow *flow;
+
+	DL_FOREACH2(hop->flows, flow, hop_next)
+		slots_publish(dp, flow);
+}
+
+static void judge(struct nexthop *hop)
+{
+	if (!hop->link)
+		hop->drop = RTPFWD_R_no_route;
+	else if (hop->neighbour && !hop->neighbour->valid)
+		hop->drop = RTPFWD_R_no_neighbour;
+	else
+		hop->drop = RTPFWD_R_NONE;
+}
+
+static void publish_hops(struct datapath *dp, struct neighbour *neighbour)
+{
+	struct nexthop *hop;
+
+	DL_FOREACH2(neighbour->hops, hop, peer_next) {
+		judge(hop);
+		publish_flows(dp, hop);
+	}
+}
+
+/*
+ * What the kernel says of a neighbour. One that is stale is usable, but somebody must use it for the kernel to check it: our
+ * packets pass it by. One that vanished stays in use until asking for it again has failed: a flushed table costs no packet.
+ */
+static void neighbour_told(struct datapath *dp, struct neighbour *neighbour, const struct nl_neighbour *told)
+{
+	bool valid = told->state & NUD_USABLE;
+	bool moved = valid && memcmp(neighbour->mac, told->mac, sizeof(told->mac));
+
+	neighbour->unsure = !valid;
+	if (!told->state || told->state & NUD_STALE)
+		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, neighbour->key.ip);
+	if (!valid && !(told->state & NUD_FAILED) && neighbour->valid)
+		return;
+	if (valid == neighbour->valid && !moved)
+		return;
+	if (valid)
+		memcpy(neighbour->mac, told->mac, sizeof(told->mac));
+	neighbour->valid = valid;
+	publish_hops(dp, neighbour);
+}
+
+static void neighbour_ask(struct datapath *dp, struct neighbour *neighbour)
+{
+	struct nl_neighbour told;
+
+	if (nl_neighbour_get(dp->netlink, neighbour->key.ifindex, neighbour->key.ip, &told))
+		told.state = NUD_NONE;
+	neighbour_told(dp, neighbour, &told);
+}
+
+static struct neighbour *neighbour_find(struct datapath *dp, uint32_t ifindex, __be32 ip)
+{
+	struct neighbour_key key = { ifindex, ip };
+	struct neighbour *neighbour;
+
+	HASH_FIND(hh, dp->neighbours, &key, sizeof(key), neighbour);
+	return neighbour;
+}
+
+static struct neighbour *neighbour_get(struct datapath *dp, uint32_t ifindex, __be32 ip)
+{
+	struct neighbour *neighbour = neighbour_find(dp, ifindex, ip);
+
+	if (neighbour)
+		return neighbour;
+	neighbour = calloc(1, sizeof(*neighbour));
+	if (!neighbour)
+		return NULL;
+	neighbour->key = (struct neighbour_key){ ifindex, ip };
+	HASH_ADD(hh, dp->neighbours, key, sizeof(neighbour->key), neighbour);
+	neighbour_ask(dp, neighbour);
+	return neighbour;
+}
+
+static void set_neighbour(struct datapath *dp, struct nexthop *hop, struct neighbour *neighbour)
+{
+	struct neighbour *former = hop->neighbour;
+
+	if (former == neighbour)
+		return;
+	if (neighbour)
+		DL_APPEND2(neighbour->hops, hop, peer_prev, peer_next);
+	hop->neighbour = neighbour;
+	if (!former)
+		return;
+	DL_DELETE2(former->hops, hop, peer_prev, peer_next);
+	if (!former->hops) {
+		HASH_DEL(dp->neighbours, former);
+		free(former);
+	}
+}
+
+/* The link towards the destination, NULL: none of ours. */
+static struct link *route_ask(struct datapath *dp, const struct nexthop *hop, struct nl_route *route)
+{
+	struct link *link;
+	int err = nl_route_get(dp->netlink, hop->key.to, hop->key.from, route);
+
+	if (err == -EINVAL)	/* the relay address is not one of the host's at the moment */
+		err = nl_route_get(dp->netlink, hop->key.to, 0, route);
+	if (err)
+		return NULL;
+	link = link_by_ifindex(dp, route->ifindex);
+	return link && (!route->local || link->now.loopback) ? link : NULL;
+}
+
+static void resolve(struct datapath *dp, struct nexthop *hop)
+{
+	struct neighbour *neighbour = NULL;
+	struct nl_route route;
+
+	hop->link = route_ask(dp, hop, &route);
+	if (hop->link && !hop->link->now.loopback) {
+		neighbour = neighbour_get(dp, route.ifindex, route.gateway);
+		if (!neighbour)
+			hop->link = NULL;
+	}
+	set_neighbour(dp, hop, neighbour);
+	judge(hop);
+}
+
+static void on_refresh(void *owner)
+{
+	struct datapath *dp = owner;
+
+	for (int i = 0; i < SLICE && dp->stale_hops; i++) {
+		struct nexthop *hop = dp->stale_hops;
+
+		DL_DELETE2(dp->stale_hops, hop, stale_prev, stale_next);
+		hop->stale = false;
+		resolve(dp, hop);
+		publish_flows(dp, hop);
+	}
+	if (dp->stale_hops)
+		timer_set(&dp->refresh, 1);
+}
+
+void nexthop_all_stale(struct datapath *dp)
+{
+	struct nexthop *hop, *next;
+
+	HASH_ITER(hh, dp->hops, hop, next) {
+		if (hop->stale)
+			continue;
+		hop->stale = true;
+		DL_APPEND2(dp->stale_hops, hop, stale_prev, stale_next);
+	}
+	if (dp->stale_hops && !timer_running(&dp->refresh))
+		timer_set(&dp->refresh, 1);
+}
+
+static struct nexthop *nexthop_get(struct datapath *dp, __be32 to, __be32 from)
+{
+	struct nexthop_key key = { to, from };
+	struct nexthop *hop;
+
+	HASH_FIND(hh, dp->hops, &key, sizeof(key), hop);
+	if (hop)
+		return hop;
+	hop = calloc(1, sizeof(*hop));
+	if (!hop)
+		return NULL;
+	hop->key = key;
+	HASH_ADD(hh, dp->hops, key, sizeof(hop->key), hop);
+	resolve(dp, hop);
+	return hop;
+}
+
+static void nexthop_put(struct datapath *dp, struct nexthop *hop)
+{
+	if (hop->flows)
+		return;
+	if (hop->stale)
+		DL_DELETE2(dp->stale_hops, hop, stale_prev, stale_next);
+	set_neighbour(dp, hop, NULL);
+	HASH_DEL(dp->hops, hop);
+	free(hop);
+}
+
+void nexthop_join(struct datapath *dp, struct flow *flow)
+{
+	const struct flow_want *want = &flow->want;
+	struct nexthop *former = flow->hop, *hop = NULL;
+
+	if (want->mode == FLOW_FORWARD && want->to.family == AF_INET && want->from.family == AF_INET)
+		hop = nexthop_get(dp, want->to.v4.s_addr, want->from.v4.s_addr);
+	if (hop == former)
+		return;
+	if (former)
+		nexthop_leave(dp, flow);
+	flow->hop = hop;
+	if (hop)
+		DL_APPEND2(hop->flows, flow, hop_prev, hop_next);
+}
+
+void nexthop_leave(struct datapath *dp, struct flow *flow)
+{
+	struct nexthop *hop = flow->hop;
+
+	if (!hop)
+		return;
+	flow->hop = NULL;
+	DL_DELETE2(hop->flows, flow, hop_prev, hop_next);
+	nexthop_put(dp, hop);
+}
+
+void nexthop_assume(struct flow *flow, const struct rtpfwd_action *act)
+{
+	struct neighbour *neighbour = flow->hop ? flow->hop->neighbour : NULL;
+
+	if (!neighbour || neighbour->valid || act->drop || act->ifindex != neighbour->key.ifindex)
+		return;
+	memcpy(neighbour->mac, act->to_mac, sizeof(neighbour->mac));
+	neighbour->valid = true;
+	neighbour->unsure = true;
+	judge(flow->hop);
+}
+
+void nexthop_kick(struct datapath *dp)
+{
+	struct neighbour *neighbour, *next;
+	int kicks = 0;
+
+	HASH_ITER(hh, dp->neighbours, neighbour, next) {
+		if (neighbour->valid && !neighbour->unsure)
+			continue;
+		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, neighbour->key.ip);
+		if (++kicks == KICKS)
+			return;
+	}
+}
+
+static void on_link(void *ctx, const struct nl_link *link, bool gone)
+{
+	link_changed(ctx, link, gone);
+}
+
+static void on_routes(void *ctx)
+{
+	nexthop_all_stale(ctx);
+}
+
+static void on_neighbour(void *ctx, const struct nl_neighbour *told)
+{
+	struct neighbour *neighbour = neighbour_find(ctx, told->ifindex, told->ip);
+
+	if (neighbour)
+		neighbour_told(ctx, neighbour, told);
+}
+
+static void on_lost(void *ctx)
+{
+	struct datapath *dp = ctx;
+	struct neighbour *neighbour, *next;
+
+	log_warn("netlink: news of routes and neighbours were lost, asking for all of them again");
+	link_resync(dp);
+	HASH_ITER(hh, dp->neighbours, neighbour, next)
+		neighbour_ask(dp, neighbour);
+	nexthop_all_stale(dp);
+}
+
+int nexthop_open(struct datapath *dp)
+{
+	const struct nl_events events = {
+		.ctx = dp, .link = on_link, .routes = on_routes, .neighbour = on_neighbour, .lost = on_lost,
+	};
+
+	timer_init(&dp->refresh, dp->loop, on_refresh, dp);
+	return nl_open(&dp->netlink, dp->loop, &events);
+}
+
+void nexthop_close(struct datapath *dp)
+{
+	struct nexthop *hop, *next;
+
+	if (!dp->netlink)
+		return;
+	timer_stop(&dp->refresh);
+	HASH_ITER(hh, dp->hops, hop, next) {
+		hop->flows = NULL;
+		nexthop_put(dp, hop);
+	}
+	nl_close(dp->netlink);
+	dp->netlink = NULL;
+}

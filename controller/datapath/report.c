@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "datapath/priv.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+static struct addr read_seen(uint64_t seen)
+{
+	struct addr addr = { 0 };
+
+	if (!seen)
+		return addr;
+	addr.family = AF_INET;
+	addr.v4.s_addr = (__be32)seen;
+	addr.port = ntohs((__be16)(seen >> 32));
+	return addr;
+}
+
+void report_flow(const struct datapath *dp, const struct flow *flow, struct flow_counters *out)
+{
+	const struct rtpfwd_counters *c = &dp->slots[flow->slot].counters;
+	uint64_t last, now = datapath_jiffies(dp);
+	int64_t lost;
+
+	*out = (struct flow_counters){ .last_s = -1 };
+	if (flow->phase == PHASE_ENDED)	/* leased anew, not yet in force: what stands there is the former flow's */
+		return;
+	out->packets = LOAD(c->packets);
+	out->bytes = LOAD(c->bytes);
+	out->dropped = LOAD(c->dropped);
+	out->wrong_source = LOAD(c->wrong_source);
+	lost = LOAD(c->lost);
+	out->lost = lost > 0 ? (uint64_t)lost : 0;
+	out->ssrc = LOAD(c->ssrc);
+	out->seen = read_seen(LOAD(c->seen));
+	if (flow->want.clock_rate)
+		out->jitter_ms = LOAD(c->jitter) / 16.0 * 1000 / flow->want.clock_rate;
+	last = LOAD(c->last);
+	if (last)
+		out->last_s = now > last ? (double)(now - last) / dp->clock.hz : 0;
+}
+
+void datapath_each(const struct datapath *dp, bool (*each)(void *ctx, const struct flow_report *flow), void *ctx)
+{
+	for (uint32_t slot = 0; slot < dp->layout.slots; slot++) {
+		const struct flow *flow = dp->flows[slot];
+		struct flow_report report;
+
+		if (!flow || !flow->live)
+			continue;
+		report = (struct flow_report){ .want = flow->want, .adopted = flow->adopted, .plane = "xdp" };
+		report_flow(dp, flow, &report.counters);
+		if (!each(ctx, &report))
+			return;
+	}
+}
+
+void datapath_realm(const struct datapath *dp, unsigned int realm, struct datapath_realm_report *out)
+{
+	*out = dp->ended[realm];
+	for (uint32_t slot = 0; slot < dp->layout.slots; slot++) {
+		const struct flow *flow = dp->flows[slot];
+		struct flow_counters c;
+
+		if (!flow || !flow->live || flow->realm != realm || flow->want.kind != FLOW_RTP)
+			continue;
+		report_flow(dp, flow, &c);
+		out->packets += c.packets;
+		out->bytes += c.bytes;
+		out->lost += c.lost;
+	}
+}
+
+static const char *mode_of(const struct link *link)
+{
+	if (link->fd < 0)
+		return "off";
+	return link->native ? "native" : "generic";
+}
+
+size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_report *out, size_t max)
+{
+	size_t n = 0;
+
+	for (size_t r = 0; r < dp->conf->n_realms; r++) {
+		const struct conf_realm *realm = &dp->conf->realms[r];
+
+		for (size_t i = 0; i < realm->n_interfaces; i++, n++) {
+			const struct link *link = link_by_name(dp, realm->interfaces[i]);
+
+			if (n < max && link)
+				out[n] = (struct datapath_interface_report){ (unsigned int)r, link->name, mode_of(link) };
+		}
+	}
+	return n;
+}
+
+size_t datapath_flow_count(const struct datapath *dp)
+{
+	return dp->n_flows;
+}
+
+bool datapath_survives(const struct datapath *dp)
+{
+	return dp->survives;
+}
+
+static void read_drops(const struct datapath *dp, uint64_t packets[RTPFWD_MAX_REASONS])
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct rtpfwd_drops *each;
+	uint32_t zero = 0;
+
+	memset(packets, 0, RTPFWD_MAX_REASONS * sizeof(packets[0]));
+	each = cpus > 0 ? calloc((size_t)cpus, sizeof(*each)) : NULL;
+	if (each && !bpf_map_lookup_elem(dp->fd.drops, &zero, each))
+		for (int cpu = 0; cpu < cpus; cpu++)
+			for (int reason = 0; reason < RTPFWD_MAX_REASONS; reason++)
+				packets[reason] += each[cpu].packets[reason];
+	free(each);
+}
+
+void datapath_drops(const struct datapath *dp, void (*each)(void *ctx, const char *reason, const char *help, bool up, uint64_t packets),
+		    void *ctx)
+{
+	uint64_t packets[RTPFWD_MAX_REASONS];
+
+	read_drops(dp, packets);
+#define DROP(name, help) each(ctx, #name, help, false, packets[RTPFWD_R_##name]);
+	RTPFWD_DROP_REASONS(DROP)
+#undef DROP
+#define UP(name, help) each(ctx, #name, help, true, packets[RTPFWD_R_##name]);
+	RTPFWD_UP_REASONS(UP)
+#undef UP
+}

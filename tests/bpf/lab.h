@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the tests of the fast path share: a configuration made by hand, frames, runs of the program on them. */
+#ifndef RTPFWD_TESTS_BPF_LAB_H
+#define RTPFWD_TESTS_BPF_LAB_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "datapath/datapath.h"
+#include "conf/conf.h"
+#include "rtpfwd_abi.h"
+
+#define LAB_LO 20000
+#define LAB_HI 20099
+
+/* Two realms, 10.77.1.1 and 10.77.2.1, on two interfaces; the folder is unique to the process. */
+struct lab {
+	struct conf conf;
+	struct conf_realm realms[2];
+	struct addr media[2];
+	const char *interfaces[2];
+	char folder[64];
+	struct loop *loop;
+	struct datapath *dp;
+	char why[256];
+};
+
+/* Two network namespaces: the node's with in0 (10.77.1.1) and out0 (10.77.2.1), and the phones' with the other ends, ph0 (.1.2)
+ * and ph1 (.2.2). They go with the process. */
+struct world {
+	int home, node, far;
+};
+
+void lab_world(struct world *w, bool polled);	/* the node's is entered; `polled`: the far ends take redirected frames */
+void lab_world_end(struct world *w);
+void lab_enter(int netns);
+void lab_sh(const char *command);
+
+void lab_conf(struct lab *lab, const char *inside, const char *outside, enum conf_xdp xdp);
+int lab_open(struct lab *lab);	/* `why` is set on failure */
+int lab_open_events(struct lab *lab, const struct datapath_events *events, void (*adopted)(void *, const struct addr *),
+		    void *ctx);
+void lab_close(struct lab *lab);	/* the data path; what it pinned stays */
+void lab_detach(struct lab *lab);
+
+struct addr lab_addr(const char *text);
+
+/* A frame: Ethernet, IPv4, UDP and `length` bytes of payload; sums are right unless `no_sum`. */
+struct frame {
+	uint8_t bytes[1600];
+	uint32_t size;
+};
+
+struct frame_spec {
+	const char *from, *to;	/* address:port */
+	const void *payload;
+	uint32_t length;
+	bool no_sum;	/* UDP checksum 0 */
+	uint8_t ttl;	/* 0: 64 */
+};
+
+void frame_make(struct frame *f, const struct frame_spec *spec);
+void frame_rtp(struct frame *f, const char *from, const char *to, uint16_t seq);	/* PCMU, 160 bytes */
+void frame_rtp_at(struct frame *f, const char *from, const char *to, uint16_t seq, uint32_t ts);
+void frame_resum(struct frame *f);	/* both checksums anew, after a change by hand */
+bool frame_sums_right(const struct frame *f);
+
+/* Runs the program `fd` once; the frame as it left goes to `out`. Returns the verdict. */
+uint32_t frame_run(int fd, const struct frame *in, struct frame *out, uint32_t ingress);
+
+/* Program of the XDP link pinned in `folder` for `interface`; the caller closes it. */
+int lab_program(const struct lab *lab, const char *interface);
+
+uint64_t lab_drops(const struct lab *lab, const char *reason);
+
+/* Turns the loop until `done(ctx)` or ten seconds have passed; false: they have. */
+bool lab_until(struct lab *lab, bool (*done)(void *ctx), void *ctx);
+
+#endif
