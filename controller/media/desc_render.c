@@ -92,7 +92,7 @@ static void put_session(struct render *r)
 	}
 }
 
-/* What `f` is: an answer may name a dynamic number of its offer without saying again what it means. */
+/* What `f` is: an answer may name a dynamic number of its offer without saying what it means. */
 static const struct desc_format *meant(const struct render *r, const struct desc_format *f)
 {
 	const struct desc *offer = r->rw->offer;

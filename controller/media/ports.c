@@ -367,7 +367,8 @@ void ports_unreserve(struct ports *ports, const struct addr *local, uint64_t now
 		set_state(p, pair, state_of(p, pair), held);
 }
 
-void ports_report(struct ports *ports, unsigned int realm, uint64_t now_ms, struct ports_report *out)
+void ports_report(struct ports *ports, unsigned int realm, uint64_t now_ms,
+		  struct ports_report *out)
 {
 	*out = (struct ports_report){ 0 };
 	for (size_t i = 0; i < ports->n_pools; i++) {

@@ -21,9 +21,9 @@ int ports_lease(struct ports *ports, unsigned int realm, sa_family_t family, uin
 void ports_release(struct ports *ports, unsigned int realm, const struct addr *rtp,
 		   uint64_t now_ms);
 
-/* A flow of a former controller lives at `local` (either port of the pair): keep the pair out of the
- * pool. -ENOENT: not our port. ports_unreserve() gives back one of the two; when both are, the pair
- * goes into quarantine. */
+/* A flow of a former controller lives at `local` (either port of the pair): keep the pair out of
+ * the pool. -ENOENT: not our port. ports_unreserve() gives back one of the two; when both are, the
+ * pair goes into quarantine. */
 int ports_reserve(struct ports *ports, const struct addr *local);
 void ports_unreserve(struct ports *ports, const struct addr *local, uint64_t now_ms);
 

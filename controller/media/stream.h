@@ -28,8 +28,8 @@ struct stream_leg {
 	bool any_port;		/* the peer is asymmetric */
 };
 
-/* Leases both pairs and installs the four flows, muted: nothing is forwarded before it is signalled.
- * `owner` is the call's number, never 0. -ENOSPC: no ports (503); -EAFNOSUPPORT: a realm has no
+/* Leases both pairs and installs the four flows, muted: nothing is forwarded before it is
+ * signalled. `owner` is the call's number, never 0. -ENOSPC: no ports (503); -EAFNOSUPPORT: a realm has no
  * address of that family. On failure nothing is leased. */
 int stream_new(struct stream **out, struct media *media, uint64_t owner,
 	       const struct stream_leg legs[2]);
@@ -39,15 +39,15 @@ int stream_new(struct stream **out, struct media *media, uint64_t owner,
 void stream_stop(struct stream *s);
 void stream_free(struct stream *s);	/* stops, too; NULL-safe */
 
-/* Frees the stream and leaves its flows installed and its ports leased: media outlives the process. */
+/* Frees the stream and leaves its flows installed and its ports leased: media outlives us. */
 void stream_leave(struct stream *s);
 
 /* The relay address and RTP port of `side`; RTCP is the port above. */
 struct addr stream_relay(const struct stream *s, enum side side);
 
-/* What a leg's description says, now in force: where it wants RTP and RTCP, which is also the source
- * that is admitted. A null address (hold) mutes what goes to it; what it sends is admitted from where
- * it was before. `clock_rate` in Hz for the jitter of what it sends. Applies the flows. */
+/* What a leg's description says, now in force: where it wants RTP and RTCP, which is also the
+ * source that is admitted. A null address (hold) mutes what goes to it; what it sends is admitted
+ * from where it was before. `clock_rate` in Hz for the jitter of what it sends. Applies the flows. */
 void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
 		     const struct addr *rtcp, uint32_t clock_rate);
 

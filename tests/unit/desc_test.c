@@ -492,7 +492,7 @@ static struct desc_rewrite relay(void)
 	return rw;
 }
 
-/* RFC 3264 8: one more exactly when the text changes; the identity stays when the address does not. */
+/* RFC 3264 8: one more exactly when the text changes; the identity outlives the address. */
 static void origin_version(void **state)
 {
 	struct desc *in = parsed(AUDIO), *same = parsed(HEAD "m=audio 9 RTP/AVP 0 8\r\n");

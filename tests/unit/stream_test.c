@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The flows that follow from what the legs say. The datapath here is a table that remembers them. */
+#include "media/stream.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { FLOWS = 8 };
+
+struct datapath {
+	struct flow_want flows[FLOWS];
+	uint64_t packets[FLOWS];
+	size_t n;
+	int applies_left;	/* then -EINVAL; negative: never */
+	struct ports *ports;
+	struct loop *loop;
+	uint64_t resting;	/* ports given back at the time of the last removal */
+};
+
+static size_t place_of(const struct datapath *dp, const struct addr *local)
+{
+	size_t i = 0;
+
+	while (i < dp->n && !addr_equal(&dp->flows[i].local, local))
+		i++;
+	return i;
+}
+
+int datapath_apply(struct datapath *dp, const struct flow_want *want)
+{
+	size_t i = place_of(dp, &want->local);
+
+	if (dp->applies_left == 0)
+		return -EINVAL;
+	dp->applies_left--;
+	assert_true(i < FLOWS);
+	if (i == dp->n)
+		dp->packets[dp->n++] = 0;
+	dp->flows[i] = *want;
+	return 0;
+}
+
+int datapath_counters(const struct datapath *dp, const struct addr *local, struct flow_counters *out)
+{
+	size_t i = place_of(dp, local);
+
+	if (i == dp->n)
+		return -ENOENT;
+	*out = (struct flow_counters){ .packets = dp->packets[i], .last_s = 0.5 };
+	return 0;
+}
+
+void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_counters *last)
+{
+	size_t i = place_of(dp, local);
+	struct ports_report report;
+
+	dp->resting = 0;
+	for (unsigned int realm = 0; realm < 2; realm++) {
+		ports_report(dp->ports, realm, loop_now_ms(dp->loop), &report);
+		dp->resting += report.quarantine;
+	}
+	if (i == dp->n)
+		return;
+	if (last)
+		datapath_counters(dp, local, last);
+	dp->n--;
+	dp->flows[i] = dp->flows[dp->n];
+	dp->packets[i] = dp->packets[dp->n];
+}
+
+static struct addr address(const char *text)
+{
+	struct addr a;
+
+	assert_int_equal(addr_parse(&a, text), 0);
+	return a;
+}
+
+/* Realm 0: two pairs of IPv4 and of IPv6; realm 1: one pair of IPv4. */
+struct fixture {
+	struct addr media[3];
+	struct conf_realm realms[2];
+	struct conf conf;
+	struct loop *loop;
+	struct ports *ports;
+	struct datapath dp;
+	struct media *all;
+	struct stream *s;
+	struct addr a, b;	/* relay addresses told to either side */
+};
+
+static const struct stream_leg legs[2] = {
+	{ .realm = 0, .family = AF_INET, .any_port = true },
+	{ .realm = 1, .family = AF_INET },
+};
+
+static int set_up(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	f->media[0] = address("10.0.0.1");
+	f->media[1] = address("2001:db8::1");
+	f->media[2] = address("192.0.2.1");
+	f->realms[0] = (struct conf_realm){ .name = "in", .index = 0, .media = &f->media[0],
+					    .n_media = 2, .port_lo = 10000, .port_hi = 10003 };
+	f->realms[1] = (struct conf_realm){ .name = "out", .index = 1, .media = &f->media[2],
+					    .n_media = 1, .port_lo = 20000, .port_hi = 20001 };
+	f->conf = (struct conf){ .realms = f->realms, .n_realms = 2 };
+	f->loop = loop_new();
+	assert_int_equal(ports_new(&f->ports, &f->conf), 0);
+	f->dp = (struct datapath){ .applies_left = -1, .ports = f->ports, .loop = f->loop };
+	assert_int_equal(media_new(&f->all, &f->conf, f->loop, &f->dp, f->ports), 0);
+	*state = f;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *f = *state;
+
+	stream_free(f->s);
+	stream_free(NULL);
+	assert_int_equal(f->dp.n, 0);
+	media_free(f->all);
+	ports_free(f->ports);
+	loop_free(f->loop);
+	free(f);
+	return 0;
+}
+
+static void begin(struct fixture *f, const struct stream_leg with[2])
+{
+	assert_int_equal(stream_new(&f->s, f->all, 77, with), 0);
+	f->a = stream_relay(f->s, SIDE_A);
+	f->b = stream_relay(f->s, SIDE_B);
+}
+
+static void describe(struct fixture *f, enum side side, const char *rtp, const char *rtcp,
+		     uint32_t clock_rate)
+{
+	struct addr x = address(rtp), y = address(rtcp);
+
+	stream_describe(f->s, side, &x, &y, clock_rate);
+}
+
+static void expect_used(struct fixture *f, unsigned int realm, uint64_t used)
+{
+	struct ports_report report;
+
+	ports_report(f->ports, realm, loop_now_ms(f->loop), &report);
+	assert_int_equal(report.used, used);
+}
+
+static void expect_address(const struct addr *a, const char *expected)
+{
+	char text[ADDR_TEXT];
+
+	assert_string_equal(addr_print(text, a), expected);
+}
+
+static const struct flow_want *flow(struct fixture *f, enum side side, enum flow_kind kind)
+{
+	const struct addr *relay = side == SIDE_A ? &f->a : &f->b;
+	struct addr local = addr_with_port(relay, (uint16_t)(relay->port + (kind == FLOW_RTCP)));
+	size_t i = place_of(&f->dp, &local);
+
+	assert_true(i < f->dp.n);
+	return &f->dp.flows[i];
+}
+
+/* Everything of the flow of what `side` sends. "" stands for no address. */
+static void expect_flow(struct fixture *f, enum side side, enum flow_kind kind, enum flow_mode mode,
+			const char *expect, const char *to, uint32_t clock_rate)
+{
+	const struct flow_want *want = flow(f, side, kind);
+	const struct addr *relay = side == SIDE_A ? &f->b : &f->a;
+	struct addr from = addr_with_port(relay, (uint16_t)(relay->port + (kind == FLOW_RTCP)));
+
+	assert_int_equal(want->owner, 77);
+	assert_int_equal(want->kind, kind);
+	assert_int_equal(want->mode, mode);
+	expect_address(&want->expect, expect);
+	expect_address(&want->to, to);
+	assert_true(addr_equal(&want->from, &from));
+	assert_int_equal(want->any_port, legs[side].any_port);
+	assert_int_equal(want->egress_realm, legs[side_other(side)].realm);
+	assert_int_equal(want->clock_rate, clock_rate);
+}
+
+static void new_is_muted(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	assert_int_equal(f->dp.n, 4);
+	assert_true(addr_same_ip(&f->a, &f->media[0]));
+	assert_in_range(f->a.port, 10000, 10002);
+	expect_address(&f->b, "192.0.2.1:20000");
+	for (int side = 0; side < 2; side++)
+		for (int kind = 0; kind < 2; kind++)
+			expect_flow(f, (enum side)side, (enum flow_kind)kind, FLOW_MUTED, "", "", 0);
+}
+
+/* One side known: who may send is known, but not where to; and the other way round. */
+static void described_step_by_step(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.51:5001", 8000);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_MUTED, "10.0.0.50:4000", "", 8000);
+	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_MUTED, "10.0.0.51:5001", "", 0);
+	expect_flow(f, SIDE_B, FLOW_RTP, FLOW_MUTED, "", "10.0.0.50:4000", 0);
+	expect_flow(f, SIDE_B, FLOW_RTCP, FLOW_MUTED, "", "10.0.0.51:5001", 0);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 16000);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.50:4000", "192.0.2.50:6000", 8000);
+	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_FORWARD, "10.0.0.51:5001", "192.0.2.50:6001", 0);
+	expect_flow(f, SIDE_B, FLOW_RTP, FLOW_FORWARD, "192.0.2.50:6000", "10.0.0.50:4000", 16000);
+	expect_flow(f, SIDE_B, FLOW_RTCP, FLOW_FORWARD, "192.0.2.50:6001", "10.0.0.51:5001", 0);
+	assert_int_equal(f->dp.n, 4);
+}
+
+static void moved_by_reinvite(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
+	describe(f, SIDE_A, "10.0.0.60:7000", "10.0.0.60:7001", 48000);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.60:7000", "192.0.2.50:6000", 48000);
+	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_FORWARD, "10.0.0.60:7001", "192.0.2.50:6001", 0);
+	expect_flow(f, SIDE_B, FLOW_RTP, FLOW_FORWARD, "192.0.2.50:6000", "10.0.0.60:7000", 8000);
+	expect_flow(f, SIDE_B, FLOW_RTCP, FLOW_FORWARD, "192.0.2.50:6001", "10.0.0.60:7001", 0);
+	assert_int_equal(f->dp.n, 4);
+}
+
+/* RFC 3264 8.4: nothing goes to a null address; what comes from the holder still may. */
+static void held_by_null_address(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
+	describe(f, SIDE_A, "0.0.0.0:4000", "10.0.0.50:4001", 8000);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.50:4000", "192.0.2.50:6000", 8000);
+	expect_flow(f, SIDE_B, FLOW_RTP, FLOW_MUTED, "192.0.2.50:6000", "0.0.0.0:4000", 8000);
+	expect_flow(f, SIDE_B, FLOW_RTCP, FLOW_FORWARD, "192.0.2.50:6001", "10.0.0.50:4001", 0);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	expect_flow(f, SIDE_B, FLOW_RTP, FLOW_FORWARD, "192.0.2.50:6000", "10.0.0.50:4000", 8000);
+}
+
+static void what_cannot_be_reached(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	describe(f, SIDE_A, "[2001:db8::50]:4000", "[2001:db8::50]:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.50:65535", "192.0.2.50", 8000);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_MUTED, "[2001:db8::50]:4000", "192.0.2.50:65535", 8000);
+	expect_flow(f, SIDE_B, FLOW_RTP, FLOW_MUTED, "192.0.2.50:65535", "[2001:db8::50]:4000", 8000);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.50:4000", "192.0.2.50:65535", 8000);
+	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_MUTED, "10.0.0.50:4001", "192.0.2.50", 0);
+	expect_flow(f, SIDE_B, FLOW_RTCP, FLOW_MUTED, "", "10.0.0.50:4001", 0);
+}
+
+static void both_in_one_realm(void **state)
+{
+	static const struct stream_leg same[2] = {
+		{ .realm = 0, .family = AF_INET }, { .realm = 0, .family = AF_INET },
+	};
+	struct fixture *f = *state;
+	struct addr low, high;
+
+	begin(f, same);
+	assert_int_equal(f->dp.n, 4);
+	low = f->a.port < f->b.port ? f->a : f->b;
+	high = f->a.port < f->b.port ? f->b : f->a;
+	expect_address(&low, "10.0.0.1:10000");
+	expect_address(&high, "10.0.0.1:10002");
+	assert_true(addr_equal(&flow(f, SIDE_A, FLOW_RTP)->from, &f->b));
+	assert_int_equal(flow(f, SIDE_A, FLOW_RTP)->egress_realm, 0);
+}
+
+static void families_differ(void **state)
+{
+	static const struct stream_leg mixed[2] = {
+		{ .realm = 0, .family = AF_INET6 }, { .realm = 1, .family = AF_INET },
+	};
+	struct fixture *f = *state;
+	const struct flow_want *want;
+
+	begin(f, mixed);
+	describe(f, SIDE_A, "[2001:db8::50]:4000", "[2001:db8::50]:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
+	want = flow(f, SIDE_A, FLOW_RTP);
+	assert_int_equal(want->mode, FLOW_FORWARD);
+	expect_address(&want->expect, "[2001:db8::50]:4000");
+	expect_address(&want->from, "192.0.2.1:20000");
+	expect_address(&want->to, "192.0.2.50:6000");
+}
+
+static void stopped_keeps_counters(void **state)
+{
+	struct fixture *f = *state;
+	struct stream_report report;
+
+	begin(f, legs);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	f->dp.packets[place_of(&f->dp, &f->a)] = 100;
+	f->dp.packets[place_of(&f->dp, &f->b)] = 200;
+	stream_report(f->s, SIDE_A, &report);
+	assert_true(addr_equal(&report.relay, &f->a));
+	expect_address(&report.signalled, "10.0.0.50:4000");
+	assert_int_equal(report.rtp.packets, 100);
+	assert_int_equal(report.rtcp.packets, 0);
+	stream_stop(f->s);
+	assert_int_equal(f->dp.n, 0);
+	assert_int_equal(f->dp.resting, 0);
+	expect_used(f, 0, 0);
+	expect_used(f, 1, 0);
+	stream_stop(f->s);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
+	assert_int_equal(f->dp.n, 0);
+	assert_int_equal(stream_new_b(f->s, &legs[SIDE_B]), -ESHUTDOWN);
+	stream_report(f->s, SIDE_A, &report);
+	assert_int_equal(report.rtp.packets, 100);
+	assert_true(addr_equal(&report.relay, &f->a));
+	stream_report(f->s, SIDE_B, &report);
+	assert_int_equal(report.rtp.packets, 200);
+	assert_int_equal(report.signalled.family, AF_UNSPEC);
+}
+
+static void left_as_it_is(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	stream_leave(f->s);
+	f->s = NULL;
+	assert_int_equal(f->dp.n, 4);
+	expect_used(f, 0, 2);
+	expect_used(f, 1, 2);
+	f->dp.n = 0;
+}
+
+static void next_target(void **state)
+{
+	static const struct stream_leg next = { .realm = 0, .family = AF_INET };
+	struct fixture *f = *state;
+	struct stream_report report;
+	struct addr a;
+
+	begin(f, legs);
+	a = f->a;
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
+	f->dp.packets[place_of(&f->dp, &f->a)] = 100;
+	assert_int_equal(stream_new_b(f->s, &next), 0);
+	assert_int_equal(f->dp.resting, 0);
+	f->b = stream_relay(f->s, SIDE_B);
+	assert_int_equal(f->dp.n, 4);
+	assert_true(addr_same_ip(&f->b, &f->media[0]));
+	f->a = stream_relay(f->s, SIDE_A);
+	assert_true(addr_equal(&f->a, &a));
+	stream_report(f->s, SIDE_A, &report);
+	assert_int_equal(report.rtp.packets, 100);
+	assert_int_equal(flow(f, SIDE_A, FLOW_RTP)->mode, FLOW_MUTED);
+	assert_int_equal(flow(f, SIDE_A, FLOW_RTP)->egress_realm, 0);
+	assert_true(addr_equal(&flow(f, SIDE_A, FLOW_RTP)->from, &f->b));
+	assert_int_equal(flow(f, SIDE_A, FLOW_RTP)->to.family, AF_UNSPEC);
+	assert_int_equal(flow(f, SIDE_B, FLOW_RTP)->expect.family, AF_UNSPEC);
+	expect_address(&flow(f, SIDE_B, FLOW_RTP)->to, "10.0.0.50:4000");
+	expect_used(f, 0, 4);
+	expect_used(f, 1, 0);
+	/* Realm 0 has no third pair: all is as before. */
+	assert_int_equal(stream_new_b(f->s, &next), -ENOSPC);
+	assert_int_equal(f->dp.n, 4);
+	a = stream_relay(f->s, SIDE_B);
+	assert_true(addr_equal(&a, &f->b));
+}
+
+static void next_target_fails(void **state)
+{
+	static const struct stream_leg next = { .realm = 0, .family = AF_INET };
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
+	f->dp.applies_left = 1;
+	assert_int_equal(stream_new_b(f->s, &next), -EINVAL);
+	assert_int_equal(f->dp.resting, 0);
+	assert_int_equal(f->dp.n, 4);
+	expect_used(f, 0, 2);
+	expect_used(f, 1, 2);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.50:4000", "192.0.2.50:6000", 8000);
+	expect_flow(f, SIDE_B, FLOW_RTP, FLOW_FORWARD, "192.0.2.50:6000", "10.0.0.50:4000", 8000);
+}
+
+static void fresh_ports(struct fixture *f)
+{
+	media_free(f->all);
+	ports_free(f->ports);
+	assert_int_equal(ports_new(&f->ports, &f->conf), 0);
+	assert_int_equal(media_new(&f->all, &f->conf, f->loop, &f->dp, f->ports), 0);
+	f->dp.ports = f->ports;
+}
+
+static void nothing_left_of_a_failure(void **state)
+{
+	static const struct stream_leg no_family[2] = {
+		{ .realm = 0, .family = AF_INET }, { .realm = 1, .family = AF_INET6 },
+	};
+	struct fixture *f = *state;
+	struct addr taken;
+
+	assert_int_equal(stream_new(&f->s, f->all, 77, no_family), -EAFNOSUPPORT);
+	expect_used(f, 0, 0);
+	for (int left = 0; left < 4; left++) {
+		fresh_ports(f);
+		f->dp.applies_left = left;
+		assert_int_equal(stream_new(&f->s, f->all, 77, legs), -EINVAL);
+		assert_int_equal(f->dp.n, 0);
+		assert_int_equal(f->dp.resting, 0);
+		expect_used(f, 0, 0);
+		expect_used(f, 1, 0);
+	}
+	f->dp.applies_left = -1;
+	fresh_ports(f);
+	assert_int_equal(ports_lease(f->ports, 1, AF_INET, loop_now_ms(f->loop), &taken), 0);
+	assert_int_equal(stream_new(&f->s, f->all, 77, legs), -ENOSPC);
+	assert_null(f->s);
+	assert_int_equal(f->dp.n, 0);
+	expect_used(f, 0, 0);
+}
+
+#define with_media(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		with_media(new_is_muted),
+		with_media(described_step_by_step),
+		with_media(moved_by_reinvite),
+		with_media(held_by_null_address),
+		with_media(what_cannot_be_reached),
+		with_media(both_in_one_realm),
+		with_media(families_differ),
+		with_media(stopped_keeps_counters),
+		with_media(left_as_it_is),
+		with_media(next_target),
+		with_media(next_target_fails),
+		with_media(nothing_left_of_a_failure),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
