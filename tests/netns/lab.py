@@ -113,7 +113,8 @@ def config(lab, general=(), inside=(), outside=(), peers=PEERS):
 
 
 def binary(name, sanitized=True):
-    path = os.path.join(TOP, "build", "san" if sanitized else "", name)
+    build = os.environ.get("BUILD", os.path.join(TOP, "build"))
+    path = os.path.join(build, "san" if sanitized else "", name)
     if not os.path.exists(path):
         raise Failed(f"{os.path.relpath(path, TOP)} is missing: run make first")
     return path
