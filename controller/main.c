@@ -96,7 +96,7 @@ static int check(const struct conf *conf, const char *path, const struct options
 		fprintf(stderr, "%s: %s\n", path, why);
 		return EXIT_CONF;
 	}
-	peers_free(peers);
+	peers_unref(peers);
 	if (o->verbose)
 		conf_print(conf, stdout);
 	return EXIT_OK;
@@ -236,7 +236,7 @@ static int open_calls(struct daemon *d, char *why, size_t why_size)
 		return err;
 	err = calls_new(&d->node.calls, &setup);
 	if (err)
-		peers_free(setup.peers);
+		peers_unref(setup.peers);
 	return err;
 }
 

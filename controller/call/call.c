@@ -38,7 +38,7 @@ void call_free(struct call *c)
 		desc_origin_free(&c->side[i].origin);
 	}
 	stream_free(c->stream);
-	conf_unref(c->conf);
+	peers_unref(c->peers);
 	free(c->from);
 	free(c->to);
 	free(c->from_uri);
@@ -171,7 +171,7 @@ static int try_target(struct call *c)
 	int err;
 
 	b->peer = c->route->to[c->target];
-	b->realm = peer_realm(c->all->peers, b->peer);
+	b->realm = peer_realm(c->peers, b->peer);
 	desc_free(b->said);
 	b->said = NULL;
 	desc_origin_free(&b->origin);
@@ -244,7 +244,7 @@ static struct call *call_new(struct calls *all, const struct sip_request *reques
 	} while (!c->owner || calls_owner_id(all, c->owner));
 	snprintf(c->id, sizeof(c->id), "%016llx", (unsigned long long)c->owner);
 	clock_gettime(CLOCK_REALTIME, &c->started);
-	c->conf = conf_ref(peers_conf(all->peers));
+	c->peers = peers_ref(all->peers);
 	timer_init(&c->ring, all->setup.loop, on_ring_timeout, c);
 	timer_init(&c->idle, all->setup.loop, on_ring_timeout, c);
 	HASH_ADD(hh, all->by_owner, owner, sizeof(c->owner), c);

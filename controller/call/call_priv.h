@@ -36,7 +36,7 @@ struct call {
 	uint64_t owner;
 	char id[17]; /* `owner` in hex */
 	enum call_state state;
-	struct conf *conf;
+	struct peers *peers; /* of its set-up; a reload leaves it */
 	const struct conf_route *route;
 	size_t target; /* index in route->to */
 	struct call_side side[2];

@@ -45,7 +45,7 @@ void calls_free(struct calls *calls)
 		leave(c);
 		call_free(c);
 	}
-	peers_free(calls->peers);
+	peers_unref(calls->peers);
 	free(calls);
 }
 
@@ -106,7 +106,7 @@ void calls_attach(struct calls *calls, struct sip *sip)
 
 void calls_reload(struct calls *calls, struct peers *peers)
 {
-	peers_free(calls->peers);
+	peers_unref(calls->peers);
 	calls->peers = peers;
 }
 

@@ -27,9 +27,10 @@ static double idle_s(const struct call *c)
 
 static unsigned int timeout_s(const struct call *c)
 {
+	const struct conf *conf = peers_conf(c->peers);
 	bool held = desc_holds(&c->side[SIDE_A].audio) || desc_holds(&c->side[SIDE_B].audio);
 
-	return held ? c->conf->rtpholdtimeout_s : c->conf->rtptimeout_s;
+	return held ? conf->rtpholdtimeout_s : conf->rtptimeout_s;
 }
 
 /* While its timeout is off (0), a call is looked at again this often: a hold may begin or end. */
@@ -57,6 +58,7 @@ static void on_limit(void *owner)
 
 void call_watch_start(struct call *c)
 {
+	const struct conf *conf = peers_conf(c->peers);
 	const struct conf_dial *dial = &c->route->dial;
 	uint64_t limit = dial->limit_ms;
 
@@ -67,6 +69,6 @@ void call_watch_start(struct call *c)
 	if (limit)
 		timer_set(&c->ring, limit);
 	timer_init(&c->idle, c->all->setup.loop, on_idle, c);
-	if (c->conf->rtptimeout_s || c->conf->rtpholdtimeout_s)
+	if (conf->rtptimeout_s || conf->rtpholdtimeout_s)
 		timer_set(&c->idle, 1000);
 }

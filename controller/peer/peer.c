@@ -25,6 +25,7 @@ struct source {
 };
 
 struct peers {
+	unsigned int refs;
 	struct conf *conf;
 	const struct conf_realm **homes; /* for each of conf->peers */
 	struct source *entries; /* the memory of `sources` */
@@ -128,6 +129,7 @@ int peers_new(struct peers **out, struct conf *conf, char *why, size_t why_size)
 		snprintf(why, why_size, "out of memory");
 		return -ENOMEM;
 	}
+	peers->refs = 1;
 	peers->conf = conf_ref(conf);
 	rc = resolve_homes(peers, why, why_size);
 	if (!rc) {
@@ -136,15 +138,21 @@ int peers_new(struct peers **out, struct conf *conf, char *why, size_t why_size)
 			snprintf(why, why_size, "out of memory");
 	}
 	if (rc)
-		peers_free(peers);
+		peers_unref(peers);
 	else
 		*out = peers;
 	return rc;
 }
 
-void peers_free(struct peers *peers)
+struct peers *peers_ref(struct peers *peers)
 {
-	if (!peers)
+	peers->refs++;
+	return peers;
+}
+
+void peers_unref(struct peers *peers)
+{
+	if (!peers || --peers->refs)
 		return;
 	HASH_CLEAR(hh, peers->sources);
 	free(peers->entries);

@@ -13,7 +13,9 @@ struct peers;
  * Takes a reference on `conf`. 0, or -errno and `why` ("FILE:LINE: ...": a peer whose realm cannot
  * be found). Two peers that no request could tell apart are no error: the first is found. */
 int peers_new(struct peers **out, struct conf *conf, char *why, size_t why_size);
-void peers_free(struct peers *peers);	/* NULL-safe */
+/* Counted: a call keeps the snapshot under which it was set up. */
+struct peers *peers_ref(struct peers *peers);
+void peers_unref(struct peers *peers);	/* NULL-safe; the last one frees */
 struct conf *peers_conf(const struct peers *peers);
 
 /* The realm on which a peer of this snapshot lives. Never NULL after peers_new() succeeded. */

@@ -94,7 +94,7 @@ static void source_finds_its_peer(void **state)
 		else
 			assert_null(peer);
 	}
-	peers_free(peers);
+	peers_unref(peers);
 }
 
 static void written_realm_is_taken(void **state)
@@ -104,7 +104,7 @@ static void written_realm_is_taken(void **state)
 
 	(void)state;
 	assert_ptr_equal(peer_realm(peers, &conf->peers[0]), &conf->realms[1]);
-	peers_free(peers);
+	peers_unref(peers);
 }
 
 static void only_realm_is_taken(void **state)
@@ -116,7 +116,7 @@ static void only_realm_is_taken(void **state)
 
 	(void)state;
 	assert_ptr_equal(peer_realm(peers, &conf->peers[0]), &conf->realms[0]);
-	peers_free(peers);
+	peers_unref(peers);
 }
 
 /* Towards 127.0.0.0/8 the kernel's own address is 127.0.0.1, on lo. */
@@ -139,7 +139,7 @@ static void kernel_knows_the_realm(void **state)
 		snprintf(text, sizeof(text), "%s[a]\ntype=peer\nhost=127.5.5.5\n", realms[i]);
 		peers = tables(text);
 		assert_string_equal(peer_realm(peers, &peers_conf(peers)->peers[0])->name, "near");
-		peers_free(peers);
+		peers_unref(peers);
 	}
 }
 
@@ -156,7 +156,7 @@ static void homeless_peer_is_named(void **state)
 	assert_non_null(strstr(why, ":15: peer 'b': no realm's interface leads to 127.5.5.5: say "
 				    "which with 'realm = NAME'"));
 	conf_unref(conf);
-	peers_free(NULL);
+	peers_unref(NULL);
 }
 
 static void patterns(void **state)
@@ -239,7 +239,7 @@ static void number_finds_its_route(void **state)
 		assert_string_equal(route ? route->name : rows[i].number, rows[i].route);
 		assert_string_equal(dialled, rows[i].dialled);
 	}
-	peers_free(peers);
+	peers_unref(peers);
 }
 
 /* After a reload the sockets still speak of the realms of the snapshot before. */
@@ -257,8 +257,8 @@ static void realm_of_an_older_snapshot(void **state)
 	assert_ptr_equal(from, &peers_conf(now)->peers[0]);
 	assert_string_equal(route_find(now, realm, from, "8999", dialled, sizeof(dialled))->name,
 			    "inner");
-	peers_free(old);
-	peers_free(now);
+	peers_unref(old);
+	peers_unref(now);
 }
 
 static void many_peers(void **state)
@@ -286,7 +286,7 @@ static void many_peers(void **state)
 				 &conf->peers[i]);
 		assert_null(peer_by_source(peers, &conf->realms[i % 2], &source));
 	}
-	peers_free(peers);
+	peers_unref(peers);
 	free(text);
 }
 
