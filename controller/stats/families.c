@@ -89,12 +89,12 @@ static void realm_media(struct buf *out, const struct families_realm *realms, si
 	const struct families_realm *end = realms + n;
 
 	expo_family(out, "rtpfwd_rtp_packets_total", "counter",
-		    "Packets forwarded, by the realm they came from.");
+		    "RTP packets forwarded, by the realm they came from.");
 	for (const struct families_realm *r = realms; r < end; r++)
 		expo_count(out, "rtpfwd_rtp_packets_total",
 			   EXPO_LABELS({"realm", r->name}, {"plane", "xdp"}), r->media.packets);
 	expo_family(out, "rtpfwd_rtp_bytes_total", "counter",
-		    "UDP payload bytes of the packets forwarded.");
+		    "UDP payload bytes of the RTP packets forwarded.");
 	for (const struct families_realm *r = realms; r < end; r++)
 		expo_count(out, "rtpfwd_rtp_bytes_total",
 			   EXPO_LABELS({"realm", r->name}, {"plane", "xdp"}), r->media.bytes);

@@ -320,6 +320,23 @@ static void test_flows_table(void **state)
 				    "xdp          0        0     -\n");
 }
 
+/* Eight characters, or as many as it takes. */
+static void test_short_ids(void **state)
+{
+	struct fixture *f = *state;
+
+	f->response = "{'ok':true,'result':[{'id':'00000000aaaaaaaa'},{'id':'1111111111aaaaaa'}]}";
+	assert_int_equal(ask(f, "show calls"), 0);
+	assert_non_null(strstr(f->out, "\n00000000  "));
+	assert_non_null(strstr(f->out, "\n11111111  "));
+	f->response = "{'ok':true,'result':[{'id':'1111111111bbbbbb'},{'id':'00000000aaaaaaaa'},"
+		      "{'id':'1111111111aaaaaa'}]}";
+	assert_int_equal(ask(f, "show calls"), 0);
+	assert_non_null(strstr(f->out, "\n1111111111b  "));
+	assert_non_null(strstr(f->out, "\n00000000aaa  "));
+	assert_non_null(strstr(f->out, "\n1111111111a  "));
+}
+
 static void test_other_tables(void **state)
 {
 	struct fixture *f = *state;
@@ -361,6 +378,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_status_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_calls_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flows_table, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_short_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_tables, setup, teardown),
 	};
 

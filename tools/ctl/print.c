@@ -4,6 +4,8 @@
 #include "table.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* One field as a cell, whatever its type. */
@@ -58,8 +60,7 @@ static void add_interfaces(struct table *t, const json_t *list)
 	size_t i, at = 0;
 	const json_t *one;
 
-	json_array_foreach(list, i, one)
-	{
+	json_array_foreach(list, i, one) {
 		int n = snprintf(text + at, sizeof(text) - at, "%s%s (%s)", i ? ", " : "",
 				 json_string_value(json_object_get(one, "name")),
 				 json_string_value(json_object_get(one, "xdp")));
@@ -81,8 +82,7 @@ static void print_show_status(const json_t *status)
 				    "survives"));
 	putchar('\n');
 	table_begin(&t, "REALM >PORTS-USED >PORTS-FREE >RESTING INTERFACES");
-	json_array_foreach(json_object_get(status, "realms"), i, realm)
-	{
+	json_array_foreach(json_object_get(status, "realms"), i, realm) {
 		add_fields(&t, realm,
 			   FIELDS("name", "ports_used", "ports_free", "ports_quarantine"));
 		add_interfaces(&t, json_object_get(realm, "interfaces"));
@@ -107,16 +107,65 @@ static void add_clock(struct table *t, const char *text)
 	table_add(t, clock);
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static size_t common_prefix(const char *a, const char *b)
+{
+	size_t n = 0;
+
+	while (a[n] && a[n] == b[n])
+		n++;
+	return n;
+}
+
+/* How many characters of the IDs under `key` tell them apart, at least 8: a prefix serves wherever
+ * an ID does. */
+static size_t id_width(const json_t *list, const char *key)
+{
+	size_t n = 0, i, width = 8;
+	const char **ids = calloc(json_array_size(list) + 1, sizeof(*ids));
+	const json_t *one;
+
+	json_array_foreach(list, i, one) {
+		const char *id = json_string_value(json_object_get(one, key));
+
+		if (ids && id)
+			ids[n++] = id;
+	}
+	if (n)
+		qsort(ids, n, sizeof(*ids), compare_texts);
+	for (i = 1; i < n; i++) {
+		size_t same = common_prefix(ids[i - 1], ids[i]);
+
+		if (same >= width && strcmp(ids[i - 1], ids[i]) != 0)
+			width = same + 1;
+	}
+	free(ids);
+	return width;
+}
+
+static void add_id(struct table *t, const json_t *object, const char *key, size_t width)
+{
+	const char *id = json_string_value(json_object_get(object, key));
+	char text[128];
+
+	snprintf(text, sizeof(text), "%.*s", (int)width, id ? id : "");
+	table_add(t, text);
+}
+
 static void print_show_calls(const json_t *calls)
 {
 	const json_t *call;
+	size_t i, width = id_width(calls, "id");
 	struct table t;
-	size_t i;
 
 	table_begin(&t, "ID STATE PATH REASON PLANE ANSWERED FROM TO >RX-A >RX-B");
-	json_array_foreach(calls, i, call)
-	{
-		add_fields(&t, call, FIELDS("id", "state", "path", "reason", "plane"));
+	json_array_foreach(calls, i, call) {
+		add_id(&t, call, "id", width);
+		add_fields(&t, call, FIELDS("state", "path", "reason", "plane"));
 		add_clock(&t, json_string_value(json_object_get(call, "answered")));
 		add_fields(&t, call, FIELDS("from", "to"));
 		add_field(&t, json_object_get(call, "a"), "rx_packets");
@@ -149,14 +198,16 @@ static void print_show_call(const json_t *call)
 static void print_show_flows(const json_t *flows)
 {
 	const json_t *flow;
+	size_t i, width = id_width(flows, "call");
 	struct table t;
-	size_t i;
 
 	table_begin(&t, "CALL KIND EXPECT LOCAL TO PLANE >PACKETS >DROPPED >LAST");
-	json_array_foreach(flows, i, flow)
+	json_array_foreach(flows, i, flow) {
+		add_id(&t, flow, "call", width);
 		add_fields(&t, flow,
-			   FIELDS("call", "kind", "expect", "local", "to", "plane", "packets",
-				  "dropped", "last_s"));
+			   FIELDS("kind", "expect", "local", "to", "plane", "packets", "dropped",
+				  "last_s"));
+	}
 	table_print(&t);
 }
 
@@ -181,8 +232,7 @@ static void print_show_drops(const json_t *drops)
 	struct table t;
 
 	table_begin(&t, "REASON >PACKETS");
-	json_object_foreach((json_t *)drops, reason, packets)
-	{
+	json_object_foreach((json_t *)drops, reason, packets) {
 		table_add(&t, reason);
 		add_field(&t, drops, reason);
 	}
