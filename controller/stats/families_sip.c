@@ -108,7 +108,7 @@ static uint64_t total(const struct families_sip *in, enum sip_counter counter)
 void families_sip(struct buf *out, const struct families_sip *in)
 {
 	family(out, in, SIP_REQUESTS, "rtpfwd_sip_requests_total",
-	       "SIP requests, retransmissions included.");
+	       "SIP requests, by method and direction.");
 	family(out, in, SIP_RESPONSES, "rtpfwd_sip_responses_total",
 	       "SIP responses, by the method they answer.");
 	expo_counter(out, "rtpfwd_sip_retransmits_total", "SIP messages that were sent again.",
