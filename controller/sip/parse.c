@@ -129,10 +129,13 @@ static void parse_parties(struct sip_msg *m)
 		m->from_tag = param_value(&m->from->gen_params, "tag");
 	else
 		set_fault(m, "Bad From");
-	if (parse_party(&m->to, m->first[SIP_H_TO]))
+	if (parse_party(&m->to, m->first[SIP_H_TO])) {
 		m->to_tag = param_value(&m->to->gen_params, "tag");
-	else
+	} else {
 		set_fault(m, "Bad To");
+		osip_to_free(m->to);
+		m->to = NULL;
+	}
 	m->call_id = m->first[SIP_H_CALL_ID];
 	if (!m->call_id || !*m->call_id || strlen(m->call_id) > SIP_VALUE_MAX ||
 	    strpbrk(m->call_id, " \t"))

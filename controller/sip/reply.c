@@ -100,7 +100,7 @@ void sip_build_head(struct buf *out, const struct sip_msg *m, const char *tag, b
 	add_header(out, "From: ", m->first[SIP_H_FROM]);
 	buf_str(out, "To: ");
 	buf_str(out, m->first[SIP_H_TO]);
-	if (tag && !*m->to_tag) {
+	if (tag && m->to && !*m->to_tag) {
 		buf_str(out, ";tag=");
 		buf_str(out, tag);
 	}
