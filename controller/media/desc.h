@@ -29,9 +29,9 @@ void desc_free(struct desc *d);	/* NULL-safe */
 struct desc_audio {
 	unsigned int index;	/* which m= line, from 0 */
 	struct addr rtp;	/* where it wants RTP; 0.0.0.0 or ::: hold of RFC 2543 */
-	struct addr rtcp;	/* a=rtcp (RFC 3605), else port + 1; port 0: there is no such port */
+	struct addr rtcp;	/* a=rtcp (RFC 3605), else port + 1; port 0: none */
 	enum direction direction;	/* media level, else session level, else sendrecv */
-	uint32_t clock_rate;	/* of the first format that is no telephone-event or CN; 0: not known */
+	uint32_t clock_rate;	/* of the first codec, no telephone-event or CN; 0: not known */
 	char codec[32];		/* its encoding name, "PCMU"; "" none */
 };
 
@@ -61,7 +61,7 @@ bool desc_codecs_within(const struct desc *d, const struct desc *in_force);
 struct desc_origin {
 	uint64_t id;
 	uint64_t version;	/* of `last` */
-	struct addr addr;	/* named in `o=`: where our first description was, whatever came later */
+	struct addr addr;	/* named in `o=`: that of the first text, whatever came later */
 	char *last;		/* the text last sent; NULL: none. Owned: desc_origin_free() */
 	size_t last_len;
 };

@@ -22,8 +22,10 @@ struct render {
 /* What the relay is the end of: ICE, multiplexing and keys are not its own, addresses of the other
  * side's network mean nothing here, and of a group only one stream is left. */
 static const char *const dropped_attributes[] = {
-	"candidate", "end-of-candidates", "remote-candidates", "rtcp-mux", "rtcp-mux-only", "rtcp-rsize",
-	"crypto", "fingerprint", "setup", "tls-id", "group", "altc", "source-filter",
+	"candidate", "end-of-candidates", "remote-candidates",
+	"rtcp-mux", "rtcp-mux-only", "rtcp-rsize",
+	"crypto", "fingerprint", "setup", "tls-id",
+	"group", "altc", "source-filter",
 };
 
 static bool ends_here(const struct desc_line *line)
@@ -66,7 +68,8 @@ static void put_address(struct buf *out, const struct addr *a)
 {
 	char text[ADDR_TEXT];
 
-	buf_printf(out, "IN IP%c %s\r\n", a->family == AF_INET6 ? '6' : '4', addr_print_ip(text, a));
+	buf_printf(out, "IN IP%c %s\r\n", a->family == AF_INET6 ? '6' : '4',
+		   addr_print_ip(text, a));
 }
 
 /* The order of RFC 8866 5. RFC 3264 6: the time of an answer is that of its offer. */
@@ -225,7 +228,8 @@ static void put_refused(struct render *r, const struct desc_media *m)
 {
 	struct slice formats = m->formats, word = desc_word(&formats);
 
-	buf_printf(&r->out, "m=" SLICE_FMT " 0 " SLICE_FMT, SLICE_ARG(m->kind), SLICE_ARG(m->proto));
+	buf_printf(&r->out, "m=" SLICE_FMT " 0 " SLICE_FMT, SLICE_ARG(m->kind),
+		   SLICE_ARG(m->proto));
 	if (!word.len)
 		buf_str(&r->out, " 0");
 	for (; word.len; word = desc_word(&formats))

@@ -143,10 +143,10 @@ static int fill_pools(struct ports *ports, const struct conf *conf)
 		const struct conf_realm *realm = &conf->realms[i];
 
 		for (size_t j = 0; j < realm->n_media; j++) {
-			int err = pool_init(&ports->pools[ports->n_pools++], realm, &realm->media[j]);
+			struct pool *p = &ports->pools[ports->n_pools++];
 
-			if (err)
-				return err;
+			if (pool_init(p, realm, &realm->media[j]))
+				return -ENOMEM;
 		}
 	}
 	return 0;

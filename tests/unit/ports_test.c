@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The pool of relay ports: every pair once, at random, rested, reserved. Time is what we say it is. */
+/* The pool of relay ports: each pair once, at random, rested, reserved. Time is what we say. */
 #include "media/ports.h"
 
 #include <errno.h>
@@ -267,7 +267,7 @@ static void random_order(void **state)
 		alike += a.port == b.port;
 		last = a.port;
 	}
-	/* Of 1000 in random order about half rise (standard deviation 9.1), and almost none agree. */
+	/* Of 1000 in random order about half rise (standard deviation 9), and almost none agree. */
 	assert_in_range(rises, 400, 600);
 	assert_in_range(alike, 0, 10);
 	ports_free(other);
