@@ -82,8 +82,13 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		.clock_rate = kind == FLOW_RTP ? sender->clock_rate : 0,
 	};
 
-	if (want.expect.family == want.local.family && reachable(&want.to, &want.from))
+	if (want.expect.family == want.local.family && reachable(&want.to, &want.from)) {
 		want.mode = FLOW_FORWARD;
+		return want;
+	}
+	/* What does not matter to a muted flow is no change of it: an entry that was changed a moment
+	 * ago takes the next change only after a grace period. */
+	want.from = want.to = (struct addr){ 0 };
 	return want;
 }
 
@@ -139,20 +144,11 @@ int stream_new(struct stream **out, struct media *media, uint64_t owner,
 		goto out_free;
 	err = lease_side(media, &s->side[SIDE_B], &legs[SIDE_B]);
 	if (err)
-		goto out_release_a;
-	err = apply_side(s, SIDE_A);
-	if (!err)
-		err = apply_side(s, SIDE_B);
-	if (err)
-		goto out_remove;
+		goto out_release;
 	*out = s;
 	return 0;
 
-out_remove:
-	remove_flows(media, &s->side[SIDE_B], NULL);
-	remove_flows(media, &s->side[SIDE_A], NULL);
-	release_side(media, &s->side[SIDE_B]);
-out_release_a:
+out_release:
 	release_side(media, &s->side[SIDE_A]);
 out_free:
 	free(s);

@@ -28,8 +28,8 @@ struct stream_leg {
 	bool any_port;		/* the peer is asymmetric */
 };
 
-/* Leases both pairs and installs the four flows, muted: nothing is forwarded before it is
- * signalled. `owner` is the call's number, never 0. -ENOSPC: no ports (503); -EAFNOSUPPORT: a realm has no
+/* Leases both pairs. The four flows come with the first stream_describe(), muted until both legs
+ * are described: nothing is forwarded before it is signalled. `owner` is the call's number, never 0. -ENOSPC: no ports (503); -EAFNOSUPPORT: a realm has no
  * address of that family. On failure nothing is leased. */
 int stream_new(struct stream **out, struct media *media, uint64_t owner,
 	       const struct stream_leg legs[2]);
