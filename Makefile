@@ -85,8 +85,18 @@ check: setup
 	@$(MAKE) --no-print-directory -s all san unit
 	@tests/run
 
+# Benchmarks
+build/gen/preamble.bpf.o: tools/bench/preamble.bpf.c tools/bench/xdp_bench.h
+	@mkdir -p $(@D)
+	$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Itools/bench \
+		-idirafter /usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
+build/gen/preamble.skel.h: build/gen/preamble.bpf.o
+	$(BPFTOOL) gen skeleton $< name preamble_bpf > $@
+build/xdp_bench: tools/bench/xdp_bench.c tools/bench/xdp_bench.h $(BPF_HDR) $(SKEL) build/gen/preamble.skel.h
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs libbpf)
+
 bench: setup
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s all build/xdp_bench
 	@tools/bench/bench
 
 SBINDIR := $(PREFIX)/sbin

@@ -28,12 +28,12 @@ static __always_inline void count_seen(struct rtpfwd_counters *c, __be32 ip, __b
 }
 
 /* Strangers may come in on several queues at once, hence atomic; this is not the path of media. */
-static __always_inline void count_refused(struct rtpfwd_counters *c, const struct packet *p, __u32 reason)
+static __always_inline void count_refused(struct rtpfwd_slot *slot, const struct packet *p, __u32 reason)
 {
-	count_seen(c, p->ip->saddr, p->udp->source);
-	__sync_fetch_and_add(&c->dropped, 1);
+	count_seen(&slot->counters, p->ip->saddr, p->udp->source);
+	__sync_fetch_and_add(&slot->refused.dropped, 1);
 	if (reason == RTPFWD_R_wrong_source)
-		__sync_fetch_and_add(&c->wrong_source, 1);
+		__sync_fetch_and_add(&slot->refused.wrong_source, 1);
 }
 
 static __always_inline void count_rtp(struct rtpfwd_counters *c, const __u8 *rtp, const void *end, __u32 rate)

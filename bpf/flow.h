@@ -24,7 +24,7 @@ static __always_inline struct rtpfwd_slot *flow_find(const struct rtpfwd_control
 /* The copy in force. Its address depends on the value of `select`, which orders the loads on every architecture. */
 static __always_inline const struct rtpfwd_action *flow_action(const struct rtpfwd_slot *slot, __u32 select)
 {
-	return (const void *)&slot->first + ((select & RTPFWD_SECOND) << 5);
+	return (const void *)&slot->first + ((select & RTPFWD_SECOND) << RTPFWD_COPY_SHIFT);
 }
 
 static __always_inline bool source_admitted(const struct rtpfwd_action *act, const struct packet *p, __u64 now)

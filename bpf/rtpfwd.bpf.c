@@ -13,7 +13,7 @@
 
 static __always_inline int refuse(struct rtpfwd_slot *slot, const struct packet *p, __u32 reason)
 {
-	count_refused(&slot->counters, p, reason);
+	count_refused(slot, p, reason);
 	count_reason(reason, 1);
 	return XDP_DROP;
 }

@@ -89,7 +89,7 @@ struct rtpfwd_action {
 	__u32 clock_rate;	/* RTP clock in Hz; 0: no jitter figure */
 };
 
-/* What happened: written by the data path alone. The first 64 bytes are all that a forwarded packet touches. */
+/* What happened: written by the data path alone. All that a forwarded packet touches. */
 struct rtpfwd_counters {
 	__u64 packets;		/* forwarded */
 	__u64 bytes;		/* of those, UDP payload */
@@ -102,11 +102,14 @@ struct rtpfwd_counters {
 	__u32 bad_seq;		/* RFC 3550 A.1: RTPFWD_BAD_SEQ | next expected after a jump; 0: no jump */
 	__u16 max_seq;
 	__u16 pair_seq;
-	__u32 pad;
-	__u64 dropped;		/* second line: only refused and lost packets come here */
+	__s32 lost;		/* expected - received; below 0 after duplicates */
+};
+
+/* The same of packets that were refused. */
+struct rtpfwd_refused {
+	__u64 dropped;		/* wrong_source included */
 	__u64 wrong_source;
-	__s64 lost;		/* expected - received; below 0 after duplicates */
-	__u64 pad2[5];
+	__u64 pad[6];
 };
 
 #define RTPFWD_BAD_SEQ 0x10000
@@ -120,16 +123,21 @@ enum rtpfwd_select {
 
 /*
  * A relay port. One aligned store of `select` publishes; the copy that is not in force is written only after a grace period in
- * which every reader that may have seen it has ended. Steady state: the first copy, hence one cache line to read.
+ * which every reader that may have seen it has ended. Steady state: the first copy, hence one cache line to read and the next
+ * one to write for a forwarded packet.
  */
 struct rtpfwd_slot {
 	__u32 select;		/* enum rtpfwd_select */
 	__u32 pad;
 	struct rtpfwd_action first;
+	struct rtpfwd_counters counters;
 	__u64 owner;		/* groups the flows of one stream; not read by the data path */
 	struct rtpfwd_action second;
-	struct rtpfwd_counters counters;
+	struct rtpfwd_refused refused;
 };
+
+/* From one copy to the other. */
+#define RTPFWD_COPY_SHIFT 6	/* RTPFWD_SECOND << 6 = 128 bytes */
 
 /* A relay address: its ports lo .. lo + count - 1 are slots base .. base + count - 1. */
 struct rtpfwd_address {
@@ -177,13 +185,14 @@ static inline __u32 rtpfwd_bucket(__be32 ip, __u32 seed)
 }
 
 _Static_assert(sizeof(struct rtpfwd_action) == 56, "action");
-_Static_assert(sizeof(struct rtpfwd_counters) == 128, "counters");
-_Static_assert(__builtin_offsetof(struct rtpfwd_counters, dropped) == 64, "hot line of the counters");
+_Static_assert(sizeof(struct rtpfwd_counters) == 64, "counters");
+_Static_assert(sizeof(struct rtpfwd_refused) == 64, "refused");
 _Static_assert(sizeof(struct rtpfwd_slot) == 256, "slot");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, owner) == 64, "one line to read");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, second) ==
-		       __builtin_offsetof(struct rtpfwd_slot, first) + 64, "copies are one line apart");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, counters) == 128, "one writer per line");
+_Static_assert(__builtin_offsetof(struct rtpfwd_slot, counters) == 64, "one line to read, the next to write");
+_Static_assert(__builtin_offsetof(struct rtpfwd_slot, owner) == 128, "one writer per line");
+_Static_assert(__builtin_offsetof(struct rtpfwd_slot, refused) == 192, "one writer per line");
+_Static_assert(__builtin_offsetof(struct rtpfwd_slot, second) - __builtin_offsetof(struct rtpfwd_slot, first) ==
+		       RTPFWD_SECOND << RTPFWD_COPY_SHIFT, "copies");
 _Static_assert(sizeof(struct rtpfwd_address) == 16, "address");
 _Static_assert(__builtin_offsetof(struct rtpfwd_control, lease_until) == 64, "lease on its own line");
 _Static_assert(sizeof(struct rtpfwd_control) == 128 + 4 * RTPFWD_MAX_LINKS + (16 << RTPFWD_HASH_BITS), "control");

@@ -23,16 +23,17 @@ static struct addr read_seen(uint64_t seen)
 void report_flow(const struct datapath *dp, const struct flow *flow, struct flow_counters *out)
 {
 	const struct rtpfwd_counters *c = &dp->slots[flow->slot].counters;
+	const struct rtpfwd_refused *refused = &dp->slots[flow->slot].refused;
 	uint64_t last, now = datapath_jiffies(dp);
-	int64_t lost;
+	int32_t lost;
 
 	*out = (struct flow_counters){ .last_s = -1 };
 	if (flow->phase == PHASE_ENDED)	/* leased anew, not yet in force: what stands there is the former flow's */
 		return;
 	out->packets = LOAD(c->packets);
 	out->bytes = LOAD(c->bytes);
-	out->dropped = LOAD(c->dropped);
-	out->wrong_source = LOAD(c->wrong_source);
+	out->dropped = LOAD(refused->dropped);
+	out->wrong_source = LOAD(refused->wrong_source);
 	lost = LOAD(c->lost);
 	out->lost = lost > 0 ? (uint64_t)lost : 0;
 	out->ssrc = LOAD(c->ssrc);

@@ -140,6 +140,7 @@ static void publish_new(struct datapath *dp, struct flow *flow)
 	struct rtpfwd_slot *slot = &dp->slots[flow->slot];
 
 	memset(&slot->counters, 0, sizeof(slot->counters));
+	memset(&slot->refused, 0, sizeof(slot->refused));
 	slot->first = desired(flow);
 	slot->owner = flow->want.owner;
 	select_copy(slot, RTPFWD_FIRST);
