@@ -331,15 +331,19 @@ class Lab:
         for call in self.calls():
             self.ctl_run("call", call["id"], "hangup")
 
+    def clear(self):
+        """Closes phones and ends, so that their ports can be taken again."""
+        for thing in self.ends + self.phones:
+            thing.close()
+        self.ends, self.phones = [], []
+
     def between_tests(self, failed):
         """Closes the phones of a test, ends its calls, and looks for a sanitizer's report."""
         for phone in self.phones if failed else ():
             diag(phone.text())
         if failed:
             diag("daemon: " + "\n".join(self.log().splitlines()[-40:]))
-        for thing in self.ends + self.phones:
-            thing.close()
-        self.ends, self.phones = [], []
+        self.clear()
         if self.daemon and self.daemon.poll() is not None:
             code, self.daemon = self.daemon.returncode, None
             self.start()

@@ -242,6 +242,15 @@ def settle(*ends, timeout=2.0):
     wait_for(quiet, timeout, "silence after the senders stopped")
 
 
+def drain(sender, receiver, timeout=2.0):
+    """Stops one end and waits until the other has heard all that it sent."""
+    sender.stop()
+
+    def missing():
+        return Delivery(sender, receiver).lost + Delivery(sender, receiver, rtcp=True).lost
+    wait_for(lambda: not missing(), timeout, lambda: f"all of it heard; lost {missing()}")
+
+
 def expect_whole(sender, receiver, source=None, rtcp=True, what=""):
     """Every packet arrived once, in order, with its bytes, from `source` (address, port)."""
     for kind in ((False, True) if rtcp else (False,)):

@@ -373,6 +373,7 @@ def codec_filter(lab):
     c.talk().heard(5).quiet().whole()
     equal(c.show()["b"]["codec"], "PCMA", "codec shown")
     c.hang_up().gone()
+    lab.clear()
     d = call(lab, codecs=(PCMU, PCMA, G722))
     d.up()
     equal(d.b_offer.m()[3], ["0", "8", "9"], "formats offered to a peer without a list")

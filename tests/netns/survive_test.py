@@ -253,9 +253,7 @@ def link_down_up(lab):
         restart_numbering(c)
         c.talk().heard(25).quiet().whole()
         c.hang_up().gone()
-        for thing in lab.ends + lab.phones:
-            thing.close()
-        lab.ends, lab.phones = [], []
+        lab.clear()
 
 
 def far_link_down_up(lab):
