@@ -25,7 +25,7 @@ struct stream_side {
 	struct stream_leg leg;
 	struct addr relay;	/* RTP; RTCP is the port above */
 	struct addr wants[KINDS];	/* as said; AF_UNSPEC: not described */
-	struct addr sends[KINDS];	/* source admitted: the last one said that was no null address */
+	struct addr sends[KINDS];	/* source admitted: the last said that was no null one */
 	uint32_t clock_rate;
 	struct flow_counters last[KINDS];	/* once stopped */
 };
@@ -86,8 +86,8 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		want.mode = FLOW_FORWARD;
 		return want;
 	}
-	/* What does not matter to a muted flow is no change of it: an entry that was changed a moment
-	 * ago takes the next change only after a grace period. */
+	/* What does not matter to a muted flow is no change of it: an entry that was changed just
+	 * now takes the next change only after a grace period. */
 	want.from = want.to = (struct addr){ 0 };
 	return want;
 }

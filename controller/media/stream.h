@@ -29,8 +29,9 @@ struct stream_leg {
 };
 
 /* Leases both pairs. The four flows come with the first stream_describe(), muted until both legs
- * are described: nothing is forwarded before it is signalled. `owner` is the call's number, never 0. -ENOSPC: no ports (503); -EAFNOSUPPORT: a realm has no
- * address of that family. On failure nothing is leased. */
+ * are described: nothing is forwarded before it is signalled. `owner` is the call's number, never
+ * 0. -ENOSPC: no ports (503); -EAFNOSUPPORT: a realm has no address of that family. On failure
+ * nothing is leased. */
 int stream_new(struct stream **out, struct media *media, uint64_t owner,
 	       const struct stream_leg legs[2]);
 
@@ -47,7 +48,8 @@ struct addr stream_relay(const struct stream *s, enum side side);
 
 /* What a leg's description says, now in force: where it wants RTP and RTCP, which is also the
  * source that is admitted. A null address (hold) mutes what goes to it; what it sends is admitted
- * from where it was before. `clock_rate` in Hz for the jitter of what it sends. Applies the flows. */
+ * from where it was before. `clock_rate` in Hz for the jitter of what it sends. Applies the
+ * flows. */
 void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
 		     const struct addr *rtcp, uint32_t clock_rate);
 
