@@ -71,7 +71,7 @@ struct sip_msg {
 			    message */
 	osip_via_t *via; /* the same, parsed */
 	osip_from_t *from;
-	osip_to_t *to; /* NULL: it cannot be parsed */
+	osip_to_t *to;		       /* NULL: it cannot be parsed */
 	const char *branch;	       /* "" none */
 	const char *from_tag, *to_tag; /* "" none */
 	const char *call_id;

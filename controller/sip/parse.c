@@ -50,7 +50,7 @@ static void parse_request_line(struct sip_msg *m, char *line)
 	m->method = sip_method_of(line);
 	m->uri = uri;
 	m->version_known = strcmp(version, "SIP/2.0") == 0;
-	if (!sip_is_token(line) || !*uri || strpbrk(uri, "<>\"\t") ||
+	if (!sip_is_token(line) || !*uri || strpbrk(uri, "<>\"") ||
 	    strncasecmp(version, "SIP/", 4) || strchr(version, ' '))
 		set_fault(m, "Bad Request Line");
 	else if (strlen(uri) > SIP_VALUE_MAX)
@@ -92,6 +92,14 @@ static size_t count_vias(const struct sip_msg *m)
 	return n;
 }
 
+/* A far end of another version is told so (505), not that its Via is bad. */
+static bool via_version_fits(const struct sip_msg *m)
+{
+	bool other = m->request && m->method_name && !m->version_known;
+
+	return other || (m->via->version && strcmp(m->via->version, "2.0") == 0);
+}
+
 static void parse_via(struct sip_msg *m)
 {
 	const char *rest = m->first[SIP_H_VIA];
@@ -105,9 +113,10 @@ static void parse_via(struct sip_msg *m)
 	m->top_via = strndup(item.p, item.len);
 	if (!m->top_via || osip_via_init(&m->via))
 		set_fault(m, "No Memory");
-	else if (osip_via_parse(m->via, m->top_via) || !m->via->host || !*m->via->host ||
-		 !m->via->version || strcmp(m->via->version, "2.0") != 0)
+	else if (osip_via_parse(m->via, m->top_via) || !m->via->host || !*m->via->host)
 		set_fault(m, "Bad Via");
+	else if (!via_version_fits(m))
+		set_fault(m, "Bad Via Version");
 	else if (m->via->port && (!sip_number(m->via->port, 65535, &port) || !port))
 		set_fault(m, "Bad Via");
 	else
@@ -138,7 +147,7 @@ static void parse_parties(struct sip_msg *m)
 	}
 	m->call_id = m->first[SIP_H_CALL_ID];
 	if (!m->call_id || !*m->call_id || strlen(m->call_id) > SIP_VALUE_MAX ||
-	    strpbrk(m->call_id, " \t"))
+	    strchr(m->call_id, ' '))
 		set_fault(m, "Bad Call-ID");
 }
 

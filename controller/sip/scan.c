@@ -105,13 +105,15 @@ static void cut_header(struct sip_msg *m, char *line, char *end)
 	add_line(m, kind_of(line, (size_t)(name_end - line)), colon);
 }
 
-/* No header may hold a control character (TAB became a blank when it folded, and is one otherwise).
- */
-static bool is_clean(const char *p, const char *end)
+/* No header may hold a control character, but TAB, which becomes a blank. */
+static bool clean(char *p, const char *end)
 {
-	for (; p < end; p++)
-		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
+	for (; p < end; p++) {
+		if (*p == '\t')
+			*p = ' ';
+		else if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return false;
+	}
 	return true;
 }
 
@@ -151,7 +153,7 @@ char *sip_scan(struct sip_msg *m, char *text, size_t len)
 		}
 		if (line == end)
 			break;
-		if (!is_clean(line, end))
+		if (!clean(line, end))
 			set_fault(m, "Control Character");
 		else if (!start)
 			start = line;

@@ -70,6 +70,11 @@ bool sip_server_merged(const struct sip_msg *m)
 	return s != NULL;
 }
 
+bool sip_server_full(const struct sip *sip)
+{
+	return HASH_CNT(hh, sip->servers) >= SIP_SERVERS_MAX;
+}
+
 static void drop(char **text)
 {
 	free(*text);
@@ -242,8 +247,10 @@ int sip_server_reply(struct sip_server *s, const struct sip_reply *reply)
 void sip_server_answer(const struct sip_msg *m, const char *tag, bool force_rport,
 		       const struct sip_reply *reply)
 {
-	struct sip_server *s = server_new(m, tag, force_rport);
+	struct sip_server *s = NULL;
 
+	if (!sip_server_full(m->bind->sip))
+		s = server_new(m, tag, force_rport);
 	if (s && keep_head(s, m, force_rport) && sip_server_reply(s, reply) == 0)
 		return;
 	if (s)

@@ -37,6 +37,12 @@ struct sip_server {
 	UT_hash_handle hh, hh_merge;
 };
 
+/* 2,000 calls/s keep 130,000 of them alive. Beyond this new INVITEs get a stateless 503, and what
+ * is no INVITE is answered without being remembered: a flood costs no more memory than that. */
+enum { SIP_SERVERS_MAX = 300000 };
+
+bool sip_server_full(const struct sip *sip);
+
 /* The transaction to which a request belongs (17.2.3); `method`: the class to look in, INVITE for
  * an ACK. NULL: none. */
 struct sip_server *sip_server_find(const struct sip_msg *m, enum sip_method method);

@@ -185,6 +185,7 @@ int sip_uri_parse(struct sip_uri *out, const char *text)
 		err = host_addr(&out->addr, uri->host, uri->port);
 	if (out->sip && osip_uri_uparam_get_byname(uri, "lr", &lr) == 0)
 		out->loose = true;
+	out->headers = osip_list_size(&uri->url_headers) > 0;
 out:
 	osip_uri_free(uri);
 	return err;

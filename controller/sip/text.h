@@ -24,6 +24,7 @@ void sip_uri_user(char *out, const char *uri);
 struct sip_uri {
 	bool sip; /* scheme sip; all else is empty where not */
 	bool sips;
+	bool headers;	  /* ?name=value: no request URI has that */
 	bool loose;	  /* lr parameter */
 	struct addr addr; /* host where it is an IP literal, port 5060 if none is written;
 			     AF_UNSPEC: a name */

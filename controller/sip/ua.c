@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Half the time that a refused INVITE stays in the table. */
+enum { OVERLOAD_S = 16 };
+
 /* Requests that make no sense outside of a dialog. */
 static bool wants_dialog(enum sip_method method)
 {
@@ -148,7 +151,7 @@ static struct sip_reply inspect(const struct sip_msg *m, const char **label)
 	if (m->method != SIP_INVITE && m->method != SIP_OPTIONS)
 		return sip_refuse_method(m);
 	*label = "bad_uri";
-	if (sip_uri_parse(&uri, m->uri))
+	if (sip_uri_parse(&uri, m->uri) || uri.headers)
 		return (struct sip_reply){.code = 400, .reason = "Bad Request-URI"};
 	*label = "uri_scheme";
 	if (!uri.sip)
@@ -156,6 +159,9 @@ static struct sip_reply inspect(const struct sip_msg *m, const char **label)
 	*label = "max_forwards";
 	if (m->method == SIP_INVITE && m->max_forwards == 0)
 		return (struct sip_reply){.code = 483};
+	*label = "overload";
+	if (m->method == SIP_INVITE && sip_server_full(m->bind->sip))
+		return (struct sip_reply){.code = 503, .retry_after_s = OVERLOAD_S};
 	refusal = sip_refuse_content(m);
 	*label = refusal.code == 420 ? "extension" : "media_type";
 	return refusal;
