@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -269,6 +270,39 @@ int lab_program(const struct lab *lab, const char *interface)
 	fd = bpf_prog_get_fd_by_id(info.prog_id);
 	assert_true(fd >= 0);
 	return fd;
+}
+
+static void *map_pinned(const struct lab *lab, const char *name, size_t size)
+{
+	char path[128];
+	void *memory;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", lab->folder, name);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(memory != MAP_FAILED);
+	close(fd);
+	return memory;
+}
+
+struct rtpfwd_control *lab_control(const struct lab *lab)
+{
+	return map_pinned(lab, RTPFWD_MAP_CONTROL, sizeof(struct rtpfwd_control));
+}
+
+struct rtpfwd_slot *lab_slots(const struct lab *lab)
+{
+	return map_pinned(lab, RTPFWD_MAP_SLOTS, LAB_SLOTS * sizeof(struct rtpfwd_slot));
+}
+
+void lab_unmap(struct rtpfwd_control *control, struct rtpfwd_slot *slots)
+{
+	if (control)
+		munmap(control, sizeof(*control));
+	if (slots)
+		munmap(slots, LAB_SLOTS * sizeof(*slots));
 }
 
 struct drop_query {

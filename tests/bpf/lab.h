@@ -7,12 +7,21 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "datapath/datapath.h"
 #include "conf/conf.h"
 #include "rtpfwd_abi.h"
+
+#define NEED_ROOT                                                                                  \
+	do {                                                                                       \
+		if (geteuid()) {                                                                   \
+			print_message("not root: BPF programs cannot be loaded\n");               \
+			skip();                                                                    \
+		}                                                                                  \
+	} while (0)
 
 #define LAB_LO 20000
 #define LAB_HI 20099
@@ -74,6 +83,12 @@ uint32_t frame_run(int fd, const struct frame *in, struct frame *out, uint32_t i
 
 /* Program of the XDP link pinned in `folder` for `interface`; the caller closes it. */
 int lab_program(const struct lab *lab, const char *interface);
+
+/* The maps as pinned, in memory: what a test must bend to see what follows. lab_unmap() both before lab_detach(). */
+struct rtpfwd_control *lab_control(const struct lab *lab);
+struct rtpfwd_slot *lab_slots(const struct lab *lab);	/* LAB_SLOTS of them */
+void lab_unmap(struct rtpfwd_control *control, struct rtpfwd_slot *slots);
+#define LAB_SLOTS (2 * (LAB_HI - LAB_LO + 1))
 
 uint64_t lab_drops(const struct lab *lab, const char *reason);
 
