@@ -88,9 +88,10 @@ void call_end(struct call *c, const char *cause, int code, const char *reason, u
 		stream_stop(c->stream);
 	call_fill_report(c, &report);
 	report.end_cause = cause;
-	report.end_code = code;
+	report.end_code = c->answered_ms ? 200 : code;
 	count_end(c, cause, report.duration_s);
-	log_notice("call %s ended cause=%s code=%d seconds=%.3f", c->id, cause, code, report.duration_s);
+	log_notice("call %s ended cause=%s code=%d seconds=%.3f", c->id, cause,
+		   report.end_code, report.duration_s);
 	if (c->all->setup.ended)
 		c->all->setup.ended(c->all->setup.ctx, &report);
 	if (a->leg && !c->answered_ms && code >= 300)

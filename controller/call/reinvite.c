@@ -23,13 +23,16 @@ void call_offer_close(struct call *c)
 	c->offer = (struct call_offer){ 0 };
 }
 
-/* The other leg's dialog is as before our re-INVITE to it. */
+/* What the other leg is told is as before our re-INVITE to it; but the version that it has seen and refused is not
+ * used again for another text (pitfall 23). */
 static void other_told_as_before(struct call *c)
 {
 	struct call_side *other = other_of(c, c->offer.from);
+	uint64_t seen = other->origin.version;
 
 	desc_origin_free(&other->origin);
 	other->origin = c->offer.before;
+	other->origin.version = seen;
 	c->offer.before = (struct desc_origin){ 0 };
 }
 
@@ -88,6 +91,14 @@ static int pass_on(struct call *c, enum side side, struct desc *offer)
 	return 0;
 }
 
+/* A leg's relay ports are of one address family for the call's life. */
+static bool same_family(const struct desc *offer, const struct call_side *s)
+{
+	struct desc_audio audio;
+
+	return desc_audio(offer, &audio) == 0 && audio.rtp.family == s->origin.addr.family;
+}
+
 void call_offered(struct call *c, enum side side, struct slice sdp)
 {
 	struct call_side *s = &c->side[side], *other = other_of(c, side);
@@ -96,6 +107,11 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 
 	if (err) {
 		leg_refuse(s->leg, err == -EBADMSG ? 400 : err == -E2BIG ? 413 : 488, NULL, 0);
+		return;
+	}
+	if (!same_family(offer, s)) {
+		leg_refuse(s->leg, 488, NULL, 0);
+		desc_free(offer);
 		return;
 	}
 	if (s->said && desc_equal(offer, s->said)) {

@@ -51,10 +51,6 @@ enum direction direction_reverse(enum direction d);
  * says. */
 bool desc_equal(const struct desc *a, const struct desc *b);
 
-/* The audio formats of `d` are, as a set of payload numbers with the same encoding, contained in
- * those of `in_force`: it can be answered without asking the other leg again. */
-bool desc_codecs_within(const struct desc *d, const struct desc *in_force);
-
 /* Our side of one dialog's `o=` (RFC 8866 5.2): identity fixed for the dialog's life, version
  * bumped by one exactly on change. Zero-initialise: the first text gets a random id below 2^31
  * (phones keep it in an int) and version 1. */

@@ -100,11 +100,3 @@ bool desc_equal(const struct desc *a, const struct desc *b)
 	}
 	return true;
 }
-
-bool desc_codecs_within(const struct desc *d, const struct desc *in_force)
-{
-	for (size_t i = 0; i < d->n_formats; i++)
-		if (!desc_format_in(&d->formats[i], in_force))
-			return false;
-	return true;
-}

@@ -114,20 +114,23 @@ bool desc_format_auxiliary(const struct desc_format *f)
 	return slice_is(f->encoding, "telephone-event") || slice_is(f->encoding, "CN");
 }
 
-bool desc_format_same(const struct desc_format *a, const struct desc_format *b)
+static bool same_encoding(const struct desc_format *a, const struct desc_format *b)
 {
-	if (a->number != b->number)
-		return false;
-	if (!a->encoding.len || !b->encoding.len)
-		return true;
 	return desc_slice_same(a->encoding, b->encoding) && a->rate == b->rate &&
 	       a->channels == b->channels;
 }
 
-bool desc_format_in(const struct desc_format *f, const struct desc *d)
+static bool answers(const struct desc_format *f, const struct desc_format *offered)
 {
-	for (size_t i = 0; i < d->n_formats; i++)
-		if (desc_format_same(f, &d->formats[i]))
+	if (f->encoding.len && offered->encoding.len)
+		return same_encoding(f, offered);
+	return f->number == offered->number;
+}
+
+bool desc_format_answers(const struct desc_format *f, const struct desc *offer)
+{
+	for (size_t i = 0; i < offer->n_formats; i++)
+		if (answers(f, &offer->formats[i]))
 			return true;
 	return false;
 }

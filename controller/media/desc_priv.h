@@ -62,8 +62,8 @@ int desc_address(struct addr *out, struct slice value);
 
 int desc_formats_read(struct desc *d, const struct desc_media *m);
 bool desc_format_auxiliary(const struct desc_format *f);	/* telephone-event or CN */
-/* Same number and encoding; one without a known encoding goes by its number. */
-bool desc_format_same(const struct desc_format *a, const struct desc_format *b);
-bool desc_format_in(const struct desc_format *f, const struct desc *d);
+/* One of the offer's formats, by its encoding: the answerer may give it a number of its own, by which it
+ * wants to get it (RFC 3264 5.1, 6.1). Where an encoding is not known, by its number. */
+bool desc_format_answers(const struct desc_format *f, const struct desc *offer);
 
 #endif

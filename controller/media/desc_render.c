@@ -129,7 +129,7 @@ static int choose_formats(struct render *r)
 	for (size_t i = 0; i < r->in->n_formats; i++) {
 		const struct desc_format *f = meant(r, &r->in->formats[i]);
 
-		if (!is_allowed(r, f) || (r->rw->offer && !desc_format_in(f, r->rw->offer)))
+		if (!is_allowed(r, f) || (r->rw->offer && !desc_format_answers(f, r->rw->offer)))
 			continue;
 		r->keep[f->number] = true;
 		codecs += !desc_format_auxiliary(f);

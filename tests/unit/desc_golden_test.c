@@ -252,7 +252,6 @@ static void check_told(const struct desc *in, const struct desc *offer)
 	rw.offer = offer;
 	rw.direction = DIR_RECVONLY;
 	assert_true(desc_equal(in, in));
-	assert_true(desc_codecs_within(in, in));
 	if (desc_render(&o, in, &rw) == 0) {
 		d = parsed(o.last);
 		assert_int_equal(desc_audio(d, &told), 0);
@@ -282,7 +281,6 @@ static void fuzz_one(struct fuzz *f, const struct desc *whole, const char *text,
 		check_told(whole, d);
 		check_told(d, whole);
 		desc_equal(d, whole);
-		desc_codecs_within(d, whole);
 		desc_free(d);
 		f->taken++;
 	}

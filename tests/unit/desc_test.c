@@ -241,36 +241,6 @@ static void equality(void **state)
 		    HEAD "m=audio 4000 RTP/AVP 0\r\na=x\r\n", false);
 }
 
-static bool within(const char *lines, const char *in_force)
-{
-	char x_text[512], y_text[512];
-	struct desc *x, *y;
-	bool result;
-
-	snprintf(x_text, sizeof(x_text), HEAD "m=audio 1 RTP/AVP %s", lines);
-	snprintf(y_text, sizeof(y_text), HEAD "m=audio 1 RTP/AVP %s", in_force);
-	x = parsed(x_text);
-	y = parsed(y_text);
-	result = desc_codecs_within(x, y);
-	desc_free(x);
-	desc_free(y);
-	return result;
-}
-
-static void codecs_within(void **state)
-{
-	(void)state;
-	assert_true(within("0", "0 8"));
-	assert_true(within("8 0", "0 8"));
-	assert_false(within("0 8", "0"));
-	assert_true(within("0\na=rtpmap:0 pcmu/8000/1\n", "0"));
-	assert_true(within("96\na=rtpmap:96 opus/48000/2\n", "96\na=rtpmap:96 OPUS/48000/2\n"));
-	assert_false(within("96\na=rtpmap:96 opus/48000/2\n", "96\na=rtpmap:96 opus/48000\n"));
-	assert_false(within("96\na=rtpmap:96 iLBC/8000\n", "96\na=rtpmap:96 speex/8000\n"));
-	assert_false(within("96\na=rtpmap:96 speex/8000\n", "96\na=rtpmap:96 speex/16000\n"));
-	assert_true(within("101", "0 101\na=rtpmap:101 telephone-event/8000\n"));
-}
-
 /* RFC 3264 8: one more exactly when the text changes; the identity outlives the address. */
 static void origin_version(void **state)
 {
@@ -370,7 +340,6 @@ int main(void)
 		cmocka_unit_test(static_payload_types),
 		cmocka_unit_test(hold_spellings),
 		cmocka_unit_test(equality),
-		cmocka_unit_test(codecs_within),
 		cmocka_unit_test(origin_version),
 		cmocka_unit_test(failure_leaves_origin),
 		cmocka_unit_test(own_answer),

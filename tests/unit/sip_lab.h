@@ -177,7 +177,7 @@ static void far_open(struct far *far, const char *at)
 	socklen_t len = sizeof(sa);
 
 	assert_int_equal(addr_parse(&far->at, at), 0);
-	far->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	far->fd = socket(far->at.family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_true(far->fd >= 0);
 	assert_int_equal(bind(far->fd, (struct sockaddr *)&sa, addr_to_sockaddr(&sa, &far->at)), 0);
 	assert_int_equal(getsockname(far->fd, (struct sockaddr *)&sa, &len), 0);
@@ -191,12 +191,17 @@ static void lab_write_conf(const char *path, int n)
 
 	assert_non_null(file);
 	fprintf(file,
-		"[one]\ntype = realm\ninterface = lo\nbind = udp:127.77.%d.1:5060\nmedia = "
-		"127.77.%d.1\n"
-		"ports = 10000-10999\n[two]\ntype = realm\ninterface = lo\nbind = "
-		"udp:127.77.%d.2:5070\n"
+		"[one]\ntype = realm\ninterface = lo\nbind = udp:127.77.%d.1:5060\n"
+		"media = 127.77.%d.1\nports = 10000-10999\n",
+		n, n);
+	fprintf(file,
+		"[two]\ntype = realm\ninterface = lo\nbind = udp:127.77.%d.2:5070\n"
 		"media = 127.77.%d.2\nports = 10000-10999\nadvertise = 192.0.2.7\n",
-		n, n, n, n);
+		n, n);
+	fprintf(file,
+		"[six]\ntype = realm\ninterface = lo\nbind = udp:[::1]:%d\nmedia = ::1\n"
+		"ports = 10000-10999\n",
+		11000 + n);
 	fclose(file);
 }
 

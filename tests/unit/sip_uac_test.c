@@ -400,6 +400,48 @@ static void test_anonymous(void **state)
 	leg_free(lab->leg);
 }
 
+static void test_ipv6(void **state)
+{
+	struct lab *lab = *state;
+	struct leg_target target = {
+		.realm = &lab->conf->realms[2],
+		.number = "200",
+		.from_user = "100",
+		.from_display = "",
+		.max_forwards = 70,
+	};
+	struct far six = {0};
+	char line[256], at[ADDR_TEXT];
+
+	lab->node = lab->conf->realms[2].binds[0].addr;
+	addr_print(lab->node_text, &lab->node);
+	far_open(&six, "[::1]:0");
+	target.to = six.at;
+	addr_print(at, &six.at);
+	assert_int_equal(leg_new(&lab->leg, lab->sip, &target, &lab_events, lab), 0);
+	assert_int_equal(leg_invite(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	snprintf(line, sizeof(line), "INVITE sip:200@%s SIP/2.0\r\n", at);
+	far_expect(lab, &six, line);
+	snprintf(line, sizeof(line), "SIP/2.0/UDP %s;branch=", lab->node_text);
+	assert_memory_equal(far_header(&six, "Via"), line, strlen(line));
+	snprintf(line, sizeof(line), "<sip:%s>", lab->node_text);
+	assert_string_equal(far_header(&six, "Contact"), line);
+	snprintf(line, sizeof(line), "Contact: <sip:c@%s>\n", at);
+	far_respond(lab, &six, "200 OK", "tt", line, LAB_SDP);
+	snprintf(line, sizeof(line), "ACK sip:c@%s SIP/2.0\r\n", at);
+	far_expect(lab, &six, line);
+	leg_free(lab->leg);
+	far_expect(lab, &six, "BYE ");
+	snprintf(line, sizeof(line), "SIP/2.0/UDP %s;branch=z9hG4bK1", at);
+	far_send(lab, &six,
+		 "OPTIONS sip:x.example SIP/2.0\nVia: %s\nFrom: <sip:x.example>;tag=1\n"
+		 "To: <sip:x.example>\nCall-ID: 1\nCSeq: 1 OPTIONS\n\n",
+		 line);
+	far_expect(lab, &six, "SIP/2.0 200 ");
+	assert_string_equal(far_header(&six, "Via"), line);
+	close(six.fd);
+}
+
 static void test_free_before_invite(void **state)
 {
 	struct lab *lab = *state;
@@ -457,6 +499,7 @@ int main(void)
 		T(test_force_rport_goes_to_source),
 		T(test_hostile_texts),
 		T(test_anonymous),
+		T(test_ipv6),
 		T(test_free_before_invite),
 		T(test_response_with_two_vias),
 	};
