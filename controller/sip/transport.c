@@ -101,7 +101,7 @@ static void name_bind(struct sip_bind *b)
 	struct addr shown = b->local;
 	char text[ADDR_TEXT];
 
-	if (b->realm->advertise.family != AF_UNSPEC) {
+	if (b->realm->advertise.family == b->local.family) {
 		shown = b->realm->advertise;
 		if (!shown.port)
 			shown.port = b->local.port;

@@ -199,9 +199,10 @@ static void lab_write_conf(const char *path, int n)
 		"media = 127.77.%d.2\nports = 10000-10999\nadvertise = 192.0.2.7\n",
 		n, n);
 	fprintf(file,
-		"[six]\ntype = realm\ninterface = lo\nbind = udp:[::1]:%d\nmedia = ::1\n"
+		"[six]\ntype = realm\ninterface = lo\nbind = udp:[::1]:%d\n"
+		"media = 127.77.%d.3\n"
 		"ports = 10000-10999\n",
-		11000 + n);
+		11000 + n, n);
 	fclose(file);
 }
 
