@@ -222,11 +222,9 @@ void leg_cancel_received(struct leg *leg)
 
 	leg_enter(leg);
 	leg_refuse(leg, 487, NULL, 0);
-	if (!leg->events)
-		;
-	else if (initial)
+	if (leg->events && initial)
 		leg->events->cancelled(leg->owner, leg);
-	else
+	else if (leg->events)
 		leg->events->offer_cancelled(leg->owner, leg);
 	leg_leave(leg);
 }
