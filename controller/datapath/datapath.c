@@ -110,6 +110,8 @@ int datapath_open(struct datapath **out, const struct conf *conf, struct loop *l
 	if (!err)
 		err = start(dp, why, why_size);
 	if (err) {
+		if (dp->made)
+			pins_clear(dp->folder);
 		datapath_close(dp);
 		return err;
 	}

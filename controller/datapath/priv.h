@@ -105,6 +105,7 @@ struct datapath {
 	char folder[PATH_MAX];		/* conf->bpffs */
 	bool survives;
 	bool reused;			/* the maps are a former controller's */
+	bool made;			/* they are new: a start that fails takes them away again */
 	struct rtpfwd_bpf *bpf;		/* xdp.c's; the others use its descriptors: */
 	struct {
 		int xdp, beat, probe, trace[TRACES];	/* programs */

@@ -90,7 +90,7 @@ static bool map_fits(int fd, const struct bpf_map *map)
 
 	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == bpf_map__type(map) &&
 	       info.value_size == bpf_map__value_size(map) && info.max_entries == bpf_map__max_entries(map) &&
-	       info.map_flags == bpf_map__map_flags(map);
+	       !((info.map_flags ^ bpf_map__map_flags(map)) & BPF_F_MMAPABLE);	/* the kernel adds flags of its own */
 }
 
 /* Judges what is pinned. 1: to be reused; 0: nothing, or to be replaced; -EBUSY and `why`: it may be in use. */
@@ -149,6 +149,7 @@ static int reuse_pinned(struct datapath *dp, char *why, size_t why_size)
 	}
 	if (verdict)
 		return verdict < 0 ? verdict : 0;
+	dp->made = true;
 	pins_clear(dp->folder);
 	return mkdir(dp->folder, 0700) && errno != EEXIST ? -errno : 0;
 }
