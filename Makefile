@@ -62,7 +62,7 @@ build/san/obj/%.o: %.c
 	$(CC) $(CPPFLAGS) $(CFLAGS) -O1 $(SAN_FLAGS) -c -o $@ $<
 build/san/tests/%: build/san/obj/tests/%.o build/san/librtpfwd.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
 # The fast path: one object, embedded in the daemon as a skeleton.
 build/gen/rtpfwd.bpf.o: bpf/rtpfwd.bpf.c $(BPF_HDR)

@@ -91,12 +91,13 @@ static int pass_on(struct call *c, enum side side, struct desc *offer)
 	return 0;
 }
 
-/* A leg's relay ports are of one address family for the call's life. */
+/* A leg's relay ports are of one address family for the call's life; a null address (hold) may be of the other one. */
 static bool same_family(const struct desc *offer, const struct call_side *s)
 {
 	struct desc_audio audio;
 
-	return desc_audio(offer, &audio) == 0 && audio.rtp.family == s->origin.addr.family;
+	return desc_audio(offer, &audio) == 0 &&
+	       (addr_is_any(&audio.rtp) || audio.rtp.family == s->origin.addr.family);
 }
 
 void call_offered(struct call *c, enum side side, struct slice sdp)
