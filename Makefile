@@ -72,7 +72,8 @@ build/gen/rtpfwd.bpf.o: bpf/rtpfwd.bpf.c $(BPF_HDR)
 $(SKEL): build/gen/rtpfwd.bpf.o
 	$(BPFTOOL) gen skeleton $< name rtpfwd_bpf > $@
 build/obj/controller/datapath/xdp.o build/san/obj/controller/datapath/xdp.o: $(SKEL)
-$(patsubst tests/%.c,build/san/tests/%,$(filter tests/bpf/%,$(UNIT_SRC))): build/san/obj/tests/bpf/lab.o
+$(patsubst tests/%.c,build/san/tests/%,$(filter tests/bpf/%,$(UNIT_SRC))): \
+	build/san/obj/tests/bpf/lab.o build/san/obj/tests/bpf/relay.o
 
 setup:
 	@if [ "$(SETUP)" != 0 ]; then tools/setup; fi

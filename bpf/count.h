@@ -28,7 +28,8 @@ static __always_inline void count_seen(struct rtpfwd_counters *c, __be32 ip, __b
 }
 
 /* Strangers may come in on several queues at once, hence atomic; this is not the path of media. */
-static __always_inline void count_refused(struct rtpfwd_slot *slot, const struct packet *p, __u32 reason)
+static __always_inline void count_refused(struct rtpfwd_slot *slot, const struct packet *p,
+					  __u32 reason)
 {
 	count_seen(&slot->counters, p->ip->saddr, p->udp->source);
 	__sync_fetch_and_add(&slot->refused.dropped, 1);
@@ -36,11 +37,13 @@ static __always_inline void count_refused(struct rtpfwd_slot *slot, const struct
 		__sync_fetch_and_add(&slot->refused.wrong_source, 1);
 }
 
-static __always_inline void count_rtp(struct rtpfwd_counters *c, const __u8 *rtp, const void *end, __u32 rate)
+static __always_inline void count_rtp(struct rtpfwd_counters *c, const __u8 *rtp, const void *end,
+				      __u32 rate)
 {
 	__u16 seq;
 
-	if ((const void *)(rtp + RTPFWD_RTP_HEADER) > end)	/* cannot be: admitted; the verifier asks */
+	/* Cannot be, it was admitted: the verifier asks. */
+	if ((const void *)(rtp + RTPFWD_RTP_HEADER) > end)
 		return;
 	seq = rtpfwd_get16(rtp + 2);
 	rtpfwd_count_sequence(c, rtpfwd_get32(rtp + 8), seq);
@@ -49,11 +52,12 @@ static __always_inline void count_rtp(struct rtpfwd_counters *c, const __u8 *rtp
 }
 
 /*
- * A forwarded packet. Plain additions: the packets of one source arrive on one queue (RSS hashes addresses), and one source is
- * admitted; atomics would cost as much as the rest of this function.
+ * A forwarded packet. Plain additions: the packets of one source arrive on one queue (RSS hashes
+ * addresses), and one source is admitted; atomics would cost as much as the rest of this function.
  */
 static __always_inline void count_forwarded(struct rtpfwd_counters *c, const struct packet *p,
-					    const struct rtpfwd_action *act, __u32 length, __u64 now)
+					    const struct rtpfwd_action *act, __u32 length,
+					    __u64 now)
 {
 	if (rtpfwd_measure && !(act->flags & RTPFWD_F_RTCP))
 		count_rtp(c, p->payload, p->end, act->clock_rate);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. Which flow a packet belongs to, and whether it may be there: lookup and admission. */
+/* BPF side only. Which flow a packet belongs to, and whether it may be there. */
 #ifndef RTPFWD_FLOW_H
 #define RTPFWD_FLOW_H
 
@@ -8,7 +8,8 @@
 #include "rtpfwd_rtp.h"
 
 /* The slot of a relay port; NULL: not an address and port of ours. */
-static __always_inline struct rtpfwd_slot *flow_find(const struct rtpfwd_control *control, const struct packet *p)
+static __always_inline struct rtpfwd_slot *flow_find(const struct rtpfwd_control *control,
+						     const struct packet *p)
 {
 	const struct rtpfwd_address *address;
 	__u32 offset, index;
@@ -21,13 +22,16 @@ static __always_inline struct rtpfwd_slot *flow_find(const struct rtpfwd_control
 	return bpf_map_lookup_elem(&rtpfwd_slots, &index);
 }
 
-/* The copy in force. Its address depends on the value of `select`, which orders the loads on every architecture. */
-static __always_inline const struct rtpfwd_action *flow_action(const struct rtpfwd_slot *slot, __u32 select)
+/* The copy in force. Its address depends on the value of `select`, which orders the loads on every
+ * architecture. */
+static __always_inline const struct rtpfwd_action *flow_action(const struct rtpfwd_slot *slot,
+							       __u32 select)
 {
 	return (const void *)&slot->first + ((select & RTPFWD_SECOND) << RTPFWD_COPY_SHIFT);
 }
 
-static __always_inline bool source_admitted(const struct rtpfwd_action *act, const struct packet *p, __u64 now)
+static __always_inline bool source_admitted(const struct rtpfwd_action *act, const struct packet *p,
+					    __u64 now)
 {
 	if (act->expect_ip == p->ip->saddr && act->flags & RTPFWD_F_EXPECT &&
 	    (act->expect_port == p->udp->source || act->flags & RTPFWD_F_ANY_PORT))
@@ -37,7 +41,8 @@ static __always_inline bool source_admitted(const struct rtpfwd_action *act, con
 	return act->late_port == p->udp->source || act->flags & RTPFWD_F_LATE_ANY;
 }
 
-static __always_inline bool content_admitted(const struct rtpfwd_action *act, const struct packet *p, __u32 length)
+static __always_inline bool content_admitted(const struct rtpfwd_action *act,
+					     const struct packet *p, __u32 length)
 {
 	if (act->flags & RTPFWD_F_RTCP)
 		return rtpfwd_is_rtcp(p->payload, p->end, length);
@@ -45,10 +50,12 @@ static __always_inline bool content_admitted(const struct rtpfwd_action *act, co
 }
 
 /*
- * 0, or why the packet is refused. Who is asked before what: a stranger learns nothing from how his bytes are judged, and a
- * leg's mute or stray media is counted as such whatever it holds. Before its leg is described a port knows no strangers.
+ * 0, or why the packet is refused. Who is asked before what: a stranger learns nothing from how his
+ * bytes are judged, and a leg's mute or stray media is counted as such whatever it holds. Before
+ * its leg is described a port knows no strangers.
  */
-static __always_inline __u32 flow_admit(const struct rtpfwd_action *act, const struct packet *p, int length, __u64 now)
+static __always_inline __u32 flow_admit(const struct rtpfwd_action *act, const struct packet *p,
+					int length, __u64 now)
 {
 	if (act->drop == RTPFWD_R_not_signalled && !(act->flags & RTPFWD_F_EXPECT))
 		return RTPFWD_R_not_signalled;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. The maps, and the constants that the controller sets before the program is loaded. */
+/* BPF side only. The maps, and the constants that are set before the program is loaded. */
 #ifndef RTPFWD_MAPS_H
 #define RTPFWD_MAPS_H
 
@@ -9,8 +9,8 @@
 
 #include "rtpfwd_abi.h"
 
-const volatile __u32 rtpfwd_seed = 1;		/* the same as control.seed */
-const volatile bool rtpfwd_measure = true;	/* RTP loss and jitter */
+const volatile __u32 rtpfwd_seed = 1;	   /* the same as control.seed */
+const volatile bool rtpfwd_measure = true; /* RTP loss and jitter */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -23,7 +23,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);	/* set by the controller: relay ports of all addresses */
+	__uint(max_entries, 1); /* set by the controller: relay ports of all addresses */
 	__type(key, __u32);
 	__type(value, struct rtpfwd_slot);
 } rtpfwd_slots SEC(".maps");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. The frame as Ethernet, IPv4 and UDP. Nothing here judges: it says where things are and what is unusual. */
+/* BPF side only. The frame as Ethernet, IPv4 and UDP. Nothing here judges: it says where things are
+ * and what is unusual. */
 #ifndef RTPFWD_PARSE_H
 #define RTPFWD_PARSE_H
 
@@ -13,9 +14,9 @@
 
 #include "rtpfwd_abi.h"
 
-#define IP_MORE_FRAGMENTS 0x2000
+#define IP_MORE_FRAGMENTS  0x2000
 #define IP_FRAGMENT_OFFSET 0x1fff
-#define IP_PLAIN 0x45	/* version 4, five words: no options */
+#define IP_PLAIN	   0x45 /* version 4, five words: no options */
 
 struct packet {
 	struct ethhdr *eth;
@@ -23,7 +24,7 @@ struct packet {
 	struct udphdr *udp;
 	__u8 *payload;
 	void *end;
-	__u32 up;	/* enum rtpfwd_reason: why the fast path leaves it alone if it is ours; 0: plain */
+	__u32 up; /* enum rtpfwd_reason: why the fast path leaves it alone, if it is ours */
 };
 
 static __always_inline struct udphdr *udp_after_options(struct packet *p)
@@ -56,14 +57,16 @@ static __always_inline bool parse(struct packet *p, const struct xdp_md *ctx)
 	fragment = p->ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET);
 	if (fragment) {
 		p->up = RTPFWD_R_up_fragment;
-		if (fragment & bpf_htons(IP_FRAGMENT_OFFSET))	/* without ports: the first one was counted */
+		/* A later one is without ports: the first one was counted. */
+		if (fragment & bpf_htons(IP_FRAGMENT_OFFSET))
 			return false;
 	}
 	p->payload = (void *)(p->udp + 1);
 	return true;
 }
 
-/* Payload length, or -1 when UDP, IP and frame contradict each other. Ethernet padding behind the datagram is fine. */
+/* Payload length, or -1 when UDP, IP and frame contradict each other. Ethernet padding behind the
+ * datagram is fine. */
 static __always_inline int payload_length(const struct packet *p)
 {
 	__u32 total = bpf_ntohs(p->ip->tot_len);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. New addresses, ports, TTL and Ethernet header; checksums by difference (RFC 1624), payload unread. */
+/* BPF side only. New addresses, ports, TTL and Ethernet header; checksums by difference (RFC 1624),
+ * payload unread. */
 #ifndef RTPFWD_REWRITE_H
 #define RTPFWD_REWRITE_H
 
 #include "parse.h"
 
-#define TTL_STEP bpf_htons(0xfeff)	/* ones' complement of the 0x0100 that the TTL word loses */
+#define TTL_STEP bpf_htons(0xfeff) /* ones' complement of the 0x0100 that the TTL word loses */
 
 static __always_inline __u16 fold(__u64 sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);	/* at most 0x20000 */
+	sum = (sum & 0xffff) + (sum >> 16); /* at most 0x20000 */
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
 	return sum;
@@ -31,7 +32,7 @@ static __always_inline void rewrite(const struct packet *p, const struct rtpfwd_
 	difference = (__u64)(__u32)~p->ip->saddr + act->from_ip;
 	difference += (__u64)(__u32)~p->ip->daddr + act->to_ip;
 	p->ip->check = checksum_apply(p->ip->check, difference + TTL_STEP);
-	if (p->udp->check) {	/* 0: the sender did not sum (RFC 768), nor do we */
+	if (p->udp->check) { /* 0: the sender did not sum (RFC 768), nor do we */
 		difference += (__u16)~p->udp->source + act->from_port;
 		difference += (__u16)~p->udp->dest + act->to_port;
 		p->udp->check = checksum_apply(p->udp->check, difference);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
 /*
- * The fast path. rtpfwd_xdp is a packet's way, top to bottom: parse, lookup, admit, rewrite, emit. What is not ours is passed on
- * untouched; what is ours and wrong is dropped, and every such drop has a name and a counter.
+ * The fast path. rtpfwd_xdp is a packet's way, top to bottom: parse, lookup, admit, rewrite, emit.
+ * What is not ours is passed on untouched; what is ours and wrong is dropped, and every such drop
+ * has a name and a counter.
  */
 #include "maps.h"
 #include "parse.h"

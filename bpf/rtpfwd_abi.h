@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
 /*
- * The one shared ABI between whoever writes forwarding entries and whoever forwards: BPF programs, the controller, tests.
- * Data only: fixed-width types, no pointers, explicit padding. "be" fields are in network byte order, all others in the host's.
+ * The one shared ABI between whoever writes forwarding entries and whoever forwards: BPF programs,
+ * the controller, tests. Data only: fixed-width types, no pointers, explicit padding. "be" fields
+ * are in network byte order, all others in the host's.
  */
 #ifndef RTPFWD_ABI_H
 #define RTPFWD_ABI_H
@@ -10,20 +11,21 @@
 
 /* Raised whenever a struct below changes; pinned maps of another version are never touched. */
 #define RTPFWD_ABI_VERSION 1
-#define RTPFWD_ABI_MAGIC 0x72747066	/* "rtpf" */
+#define RTPFWD_ABI_MAGIC   0x72747066 /* "rtpf" */
 
 /* Map names (<= 15 characters), which are also their names under `bpffs`. */
-#define RTPFWD_MAP_CONTROL "rtpfwd_control"	/* one struct rtpfwd_control, mapped */
-#define RTPFWD_MAP_SLOTS "rtpfwd_slots"		/* struct rtpfwd_slot, mapped */
-#define RTPFWD_MAP_DROPS "rtpfwd_drops"		/* struct rtpfwd_drops, one per CPU */
-#define RTPFWD_MAP_TX "rtpfwd_tx"		/* DEVMAP: link key -> interface */
-#define RTPFWD_MAP_LINKS "rtpfwd_links"		/* struct rtpfwd_link_stats by link key */
+#define RTPFWD_MAP_CONTROL "rtpfwd_control" /* one struct rtpfwd_control, mapped */
+#define RTPFWD_MAP_SLOTS   "rtpfwd_slots"   /* struct rtpfwd_slot, mapped */
+#define RTPFWD_MAP_DROPS   "rtpfwd_drops"   /* struct rtpfwd_drops, one per CPU */
+#define RTPFWD_MAP_TX	   "rtpfwd_tx"	    /* DEVMAP: link key -> interface */
+#define RTPFWD_MAP_LINKS   "rtpfwd_links"   /* struct rtpfwd_link_stats by link key */
 
 #define RTPFWD_MAX_ADDRESSES 64
-#define RTPFWD_HASH_BITS 8			/* buckets for relay addresses, collision-free by choice of the seed */
-#define RTPFWD_MAX_LINKS 32
+#define RTPFWD_HASH_BITS     8 /* of buckets of relay addresses; the seed avoids collisions */
+#define RTPFWD_MAX_LINKS     32
 
-/* Why a packet that is ours is dropped: name, help. Written once; everything that names a reason is made from this. */
+/* Why a packet that is ours is dropped: name, help. Written once; everything that names a reason is
+ * made from this. */
 #define RTPFWD_DROP_REASONS(X)                                                                     \
 	X(unleased, "to a relay port that no call has leased")                                     \
 	X(direct_stray, "still sent here although the media is direct")                            \
@@ -47,7 +49,7 @@
 	X(up_unresolved, "next hop unknown, passed on")
 
 enum rtpfwd_reason {
-	RTPFWD_R_NONE,	/* forward */
+	RTPFWD_R_NONE, /* forward */
 #define RTPFWD_REASON_ENUM(name, help) RTPFWD_R_##name,
 	RTPFWD_DROP_REASONS(RTPFWD_REASON_ENUM)
 	RTPFWD_R_DROPS_END,
@@ -60,54 +62,54 @@ enum rtpfwd_reason {
 #define RTPFWD_MAX_REASONS 64
 
 struct rtpfwd_drops {
-	__u64 packets[RTPFWD_MAX_REASONS];	/* by enum rtpfwd_reason */
+	__u64 packets[RTPFWD_MAX_REASONS]; /* by enum rtpfwd_reason */
 };
 
 /* rtpfwd_action.flags */
-#define RTPFWD_F_RTCP 1		/* RTCP is due at this port, else RTP */
-#define RTPFWD_F_ANY_PORT 2	/* any source port of expect_ip is admitted */
-#define RTPFWD_F_LATE_ANY 4	/* the same for late_ip */
-#define RTPFWD_F_EXPECT 8	/* a source is known; else every packet is a stranger's */
+#define RTPFWD_F_RTCP	  1 /* RTCP is due at this port, else RTP */
+#define RTPFWD_F_ANY_PORT 2 /* any source port of expect_ip is admitted */
+#define RTPFWD_F_LATE_ANY 4 /* the same for late_ip */
+#define RTPFWD_F_EXPECT	  8 /* a source is known; else every packet is a stranger's */
 
 /* What to do with packets of one flow. Never changed while a reader may see it: see rtpfwd_slot. */
 struct rtpfwd_action {
-	__be32 expect_ip;	/* source admitted */
+	__be32 expect_ip; /* source admitted */
 	__be16 expect_port;
-	__u8 drop;		/* enum rtpfwd_reason; 0: forward */
+	__u8 drop; /* enum rtpfwd_reason; 0: forward */
 	__u8 flags;
-	__be32 late_ip;		/* the former source, admitted until late_until */
+	__be32 late_ip; /* the former source, admitted until late_until */
 	__be16 late_port;
 	__be16 from_port;
-	__u64 late_until;	/* in 64-bit jiffies; 0: nobody is late */
-	__be32 from_ip;		/* source written: the other side's relay address */
-	__be32 to_ip;		/* destination written */
+	__u64 late_until; /* in 64-bit jiffies; 0: nobody is late */
+	__be32 from_ip;	  /* source written: the other side's relay address */
+	__be32 to_ip;	  /* destination written */
 	__be16 to_port;
-	__u16 link;		/* key of the outgoing interface in RTPFWD_MAP_TX */
-	__u8 to_mac[6];		/* both together are the first 12 bytes of the frame */
+	__u16 link;	/* key of the outgoing interface in RTPFWD_MAP_TX */
+	__u8 to_mac[6]; /* both together are the first 12 bytes of the frame */
 	__u8 from_mac[6];
-	__u32 ifindex;		/* the outgoing interface */
-	__u32 clock_rate;	/* RTP clock in Hz; 0: no jitter figure */
+	__u32 ifindex;	  /* the outgoing interface */
+	__u32 clock_rate; /* RTP clock in Hz; 0: no jitter figure */
 };
 
 /* What happened: written by the data path alone. All that a forwarded packet touches. */
 struct rtpfwd_counters {
-	__u64 packets;		/* forwarded */
-	__u64 bytes;		/* of those, UDP payload */
-	__u64 last;		/* 64-bit jiffies of the last forwarded packet */
-	__u64 seen;		/* last source, admitted or not: be32 address | be16 port << 32; 0: none */
-	__u64 pair_ns;		/* arrival of the first packet of a sampled pair; 0: no pair is open */
-	__u32 pair_ts;		/* its RTP timestamp */
-	__u32 ssrc;		/* of the last RTP packet */
-	__u32 jitter;		/* RFC 3550 A.8: in clock units, times 16 */
-	__u32 bad_seq;		/* RFC 3550 A.1: RTPFWD_BAD_SEQ | next expected after a jump; 0: no jump */
+	__u64 packets; /* forwarded */
+	__u64 bytes;   /* of those, UDP payload */
+	__u64 last;    /* 64-bit jiffies of the last forwarded packet */
+	__u64 seen;    /* last source, admitted or not: be32 address | be16 port << 32; 0: none */
+	__u64 pair_ns; /* arrival of the first packet of a sampled pair; 0: no pair is open */
+	__u32 pair_ts; /* its RTP timestamp */
+	__u32 ssrc;    /* of the last RTP packet */
+	__u32 jitter;  /* RFC 3550 A.8: in clock units, times 16 */
+	__u32 bad_seq; /* RFC 3550 A.1: RTPFWD_BAD_SEQ | next expected after a jump; 0: no jump */
 	__u16 max_seq;
 	__u16 pair_seq;
-	__s32 lost;		/* expected - received; below 0 after duplicates */
+	__s32 lost; /* expected - received; below 0 after duplicates */
 };
 
 /* The same of packets that were refused. */
 struct rtpfwd_refused {
-	__u64 dropped;		/* wrong_source included */
+	__u64 dropped; /* wrong_source included */
 	__u64 wrong_source;
 	__u64 pad[6];
 };
@@ -116,34 +118,34 @@ struct rtpfwd_refused {
 
 enum rtpfwd_select {
 	RTPFWD_UNLEASED,
-	RTPFWD_FIRST,		/* first copy is in force */
+	RTPFWD_FIRST, /* first copy is in force */
 	RTPFWD_SECOND,
-	RTPFWD_FOREIGN,		/* the port is not ours: a gap between two realms' ranges on one address */
+	RTPFWD_FOREIGN, /* the port is not ours: a gap between two realms' ranges on one address */
 };
 
 /*
- * A relay port. One aligned store of `select` publishes; the copy that is not in force is written only after a grace period in
- * which every reader that may have seen it has ended. Steady state: the first copy, hence one cache line to read and the next
- * one to write for a forwarded packet.
+ * A relay port. One aligned store of `select` publishes; the copy that is not in force is written
+ * only after a grace period in which every reader that may have seen it has ended. Steady state:
+ * the first copy, hence one cache line to read and the next one to write for a forwarded packet.
  */
 struct rtpfwd_slot {
-	__u32 select;		/* enum rtpfwd_select */
+	__u32 select; /* enum rtpfwd_select */
 	__u32 pad;
 	struct rtpfwd_action first;
 	struct rtpfwd_counters counters;
-	__u64 owner;		/* groups the flows of one stream; not read by the data path */
+	__u64 owner; /* groups the flows of one stream; not read by the data path */
 	struct rtpfwd_action second;
 	struct rtpfwd_refused refused;
 };
 
 /* From one copy to the other. */
-#define RTPFWD_COPY_SHIFT 6	/* RTPFWD_SECOND << 6 = 128 bytes */
+#define RTPFWD_COPY_SHIFT 6 /* RTPFWD_SECOND << 6 = 128 bytes */
 
 /* A relay address: its ports lo .. lo + count - 1 are slots base .. base + count - 1. */
 struct rtpfwd_address {
 	__be32 ip;
 	__u32 base;
-	__u32 count;		/* 0: empty bucket */
+	__u32 count; /* 0: empty bucket */
 	__u16 lo;
 	__u16 pad;
 };
@@ -152,31 +154,31 @@ struct rtpfwd_control {
 	__u32 magic;
 	__u32 version;
 	__u32 slot_size;
-	__u32 slots;		/* how many */
-	__u32 seed;		/* rtpfwd_bucket() */
-	__u32 tx_map_id;	/* of RTPFWD_MAP_TX, to tell our failed redirects from others' */
-	__u32 netns;		/* inode of the network namespace, to tell our interfaces from others' */
-	__u32 probing;		/* 1: a transmit failure is the probe's, no media was lost */
+	__u32 slots;	 /* how many */
+	__u32 seed;	 /* rtpfwd_bucket() */
+	__u32 tx_map_id; /* of RTPFWD_MAP_TX, to tell our failed redirects from others' */
+	__u32 netns;	 /* inode of the network namespace, to tell our interfaces from others' */
+	__u32 probing;	 /* 1: a transmit failure is the probe's, no media was lost */
 	__u64 pad[4];
-	__u64 lease_until;	/* 64-bit jiffies; a line of its own: it is renewed once a second */
-	__u64 lease_until_ns;	/* the same by CLOCK_MONOTONIC, for a later controller */
+	__u64 lease_until;    /* 64-bit jiffies; a line of its own: it is renewed once a second */
+	__u64 lease_until_ns; /* the same by CLOCK_MONOTONIC, for a later controller */
 	__u64 pad2[6];
-	__u32 ifindex[RTPFWD_MAX_LINKS];	/* by link key; 0: none */
+	__u32 ifindex[RTPFWD_MAX_LINKS]; /* by link key; 0: none */
 	struct rtpfwd_address addresses[1 << RTPFWD_HASH_BITS];
 };
 
 struct rtpfwd_link_stats {
-	__u64 tx_failed;	/* frames lost */
-	__u64 refused;		/* times that the driver refused outright, a full ring not among them */
-	__u64 probe_failed;	/* frames of the probe lost */
+	__u64 tx_failed;    /* frames lost */
+	__u64 refused;	    /* times that the driver refused outright, a full ring not among them */
+	__u64 probe_failed; /* frames of the probe lost */
 };
 
 /* Context of the program rtpfwd_beat, both ways. */
 struct rtpfwd_beat {
-	__u64 lease;		/* in: renew the lease by so many jiffies; 0: leave it */
-	__u64 lease_ns;		/* in: the same in nanoseconds */
-	__u64 jiffies;		/* out */
-	__u64 ns;		/* out: CLOCK_MONOTONIC */
+	__u64 lease;	/* in: renew the lease by so many jiffies; 0: leave it */
+	__u64 lease_ns; /* in: the same in nanoseconds */
+	__u64 jiffies;	/* out */
+	__u64 ns;	/* out: CLOCK_MONOTONIC */
 };
 
 static inline __u32 rtpfwd_bucket(__be32 ip, __u32 seed)
@@ -188,14 +190,20 @@ _Static_assert(sizeof(struct rtpfwd_action) == 56, "action");
 _Static_assert(sizeof(struct rtpfwd_counters) == 64, "counters");
 _Static_assert(sizeof(struct rtpfwd_refused) == 64, "refused");
 _Static_assert(sizeof(struct rtpfwd_slot) == 256, "slot");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, counters) == 64, "one line to read, the next to write");
+_Static_assert(__builtin_offsetof(struct rtpfwd_slot, counters) == 64,
+	       "one line to read, the next to write");
 _Static_assert(__builtin_offsetof(struct rtpfwd_slot, owner) == 128, "one writer per line");
 _Static_assert(__builtin_offsetof(struct rtpfwd_slot, refused) == 192, "one writer per line");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, second) - __builtin_offsetof(struct rtpfwd_slot, first) ==
-		       RTPFWD_SECOND << RTPFWD_COPY_SHIFT, "copies");
+_Static_assert(__builtin_offsetof(struct rtpfwd_slot, second) -
+			       __builtin_offsetof(struct rtpfwd_slot, first) ==
+		       RTPFWD_SECOND << RTPFWD_COPY_SHIFT,
+	       "copies");
 _Static_assert(sizeof(struct rtpfwd_address) == 16, "address");
-_Static_assert(__builtin_offsetof(struct rtpfwd_control, lease_until) == 64, "lease on its own line");
-_Static_assert(sizeof(struct rtpfwd_control) == 128 + 4 * RTPFWD_MAX_LINKS + (16 << RTPFWD_HASH_BITS), "control");
+_Static_assert(__builtin_offsetof(struct rtpfwd_control, lease_until) == 64,
+	       "lease on its own line");
+_Static_assert(sizeof(struct rtpfwd_control) ==
+		       128 + 4 * RTPFWD_MAX_LINKS + (16 << RTPFWD_HASH_BITS),
+	       "control");
 _Static_assert(RTPFWD_R_END <= RTPFWD_MAX_REASONS, "reasons");
 
 #endif

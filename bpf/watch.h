@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. Beside the packets' way: what becomes of a frame after the verdict, the lease, the probe. */
+/* BPF side only. Beside the packets' way: what becomes of a frame after the verdict, the lease, the
+ * probe. */
 #ifndef RTPFWD_WATCH_H
 #define RTPFWD_WATCH_H
 
@@ -27,7 +28,8 @@ struct net_device {
 
 struct bpf_prog;
 
-static __always_inline void link_failed(struct rtpfwd_control *control, __u32 key, __u32 frames, int err)
+static __always_inline void link_failed(struct rtpfwd_control *control, __u32 key, __u32 frames,
+					int err)
 {
 	struct rtpfwd_link_stats *stats = bpf_map_lookup_elem(&rtpfwd_links, &key);
 
@@ -60,7 +62,8 @@ static __always_inline void device_failed(const struct net_device *dev, int fram
 
 /* The driver took fewer frames than it was given. */
 SEC("tp_btf/xdp_devmap_xmit")
-int BPF_PROG(rtpfwd_xmit, const struct net_device *from, const struct net_device *to, int sent, int drops, int err)
+int BPF_PROG(rtpfwd_xmit, const struct net_device *from, const struct net_device *to, int sent,
+	     int drops, int err)
 {
 	if (drops > 0)
 		device_failed(to, drops, err);
@@ -76,10 +79,10 @@ int BPF_PROG(rtpfwd_bulk_tx, const struct net_device *dev, int sent, int drops, 
 	return 0;
 }
 
-/* The kernel refused the redirect itself: interface down, no way to transmit, frame above the MTU. */
+/* The kernel refused the redirect itself: interface down, no way to transmit, frame too long. */
 SEC("tp_btf/xdp_redirect_err")
-int BPF_PROG(rtpfwd_redir, const struct net_device *dev, const struct bpf_prog *prog, const void *target, int err,
-	     enum bpf_map_type map_type, __u32 map_id, __u32 index)
+int BPF_PROG(rtpfwd_redir, const struct net_device *dev, const struct bpf_prog *prog,
+	     const void *target, int err, enum bpf_map_type map_type, __u32 map_id, __u32 index)
 {
 	struct rtpfwd_control *control = control_get();
 

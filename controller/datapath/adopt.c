@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Flows that a former controller left. They forward as they did; what is known of them stands in their slots. The flows of one
- * owner end together, when none of them has seen a packet for as long as the lease.
+ * Flows that a former controller left. They forward as they did; what is known of them stands in
+ * their slots. The flows of one owner end together, when none of them has seen a packet for as long
+ * as the lease.
  */
 #include "datapath/priv.h"
 #include "lib/log.h"
@@ -12,7 +13,9 @@
 
 static struct addr v4(__be32 ip, __be16 port)
 {
-	return (struct addr){ .family = ip ? AF_INET : AF_UNSPEC, .port = ntohs(port), .v4.s_addr = ip };
+	return (struct addr){ .family = ip ? AF_INET : AF_UNSPEC,
+			      .port = ntohs(port),
+			      .v4.s_addr = ip };
 }
 
 static enum flow_mode mode_of(const struct rtpfwd_action *act)
@@ -23,7 +26,8 @@ static enum flow_mode mode_of(const struct rtpfwd_action *act)
 }
 
 /* What the former controller must have wanted. */
-static void read_want(const struct datapath *dp, struct flow_want *want, const struct rtpfwd_slot *slot)
+static void read_want(const struct datapath *dp, struct flow_want *want,
+		      const struct rtpfwd_slot *slot)
 {
 	const struct rtpfwd_action *act = slots_action(slot);
 	uint32_t from;
@@ -88,14 +92,16 @@ int adopt_find(struct datapath *dp)
 			continue;
 		found++;
 		if (expired)
-			__atomic_store_n(&dp->slots[slot].select, RTPFWD_UNLEASED, __ATOMIC_RELEASE);
+			__atomic_store_n(&dp->slots[slot].select, RTPFWD_UNLEASED,
+					 __ATOMIC_RELEASE);
 		else
 			err = adopt(dp, slot);
 	}
-	if (found)	/* the former controller's readers, of copies that it was about to change */
+	if (found) /* the former controller's readers, of copies that it was about to change */
 		grace_wait();
 	if (found)
-		log_notice("%u flows of a former controller: %s", found, expired ? "their lease has ended" : "kept");
+		log_notice("%u flows of a former controller: %s", found,
+			   expired ? "their lease has ended" : "kept");
 	dp->opened_jiffies = dp->clock.jiffies;
 	return err;
 }
@@ -114,7 +120,8 @@ void adopt_resolve(struct datapath *dp)
 	}
 }
 
-void adopt_each(struct datapath *dp, void (*adopted)(void *ctx, const struct addr *local), void *ctx)
+void adopt_each(struct datapath *dp, void (*adopted)(void *ctx, const struct addr *local),
+		void *ctx)
 {
 	struct adopted_group *group, *next;
 	struct flow *flow;
@@ -158,7 +165,7 @@ static void end_group(struct datapath *dp, struct adopted_group *group)
 
 		next = flow->group_next;
 		last = !next;
-		datapath_end_flow(dp, flow);	/* the last one takes the group with it */
+		datapath_end_flow(dp, flow); /* the last one takes the group with it */
 		if (dp->events.adopted_gone)
 			dp->events.adopted_gone(dp->events.ctx, &local);
 	}

@@ -30,7 +30,8 @@ static void on_tick(void *owner)
 	timer_set(&dp->tick, TICK_MS);
 }
 
-static struct datapath *allocate(const struct conf *conf, struct loop *loop, const struct datapath_events *events)
+static struct datapath *allocate(const struct conf *conf, struct loop *loop,
+				 const struct datapath_events *events)
 {
 	struct datapath *dp = calloc(1, sizeof(*dp));
 
@@ -56,14 +57,17 @@ static int refuse_off(const struct conf *conf, char *why, size_t why_size)
 	for (size_t i = 0; i < conf->n_realms; i++) {
 		if (conf->realms[i].xdp != XDP_OFF)
 			continue;
-		snprintf(why, why_size, "realm '%s': xdp = off: this version has no userspace relay: auto, native or generic",
+		snprintf(why, why_size,
+			 "realm '%s': xdp = off: this version has no userspace relay: auto, native "
+			 "or generic",
 			 conf->realms[i].name);
 		return -ENOTSUP;
 	}
 	return 0;
 }
 
-/* Maps and programs, then interfaces, then what forwards already, then attachment: adopted flows never meet a half-made node. */
+/* Maps and programs, then interfaces, then what forwards already, then attachment: adopted flows
+ * never meet a half-made node. */
 static int start(struct datapath *dp, char *why, size_t why_size)
 {
 	int err;
@@ -93,8 +97,10 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 	return err;
 }
 
-int datapath_open(struct datapath **out, const struct conf *conf, struct loop *loop, const struct datapath_events *events,
-		  void (*adopted)(void *ctx, const struct addr *local), void *ctx, char *why, size_t why_size)
+int datapath_open(struct datapath **out, const struct conf *conf, struct loop *loop,
+		  const struct datapath_events *events,
+		  void (*adopted)(void *ctx, const struct addr *local), void *ctx, char *why,
+		  size_t why_size)
 {
 	struct datapath *dp;
 	int err;
@@ -146,7 +152,8 @@ int datapath_detach(const struct conf *conf, char *why, size_t why_size)
 	int err = pins_clear(conf->bpffs);
 
 	if (err)
-		snprintf(why, why_size, "bpffs = %s: cannot remove what is pinned there: %s", conf->bpffs, strerror(-err));
+		snprintf(why, why_size, "bpffs = %s: cannot remove what is pinned there: %s",
+			 conf->bpffs, strerror(-err));
 	return err;
 }
 
@@ -230,7 +237,8 @@ void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_
 	datapath_end_flow(dp, flow);
 }
 
-int datapath_counters(const struct datapath *dp, const struct addr *local, struct flow_counters *out)
+int datapath_counters(const struct datapath *dp, const struct addr *local,
+		      struct flow_counters *out)
 {
 	struct flow *flow = live_flow(dp, local);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where forwarding entries live. A flow is one direction of one stream: it is named by the relay address and port at
- * which its packets arrive. Callers say what they desire, datapath_apply() changes the difference.
+ * Where forwarding entries live. A flow is one direction of one stream: it is named by the relay
+ * address and port at which its packets arrive. Callers say what they desire, datapath_apply()
+ * changes the difference.
  *
  * One thread calls all of this: the loop's. Nothing here blocks.
  */
@@ -22,50 +23,56 @@ enum flow_kind { FLOW_RTP, FLOW_RTCP };
 
 /* What happens to packets at a leased port. A port of which nothing was said is unleased. */
 enum flow_mode {
-	FLOW_MUTED,	/* leased, not described yet (or its destination is 0.0.0.0): drop as not_signalled */
+	FLOW_MUTED, /* leased, not described yet (or its destination is 0.0.0.0): drop as
+		       not_signalled */
 	FLOW_FORWARD,
-	FLOW_STRAY,	/* media is direct: drop as direct_stray */
+	FLOW_STRAY, /* media is direct: drop as direct_stray */
 };
 
-/* One desired flow. `owner` groups the flows of one stream (never 0; kept in the kernel, so that a later
- * controller can tell which adopted flows belong together). */
+/* One desired flow. `owner` groups the flows of one stream (never 0; kept in the kernel, so that a
+ * later controller can tell which adopted flows belong together). */
 struct flow_want {
-	struct addr local;	/* relay address and port at which the packets arrive: the key */
+	struct addr local; /* relay address and port at which the packets arrive: the key */
 	uint64_t owner;
 	enum flow_kind kind;
 	enum flow_mode mode;
-	struct addr expect;	/* source admitted, as signalled; family AF_UNSPEC: none, every packet is wrong_source or not_signalled */
-	bool any_port;		/* admit any port of `expect` (asymmetric = yes) */
-	struct addr from;	/* source written: the other side's relay address and port */
-	struct addr to;		/* destination: what the other leg's description says */
-	unsigned int egress_realm;	/* index into conf->realms: where `to` is routed */
-	uint32_t clock_rate;	/* RTP clock in Hz for the jitter figure; 0: not known */
+	struct addr expect; /* source admitted, as signalled; family AF_UNSPEC: none, every packet
+			       is wrong_source or not_signalled */
+	bool any_port;	    /* admit any port of `expect` (asymmetric = yes) */
+	struct addr from;   /* source written: the other side's relay address and port */
+	struct addr to;	    /* destination: what the other leg's description says */
+	unsigned int egress_realm; /* index into conf->realms: where `to` is routed */
+	uint32_t clock_rate;	   /* RTP clock in Hz for the jitter figure; 0: not known */
 };
 
 struct flow_counters {
-	uint64_t packets;	/* received and forwarded */
-	uint64_t bytes;		/* of those, UDP payload */
-	uint64_t dropped;	/* refused at this port, wrong_source included */
+	uint64_t packets; /* received and forwarded */
+	uint64_t bytes;	  /* of those, UDP payload */
+	uint64_t dropped; /* refused at this port, wrong_source included */
 	uint64_t wrong_source;
-	uint64_t lost;		/* RFC 3550 A.3: expected - received, never below 0 */
-	double jitter_ms;	/* RFC 3550 A.8, from sampled pairs */
-	double last_s;		/* seconds since the last forwarded packet; -1: none yet */
-	uint32_t ssrc;		/* of the last RTP packet */
-	struct addr seen;	/* last source seen, admitted or not; AF_UNSPEC: none */
+	uint64_t lost;	  /* RFC 3550 A.3: expected - received, never below 0 */
+	double jitter_ms; /* RFC 3550 A.8, from sampled pairs */
+	double last_s;	  /* seconds since the last forwarded packet; -1: none yet */
+	uint32_t ssrc;	  /* of the last RTP packet */
+	struct addr seen; /* last source seen, admitted or not; AF_UNSPEC: none */
 };
 
 /* What flows up. Called in the loop; each may be NULL. */
 struct datapath_events {
 	void *ctx;
-	/* An adopted flow (call unknown) has ended or its lease has: its port may be leased again. */
+	/* An adopted flow (call unknown) has ended or its lease has: its port may be leased again.
+	 */
 	void (*adopted_gone)(void *ctx, const struct addr *local);
 };
 
-/* Start: loads, pins, attaches, adopts what a former controller left. `why` receives one line that names what is
- * missing or wrong (size >= 256). -EPERM/-ENOTSUP: no privilege or kernel support; else another -errno.
- * `adopted(ctx, local)` is called for each live flow found, so that its port is reserved. `conf` must outlive it. */
-int datapath_open(struct datapath **out, const struct conf *conf, struct loop *loop, const struct datapath_events *events,
-		  void (*adopted)(void *ctx, const struct addr *local), void *ctx, char *why, size_t why_size);
+/* Start: loads, pins, attaches, adopts what a former controller left. `why` receives one line that
+ * names what is missing or wrong (size >= 256). -EPERM/-ENOTSUP: no privilege or kernel support;
+ * else another -errno. `adopted(ctx, local)` is called for each live flow found, so that its port
+ * is reserved. `conf` must outlive it. */
+int datapath_open(struct datapath **out, const struct conf *conf, struct loop *loop,
+		  const struct datapath_events *events,
+		  void (*adopted)(void *ctx, const struct addr *local), void *ctx, char *why,
+		  size_t why_size);
 
 /* Leaves links, maps and live media as they are, and frees what is ours. NULL-safe. */
 void datapath_close(struct datapath *dp);
@@ -73,44 +80,53 @@ void datapath_close(struct datapath *dp);
 /* `rtpfwd -D`: removes every kernel object of this configuration. Idempotent. */
 int datapath_detach(const struct conf *conf, char *why, size_t why_size);
 
-/* Makes the flow at want->local as desired; the same again changes nothing. A change of a forwarding flow loses no packet:
- * its former source stays admitted for two seconds. 0; -EINVAL: no relay port of ours. No system call on the common path. */
+/* Makes the flow at want->local as desired; the same again changes nothing. A change of a
+ * forwarding flow loses no packet: its former source stays admitted for two seconds. 0; -EINVAL: no
+ * relay port of ours. No system call on the common path. */
 int datapath_apply(struct datapath *dp, const struct flow_want *want);
 
-/* Removes the flow; later packets are `unleased`. Its last counters go to `last` (may be NULL) and into the realm totals. */
+/* Removes the flow; later packets are `unleased`. Its last counters go to `last` (may be NULL) and
+ * into the realm totals. */
 void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_counters *last);
 
 /* -ENOENT when no flow is there. */
-int datapath_counters(const struct datapath *dp, const struct addr *local, struct flow_counters *out);
+int datapath_counters(const struct datapath *dp, const struct addr *local,
+		      struct flow_counters *out);
 
 /* Reports: snapshots for ctl, metrics and status. */
 struct flow_report {
 	struct flow_want want;
 	struct flow_counters counters;
-	bool adopted;		/* found at start; its call is not known */
-	const char *plane;	/* "xdp" */
+	bool adopted;	   /* found at start; its call is not known */
+	const char *plane; /* "xdp" */
 };
 
 /* Calls `each` for every flow, in order of address and port, until it returns false. */
-void datapath_each(const struct datapath *dp, bool (*each)(void *ctx, const struct flow_report *flow), void *ctx);
+void datapath_each(const struct datapath *dp,
+		   bool (*each)(void *ctx, const struct flow_report *flow), void *ctx);
 
-struct datapath_realm_report {	/* totals since start, ended flows included */
+struct datapath_realm_report { /* totals since start, ended flows included */
 	uint64_t packets, bytes, lost;
 };
 
 struct datapath_interface_report {
 	unsigned int realm;
 	const char *name;
-	const char *mode;	/* "native", "generic", "off" (attachment lost: the link is gone) */
+	const char *mode; /* "native", "generic", "off" (attachment lost: the link is gone) */
 };
 
-void datapath_realm(const struct datapath *dp, unsigned int realm, struct datapath_realm_report *out);
-size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_report *out, size_t max); /* how many there are */
+void datapath_realm(const struct datapath *dp, unsigned int realm,
+		    struct datapath_realm_report *out);
+size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_report *out,
+			   size_t max); /* how many there are */
 size_t datapath_flow_count(const struct datapath *dp);
-bool datapath_survives(const struct datapath *dp);	/* media outlives this process */
+bool datapath_survives(const struct datapath *dp); /* media outlives this process */
 
-/* Drop reasons and what went up, from the ABI's list. `each` also gets those at zero. `up`: not a drop but passed on. */
-void datapath_drops(const struct datapath *dp, void (*each)(void *ctx, const char *reason, const char *help, bool up, uint64_t packets),
+/* Drop reasons and what went up, from the ABI's list. `each` also gets those at zero. `up`: not a
+ * drop but passed on. */
+void datapath_drops(const struct datapath *dp,
+		    void (*each)(void *ctx, const char *reason, const char *help, bool up,
+				 uint64_t packets),
 		    void *ctx);
 
 #endif

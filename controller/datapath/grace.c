@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * membarrier(MEMBARRIER_CMD_GLOBAL) is synchronize_rcu(), and XDP programs run in RCU read-side sections. It takes some ten
- * milliseconds, hence the thread; the two sides share nothing but two eventfds.
+ * membarrier(MEMBARRIER_CMD_GLOBAL) is synchronize_rcu(), and XDP programs run in RCU read-side
+ * sections. It takes some ten milliseconds, hence the thread; the two sides share nothing but two
+ * eventfds.
  */
 #include "datapath/grace.h"
 
@@ -30,7 +31,8 @@ void grace_wait(void)
 {
 	struct timespec long_enough = { .tv_nsec = 250000000 };
 
-	/* Refused on nohz_full kernels. A program runs with softirqs off and cannot sleep: it ends within microseconds. */
+	/* Refused on nohz_full kernels. A program runs with softirqs off and cannot sleep: it ends
+	 * within microseconds. */
 	if (syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
 		nanosleep(&long_enough, NULL);
 }

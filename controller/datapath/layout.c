@@ -6,31 +6,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int add_range(struct layout *l, const struct conf_realm *realm, const struct addr *media, char *why, size_t why_size)
+static int add_range(struct layout *l, const struct conf_realm *realm, const struct addr *media,
+		     char *why, size_t why_size)
 {
 	struct layout_range *range = &l->ranges[l->n_ranges];
 	char text[ADDR_TEXT];
 
 	addr_print_ip(text, media);
 	if (media->family != AF_INET) {
-		snprintf(why, why_size, "realm '%s': media = %s: IPv6 relay addresses are not supported by this version, use IPv4",
+		snprintf(why, why_size,
+			 "realm '%s': media = %s: IPv6 relay addresses are not supported by this "
+			 "version, use IPv4",
 			 realm->name, text);
 		return -EINVAL;
 	}
 	for (size_t i = 0; i < l->n_ranges; i++) {
 		const struct layout_range *other = &l->ranges[i];
 
-		if (other->ip != media->v4.s_addr || other->lo > realm->port_hi || realm->port_lo > other->hi)
+		if (other->ip != media->v4.s_addr || other->lo > realm->port_hi ||
+		    realm->port_lo > other->hi)
 			continue;
-		snprintf(why, why_size, "realm '%s': media = %s, ports = %u-%u: overlaps %u-%u of another realm", realm->name, text,
-			 realm->port_lo, realm->port_hi, other->lo, other->hi);
+		snprintf(why, why_size,
+			 "realm '%s': media = %s, ports = %u-%u: overlaps %u-%u of another realm",
+			 realm->name, text, realm->port_lo, realm->port_hi, other->lo, other->hi);
 		return -EINVAL;
 	}
 	if (l->n_ranges == LAYOUT_MAX_RANGES) {
-		snprintf(why, why_size, "realm '%s': media: more than %d relay addresses", realm->name, LAYOUT_MAX_RANGES);
+		snprintf(why, why_size, "realm '%s': media: more than %d relay addresses",
+			 realm->name, LAYOUT_MAX_RANGES);
 		return -EINVAL;
 	}
-	*range = (struct layout_range){ media->v4.s_addr, realm->port_lo, realm->port_hi, realm->index };
+	*range = (struct layout_range){ media->v4.s_addr, realm->port_lo, realm->port_hi,
+					realm->index };
 	l->n_ranges++;
 	return 0;
 }
@@ -47,7 +54,9 @@ static int add_hull(struct layout *l, const struct layout_range *range)
 		return -EINVAL;
 	if (a == l->addresses + l->n_addresses) {
 		l->n_addresses++;
-		*a = (struct rtpfwd_address){ .ip = range->ip, .lo = range->lo, .count = range->hi - range->lo + 1U };
+		*a = (struct rtpfwd_address){ .ip = range->ip,
+					      .lo = range->lo,
+					      .count = range->hi - range->lo + 1U };
 		return 0;
 	}
 	lo = a->lo < range->lo ? a->lo : range->lo;
@@ -60,7 +69,8 @@ static int add_hull(struct layout *l, const struct layout_range *range)
 
 static int by_address(const void *a, const void *b)
 {
-	uint32_t x = ntohl(((const struct rtpfwd_address *)a)->ip), y = ntohl(((const struct rtpfwd_address *)b)->ip);
+	uint32_t x = ntohl(((const struct rtpfwd_address *)a)->ip),
+		 y = ntohl(((const struct rtpfwd_address *)b)->ip);
 
 	return x < y ? -1 : x > y;
 }
@@ -98,7 +108,8 @@ static int place(struct layout *l, char *why, size_t why_size)
 {
 	for (size_t i = 0; i < l->n_ranges; i++) {
 		if (add_hull(l, &l->ranges[i])) {
-			snprintf(why, why_size, "more than %d relay addresses", RTPFWD_MAX_ADDRESSES);
+			snprintf(why, why_size, "more than %d relay addresses",
+				 RTPFWD_MAX_ADDRESSES);
 			return -EINVAL;
 		}
 	}
@@ -108,7 +119,8 @@ static int place(struct layout *l, char *why, size_t why_size)
 		l->slots += l->addresses[i].count;
 	}
 	if (!l->n_addresses || find_seed(l)) {
-		snprintf(why, why_size, "no relay address, or no way to tell them apart: `media =` of a realm");
+		snprintf(why, why_size,
+			 "no relay address, or no way to tell them apart: `media =` of a realm");
 		return -EINVAL;
 	}
 	return 0;
@@ -138,7 +150,8 @@ static const struct rtpfwd_address *address_of(const struct layout *l, __be32 ip
 	return NULL;
 }
 
-int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot, unsigned int *realm)
+int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot,
+		unsigned int *realm)
 {
 	const struct rtpfwd_address *a;
 
@@ -147,7 +160,8 @@ int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot
 	for (size_t i = 0; i < l->n_ranges; i++) {
 		const struct layout_range *range = &l->ranges[i];
 
-		if (range->ip != local->v4.s_addr || local->port < range->lo || local->port > range->hi)
+		if (range->ip != local->v4.s_addr || local->port < range->lo ||
+		    local->port > range->hi)
 			continue;
 		a = address_of(l, range->ip);
 		*slot = a->base + local->port - a->lo;

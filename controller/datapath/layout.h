@@ -27,7 +27,8 @@ struct layout {
 int layout_build(struct layout *out, const struct conf *conf, char *why, size_t why_size);
 
 /* -EINVAL: no relay port of ours. `realm` may be NULL. */
-int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot, unsigned int *realm);
+int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot,
+		unsigned int *realm);
 
 /* The address and port of a slot below l->slots. */
 struct addr layout_addr(const struct layout *l, uint32_t slot);

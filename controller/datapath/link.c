@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Interfaces and the XDP program on them. All that are `xdp = auto` share one mode: a frame that a native program redirects is
- * lost where the other interface's driver takes none, so that one generic interface makes all of them generic.
+ * Interfaces and the XDP program on them. All that are `xdp = auto` share one mode: a frame that a
+ * native program redirects is lost where the other interface's driver takes none, so that one
+ * generic interface makes all of them generic.
  */
 #include "datapath/priv.h"
 #include "lib/log.h"
@@ -13,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SETTLE_MS 2000	/* after a link went up or down its refused frames tell nothing about the driver */
+#define SETTLE_MS                                                                                  \
+	2000 /* after a link went up or down its refused frames tell nothing about the driver */
 
 struct link *link_by_ifindex(struct datapath *dp, uint32_t ifindex)
 {
@@ -47,13 +49,15 @@ static int find_interface(struct datapath *dp, struct link *link, char *why, siz
 	return 0;
 }
 
-static int add_link(struct datapath *dp, const struct conf_realm *realm, const char *name, char *why, size_t why_size)
+static int add_link(struct datapath *dp, const struct conf_realm *realm, const char *name,
+		    char *why, size_t why_size)
 {
 	struct link *link = link_by_name(dp, name);
 
 	if (!link) {
 		if (dp->n_links == RTPFWD_MAX_LINKS) {
-			snprintf(why, why_size, "interface = %s: more than %d interfaces", name, RTPFWD_MAX_LINKS);
+			snprintf(why, why_size, "interface = %s: more than %d interfaces", name,
+				 RTPFWD_MAX_LINKS);
 			return -EINVAL;
 		}
 		link = &dp->links[dp->n_links++];
@@ -63,7 +67,8 @@ static int add_link(struct datapath *dp, const struct conf_realm *realm, const c
 	if (realm->xdp == XDP_AUTO)
 		return 0;
 	if (link->want != XDP_AUTO && link->want != realm->xdp) {
-		snprintf(why, why_size, "realm '%s': xdp: another realm on %s wants another mode", realm->name, name);
+		snprintf(why, why_size, "realm '%s': xdp: another realm on %s wants another mode",
+			 realm->name, name);
 		return -EINVAL;
 	}
 	link->want = realm->xdp;
@@ -154,7 +159,8 @@ static void detach(struct datapath *dp, struct link *link)
 
 static int attach(struct datapath *dp, struct link *link, bool native)
 {
-	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
+	LIBBPF_OPTS(bpf_link_create_opts, opts,
+		    .flags = native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
 	char path[PATH_MAX];
 	int err;
 
@@ -184,7 +190,8 @@ static bool mode_of(const struct link *link, bool *native)
 	return query.attach_mode == XDP_ATTACHED_DRV || query.attach_mode == XDP_ATTACHED_SKB;
 }
 
-/* Gives a former controller's link our program: not one packet passes by. False: there is none, or not as wanted. */
+/* Gives a former controller's link our program: not one packet passes by. False: there is none, or
+ * not as wanted. */
 static bool take_over(struct datapath *dp, struct link *link)
 {
 	struct bpf_link_info info = { 0 };
@@ -214,12 +221,15 @@ static int explain(const struct link *link, int err, bool native, char *why, siz
 
 	if (err == -EBUSY || err == -EEXIST) {
 		bpf_xdp_query((int)link->now.ifindex, 0, &query);
-		snprintf(why, why_size, "interface = %s: an XDP program that is not ours is attached (id %u): remove it, or the rtpfwd "
-			 "of another configuration with its `rtpfwd -D`", link->name, query.prog_id);
+		snprintf(why, why_size,
+			 "interface = %s: an XDP program that is not ours is attached (id %u): "
+			 "remove it, or the rtpfwd "
+			 "of another configuration with its `rtpfwd -D`",
+			 link->name, query.prog_id);
 		return err;
 	}
-	snprintf(why, why_size, "interface = %s: cannot attach in %s mode: %s", link->name, native ? "native" : "generic",
-		 strerror(-err));
+	snprintf(why, why_size, "interface = %s: cannot attach in %s mode: %s", link->name,
+		 native ? "native" : "generic", strerror(-err));
 	return err;
 }
 
@@ -231,7 +241,8 @@ static int all_generic(struct datapath *dp, const char *because, char *why, size
 		struct link *link = &dp->links[i];
 		int err;
 
-		if (link->want != XDP_AUTO || !link->now.ifindex || (link->fd >= 0 && !link->native))
+		if (link->want != XDP_AUTO || !link->now.ifindex ||
+		    (link->fd >= 0 && !link->native))
 			continue;
 		err = attach(dp, link, false);
 		if (err)
@@ -269,9 +280,11 @@ static int probe_all(struct datapath *dp, char *why, size_t why_size)
 		struct link *link = &dp->links[i];
 		char because[80];
 
-		if (link->want != XDP_AUTO || !link->native || !link->now.veth || !link->now.running || trace_probe(dp, link))
+		if (link->want != XDP_AUTO || !link->native || !link->now.veth ||
+		    !link->now.running || trace_probe(dp, link))
 			continue;
-		snprintf(because, sizeof(because), "the other end of %s takes no redirected frames", link->name);
+		snprintf(because, sizeof(because), "the other end of %s takes no redirected frames",
+			 link->name);
 		return all_generic(dp, because, why, why_size);
 	}
 	return 0;
@@ -308,7 +321,8 @@ static void attach_again(struct datapath *dp, struct link *link)
 	if (attach_wanted(dp, link, why, sizeof(why)))
 		log_warn("%s", why);
 	else
-		log_notice("interface %s is back, in %s mode", link->name, link->native ? "native" : "generic");
+		log_notice("interface %s is back, in %s mode", link->name,
+			   link->native ? "native" : "generic");
 }
 
 /* The interface of that name is gone, or another one has its name now. */
@@ -322,7 +336,8 @@ static void lost(struct datapath *dp, struct link *link)
 
 static bool same_link(const struct nl_link *a, const struct nl_link *b)
 {
-	return a->ifindex == b->ifindex && a->running == b->running && !memcmp(a->mac, b->mac, sizeof(a->mac));
+	return a->ifindex == b->ifindex && a->running == b->running &&
+	       !memcmp(a->mac, b->mac, sizeof(a->mac));
 }
 
 static void update(struct datapath *dp, struct link *link, const struct nl_link *now)
@@ -365,7 +380,8 @@ void link_resync(struct datapath *dp)
 	}
 }
 
-/* A driver that refuses all frames (no way to take them, a veth whose other end polls nothing) while its link is up. */
+/* A driver that refuses all frames (no way to take them, a veth whose other end polls nothing)
+ * while its link is up. */
 static bool refuses(struct datapath *dp, struct link *link)
 {
 	uint64_t refused = trace_stats(dp, link).refused;
@@ -387,7 +403,8 @@ void link_tick(struct datapath *dp)
 			attach_again(dp, link);
 		if (!refuses(dp, link))
 			continue;
-		snprintf(because, sizeof(because), "frames redirected to %s are refused", link->name);
+		snprintf(because, sizeof(because), "frames redirected to %s are refused",
+			 link->name);
 		if (all_generic(dp, because, why, sizeof(why)))
 			log_error("%s", why);
 	}

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define NEWS_BUFFER (4 << 20)	/* bytes of news that may wait for a busy loop */
+#define NEWS_BUFFER   (4 << 20) /* bytes of news that may wait for a busy loop */
 #define NEWS_PER_TURN 64	/* datagrams read before other events get their turn */
 
 struct netlink {
@@ -20,8 +20,8 @@ struct netlink {
 	struct watch watch;
 	struct nl_events events;
 	uint32_t seq;
-	char buffer[32768];	/* one netlink datagram: NLMSG_GOODSIZE at most */
-	char news_buffer[32768];	/* apart: who hears news asks questions */
+	char buffer[32768];	 /* one netlink datagram: NLMSG_GOODSIZE at most */
+	char news_buffer[32768]; /* apart: who hears news asks questions */
 };
 
 static void parse_kind(const struct nlattr *info, struct nl_link *link)
@@ -68,14 +68,15 @@ static int parse_route(const struct nlmsghdr *nlh, void *data)
 	const struct nlattr *attr;
 
 	route->local = rtm->rtm_type == RTN_LOCAL;
-	if (rtm->rtm_type != RTN_UNICAST && !route->local)	/* broadcast, multicast, blackhole */
+	if (rtm->rtm_type != RTN_UNICAST && !route->local) /* broadcast, multicast, blackhole */
 		return MNL_CB_OK;
 	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
 		if (mnl_attr_get_type(attr) == RTA_OIF)
 			route->ifindex = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == RTA_GATEWAY)
 			route->gateway = mnl_attr_get_u32(attr);
-		else if (mnl_attr_get_type(attr) == RTA_VIA)	/* a router known by its IPv6 address (RFC 8950) */
+		else if (mnl_attr_get_type(attr) ==
+			 RTA_VIA) /* a router known by its IPv6 address (RFC 8950) */
 			route->gateway = 0xffffffff;
 	}
 	return MNL_CB_OK;
@@ -93,9 +94,11 @@ static int parse_neighbour(const struct nlmsghdr *nlh, void *data)
 	neighbour->ifindex = (uint32_t)ndm->ndm_ifindex;
 	neighbour->state = nlh->nlmsg_type == RTM_DELNEIGH ? NUD_NONE : ndm->ndm_state;
 	mnl_attr_for_each(attr, nlh, sizeof(*ndm)) {
-		if (mnl_attr_get_type(attr) == NDA_DST && mnl_attr_get_payload_len(attr) == sizeof(neighbour->ip))
+		if (mnl_attr_get_type(attr) == NDA_DST &&
+		    mnl_attr_get_payload_len(attr) == sizeof(neighbour->ip))
 			neighbour->ip = mnl_attr_get_u32(attr);
-		else if (mnl_attr_get_type(attr) == NDA_LLADDR && mnl_attr_get_payload_len(attr) == sizeof(neighbour->mac))
+		else if (mnl_attr_get_type(attr) == NDA_LLADDR &&
+			 mnl_attr_get_payload_len(attr) == sizeof(neighbour->mac))
 			memcpy(neighbour->mac, mnl_attr_get_payload(attr), sizeof(neighbour->mac));
 	}
 	return MNL_CB_OK;
@@ -115,7 +118,7 @@ static int ask(struct netlink *nl, struct nlmsghdr *nlh, mnl_cb_t parse, void *o
 		if (n < 0)
 			return -errno;
 		n = mnl_cb_run(nl->buffer, (size_t)n, nl->seq, port, parse, out);
-		if (n < 0 && errno == EPROTO)	/* the late answer to an earlier question */
+		if (n < 0 && errno == EPROTO) /* the late answer to an earlier question */
 			continue;
 		return n < 0 ? -errno : 0;
 	}
@@ -224,7 +227,8 @@ static void on_news(void *owner)
 	struct netlink *nl = owner;
 
 	for (int i = 0; i < NEWS_PER_TURN; i++) {
-		ssize_t n = recv(mnl_socket_get_fd(nl->news), nl->news_buffer, sizeof(nl->news_buffer), MSG_DONTWAIT | MSG_TRUNC);
+		ssize_t n = recv(mnl_socket_get_fd(nl->news), nl->news_buffer,
+				 sizeof(nl->news_buffer), MSG_DONTWAIT | MSG_TRUNC);
 
 		if (n < 0 && errno == ENOBUFS)
 			nl->events.lost(nl->events.ctx);
@@ -239,14 +243,15 @@ static void on_news(void *owner)
 
 static int join(struct mnl_socket *news)
 {
-	static const int groups[] = { RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE,
-				      RTNLGRP_IPV4_IFADDR, RTNLGRP_NEXTHOP };
+	static const int groups[] = { RTNLGRP_LINK,	 RTNLGRP_NEIGH,	      RTNLGRP_IPV4_ROUTE,
+				      RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_IFADDR, RTNLGRP_NEXTHOP };
 	int size = NEWS_BUFFER, fd = mnl_socket_get_fd(news);
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
-		if (mnl_socket_setsockopt(news, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i], sizeof(groups[i])) < 0)
+		if (mnl_socket_setsockopt(news, NETLINK_ADD_MEMBERSHIP, (void *)&groups[i],
+					  sizeof(groups[i])) < 0)
 			return -errno;
 	return 0;
 }
@@ -265,11 +270,13 @@ int nl_open(struct netlink **out, struct loop *loop, const struct nl_events *eve
 	err = nl->questions && nl->news ? 0 : -errno;
 	if (err)
 		goto fail;
-	if (mnl_socket_bind(nl->questions, 0, MNL_SOCKET_AUTOPID) < 0 || mnl_socket_bind(nl->news, 0, MNL_SOCKET_AUTOPID) < 0) {
+	if (mnl_socket_bind(nl->questions, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	    mnl_socket_bind(nl->news, 0, MNL_SOCKET_AUTOPID) < 0) {
 		err = -errno;
 		goto fail;
 	}
-	setsockopt(mnl_socket_get_fd(nl->questions), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+	setsockopt(mnl_socket_get_fd(nl->questions), SOL_SOCKET, SO_RCVTIMEO, &second,
+		   sizeof(second));
 	err = join(nl->news);
 	if (err)
 		goto fail;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* rtnetlink as four questions and a stream of news (libmnl). A question is answered within the call: the kernel does not wait. */
+/* rtnetlink as four questions and a stream of news (libmnl). A question is answered within the
+ * call: the kernel does not wait. */
 #ifndef RTPFWD_DATAPATH_NETLINK_H
 #define RTPFWD_DATAPATH_NETLINK_H
 
@@ -14,43 +15,45 @@ struct netlink;
 
 struct nl_link {
 	char name[IF_NAMESIZE];
-	uint32_t ifindex;	/* 0: no such interface */
+	uint32_t ifindex; /* 0: no such interface */
 	uint8_t mac[6];
-	bool ethernet;		/* can carry our frames; loopback counts as such */
+	bool ethernet; /* can carry our frames; loopback counts as such */
 	bool loopback;
-	bool running;		/* up, with a carrier */
+	bool running; /* up, with a carrier */
 	bool veth;
 };
 
 struct nl_route {
 	uint32_t ifindex;
-	__be32 gateway;		/* or the destination itself when it is on the link */
-	bool local;		/* to this host itself */
+	__be32 gateway; /* or the destination itself when it is on the link */
+	bool local;	/* to this host itself */
 };
 
 struct nl_neighbour {
 	uint32_t ifindex;
 	__be32 ip;
 	uint8_t mac[6];
-	uint16_t state;		/* NUD_*; 0: there is no such entry */
+	uint16_t state; /* NUD_*; 0: there is no such entry */
 };
 
 /* What changed. Called in the loop. */
 struct nl_events {
 	void *ctx;
 	void (*link)(void *ctx, const struct nl_link *link, bool gone);
-	void (*routes)(void *ctx);	/* routes, rules or addresses: ask again */
+	void (*routes)(void *ctx); /* routes, rules or addresses: ask again */
 	void (*neighbour)(void *ctx, const struct nl_neighbour *neighbour);
-	void (*lost)(void *ctx);	/* news were lost (ENOBUFS): ask for everything again */
+	void (*lost)(void *ctx); /* news were lost (ENOBUFS): ask for everything again */
 };
 
 int nl_open(struct netlink **out, struct loop *loop, const struct nl_events *events);
-void nl_close(struct netlink *nl);	/* NULL-safe */
+void nl_close(struct netlink *nl); /* NULL-safe */
 
-int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out);	/* -ENODEV */
+int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out); /* -ENODEV */
 /* `from` 0: any. -ENETUNREACH and the like: no route. */
 int nl_route_get(struct netlink *nl, __be32 to, __be32 from, struct nl_route *out);
-int nl_neighbour_get(struct netlink *nl, uint32_t ifindex, __be32 ip, struct nl_neighbour *out);	/* -ENOENT */
-void nl_neighbour_use(struct netlink *nl, uint32_t ifindex, __be32 ip);	/* resolve it, or see whether it still answers */
+int nl_neighbour_get(struct netlink *nl, uint32_t ifindex, __be32 ip,
+		     struct nl_neighbour *out); /* -ENOENT */
+void nl_neighbour_use(struct netlink *nl, uint32_t ifindex,
+		      __be32 ip); /* resolve it, or see whether it still answers */
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Where packets go next, precomputed for each (destination, relay address) and kept true. The kernel is asked, never imitated:
- * any news about routes or links makes every next hop ask again, in slices, so that 20,000 of them do not stop the loop.
+ * Where packets go next, precomputed for each (destination, relay address) and kept true. The
+ * kernel is asked, never imitated: any news about routes or links makes every next hop ask again,
+ * in slices, so that 20,000 of them do not stop the loop.
  */
 #include "datapath/priv.h"
 #include "lib/log.h"
@@ -11,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE 128	/* routes asked for in one turn of the loop */
-#define KICKS 512	/* unresolved neighbours asked for in one second */
+#define SLICE	   128 /* routes asked for in one turn of the loop */
+#define KICKS	   512 /* unresolved neighbours asked for in one second */
 #define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 
 static void publish_flows(struct datapath *dp, struct nexthop *hop)
@@ -44,10 +45,12 @@ static void publish_hops(struct datapath *dp, struct neighbour *neighbour)
 }
 
 /*
- * What the kernel says of a neighbour. One that is stale is usable, but somebody must use it for the kernel to check it: our
- * packets pass it by. One that vanished stays in use until asking for it again has failed: a flushed table costs no packet.
+ * What the kernel says of a neighbour. One that is stale is usable, but somebody must use it for
+ * the kernel to check it: our packets pass it by. One that vanished stays in use until asking for
+ * it again has failed: a flushed table costs no packet.
  */
-static void neighbour_told(struct datapath *dp, struct neighbour *neighbour, const struct nl_neighbour *told)
+static void neighbour_told(struct datapath *dp, struct neighbour *neighbour,
+			   const struct nl_neighbour *told)
 {
 	bool valid = told->state & NUD_USABLE;
 	bool moved = valid && memcmp(neighbour->mac, told->mac, sizeof(told->mac));
@@ -117,12 +120,13 @@ static void set_neighbour(struct datapath *dp, struct nexthop *hop, struct neigh
 }
 
 /* The link towards the destination, NULL: none of ours. */
-static struct link *route_ask(struct datapath *dp, const struct nexthop *hop, struct nl_route *route)
+static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
+			      struct nl_route *route)
 {
 	struct link *link;
 	int err = nl_route_get(dp->netlink, hop->key.to, hop->key.from, route);
 
-	if (err == -EINVAL)	/* the relay address is not one of the host's at the moment */
+	if (err == -EINVAL) /* the relay address is not one of the host's at the moment */
 		err = nl_route_get(dp->netlink, hop->key.to, 0, route);
 	if (err)
 		return NULL;
@@ -208,7 +212,8 @@ void nexthop_join(struct datapath *dp, struct flow *flow)
 	const struct flow_want *want = &flow->want;
 	struct nexthop *former = flow->hop, *hop = NULL;
 
-	if (want->mode == FLOW_FORWARD && want->to.family == AF_INET && want->from.family == AF_INET)
+	if (want->mode == FLOW_FORWARD && want->to.family == AF_INET &&
+	    want->from.family == AF_INET)
 		hop = nexthop_get(dp, want->to.v4.s_addr, want->from.v4.s_addr);
 	if (hop == former)
 		return;
@@ -289,7 +294,11 @@ static void on_lost(void *ctx)
 int nexthop_open(struct datapath *dp)
 {
 	const struct nl_events events = {
-		.ctx = dp, .link = on_link, .routes = on_routes, .neighbour = on_neighbour, .lost = on_lost,
+		.ctx = dp,
+		.link = on_link,
+		.routes = on_routes,
+		.neighbour = on_neighbour,
+		.lost = on_lost,
 	};
 
 	timer_init(&dp->refresh, dp->loop, on_refresh, dp);

@@ -65,8 +65,9 @@ static int make_folders(const char *folder)
 }
 
 /*
- * A mount of another mount namespace than pid 1's dies with the last process in it, and with it all that is pinned there. Each
- * bpf mount has a device number of its own, so that it can be found in pid 1's list.
+ * A mount of another mount namespace than pid 1's dies with the last process in it, and with it all
+ * that is pinned there. Each bpf mount has a device number of its own, so that it can be found in
+ * pid 1's list.
  */
 static bool mount_survives(const char *folder)
 {
@@ -77,7 +78,8 @@ static bool mount_survives(const char *folder)
 	FILE *f;
 
 	n = readlink("/proc/self/ns/mnt", ours, sizeof(ours) - 1);
-	if (n > 0 && readlink("/proc/1/ns/mnt", line, sizeof(line)) == n && !memcmp(ours, line, (size_t)n))
+	if (n > 0 && readlink("/proc/1/ns/mnt", line, sizeof(line)) == n &&
+	    !memcmp(ours, line, (size_t)n))
 		return true;
 	f = fopen("/proc/1/mountinfo", "r");
 	if (!f || stat(folder, &st)) {
@@ -95,14 +97,18 @@ static bool mount_survives(const char *folder)
 static int mount_bpffs(const char *folder, char *why, size_t why_size)
 {
 	if (strncmp(folder, BPFFS "/", sizeof(BPFFS)) || is_bpffs(BPFFS)) {
-		snprintf(why, why_size, "bpffs = %s: not on a bpf filesystem: a folder under " BPFFS ", or mount -t bpf bpf elsewhere",
+		snprintf(why, why_size,
+			 "bpffs = %s: not on a bpf filesystem: a folder under " BPFFS
+			 ", or mount -t bpf bpf elsewhere",
 			 folder);
 		return -EINVAL;
 	}
 	if (mount("bpf", BPFFS, "bpf", 0, "mode=0700")) {
 		int err = -errno;
 
-		snprintf(why, why_size, "bpffs = %s: cannot mount a bpf filesystem on " BPFFS ": %s", folder, strerror(-err));
+		snprintf(why, why_size,
+			 "bpffs = %s: cannot mount a bpf filesystem on " BPFFS ": %s", folder,
+			 strerror(-err));
 		return err;
 	}
 	return 0;
@@ -122,12 +128,15 @@ int pins_open(struct datapath *dp, char *why, size_t why_size)
 	}
 	err = make_folders(dp->folder);
 	if (err) {
-		snprintf(why, why_size, "bpffs = %s: cannot make this folder: %s", dp->folder, strerror(-err));
+		snprintf(why, why_size, "bpffs = %s: cannot make this folder: %s", dp->folder,
+			 strerror(-err));
 		return err;
 	}
 	dp->survives = mount_survives(dp->folder);
 	if (!dp->survives)
-		log_warn("bpffs = %s is in a mount namespace of our own: media cannot outlive this process", dp->folder);
+		log_warn("bpffs = %s is in a mount namespace of our own: media cannot outlive this "
+			 "process",
+			 dp->folder);
 	return 0;
 }
 
@@ -138,7 +147,7 @@ void pins_remove(const char *path)
 	if (!strncmp(name, PIN_LINK, strlen(PIN_LINK))) {
 		int fd = bpf_obj_get(path);
 
-		if (fd >= 0) {	/* another process may hold it open: the file alone does not do it */
+		if (fd >= 0) { /* another process may hold it open: the file alone does not do it */
 			bpf_link_detach(fd);
 			close(fd);
 		}
@@ -161,7 +170,8 @@ static bool is_wanted(const struct datapath *dp, const char *path)
 	char link[PATH_MAX];
 
 	for (size_t i = 0; i < dp->n_links; i++)
-		if (!pins_path(link, dp->folder, PIN_LINK, dp->links[i].name) && !strcmp(link, path))
+		if (!pins_path(link, dp->folder, PIN_LINK, dp->links[i].name) &&
+		    !strcmp(link, path))
 			return true;
 	return false;
 }
@@ -178,7 +188,8 @@ static int remove_all(const char *folder, const struct datapath *dp)
 	while ((entry = readdir(dir))) {
 		if (!is_ours(entry->d_name) || pins_path(path, folder, "", entry->d_name))
 			continue;
-		if (dp && (strncmp(entry->d_name, PIN_LINK, strlen(PIN_LINK)) || is_wanted(dp, path)))
+		if (dp &&
+		    (strncmp(entry->d_name, PIN_LINK, strlen(PIN_LINK)) || is_wanted(dp, path)))
 			continue;
 		pins_remove(path);
 	}
@@ -201,5 +212,6 @@ int pins_clear(const char *folder)
 	if (err)
 		return err;
 	/* Where somebody else keeps things in it, too, the folder stays. */
-	return rmdir(folder) && errno != ENOENT && errno != ENOTEMPTY && errno != EBUSY ? -errno : 0;
+	return rmdir(folder) && errno != ENOENT && errno != ENOTEMPTY && errno != EBUSY ? -errno
+											: 0;
 }

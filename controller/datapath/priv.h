@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files of this folder share; nobody else includes it. Everything here is the loop thread's. */
+/* What the files of this folder share; nobody else includes it. All of it is the loop thread's. */
 #ifndef RTPFWD_DATAPATH_PRIV_H
 #define RTPFWD_DATAPATH_PRIV_H
 
@@ -22,44 +22,44 @@ struct rtpfwd_bpf;
 /* An interface of one or more realms. */
 struct link {
 	char name[IF_NAMESIZE];
-	uint32_t key;			/* in the DEVMAP: its place in datapath.links */
+	uint32_t key; /* in the DEVMAP */
 	enum conf_xdp want;
-	struct nl_link now;		/* now.ifindex 0: there is none of that name at the moment */
-	int fd;				/* the BPF link; -1: not attached */
+	struct nl_link now; /* now.ifindex 0: there is none of that name at the moment */
+	int fd;		    /* the BPF link; -1: not attached */
 	bool native;
-	uint64_t changed_ms;		/* when it last went up, down or elsewhere */
-	uint64_t refused;		/* last seen figure of rtpfwd_link_stats */
+	uint64_t changed_ms; /* when it last went up, down or elsewhere */
+	uint64_t refused;    /* last seen figure of rtpfwd_link_stats */
 };
 
 /* Where a slot's two copies stand. The copy that is not in force may be written only in STEADY. */
 enum flow_phase {
-	PHASE_FREE,	/* unleased, and no reader is left in it */
-	PHASE_STEADY,	/* first copy in force, no reader in the second */
-	PHASE_MOVED,	/* second in force, readers may be in the first */
-	PHASE_BACK,	/* first in force, readers may be in the second */
-	PHASE_ENDED,	/* unleased, readers may be in either */
+	PHASE_FREE,   /* unleased, and no reader is left in it */
+	PHASE_STEADY, /* first copy in force, no reader in the second */
+	PHASE_MOVED,  /* second in force, readers may be in the first */
+	PHASE_BACK,   /* first in force, readers may be in the second */
+	PHASE_ENDED,  /* unleased, readers may be in either */
 };
 
 /* For which grace period. */
 enum flow_wait {
 	WAIT_NONE,
-	WAIT_NEXT,	/* in datapath.graces */
-	WAIT_RUNNING,	/* in datapath.graces_running */
-	WAIT_AGAIN,	/* the same, but it began too early: the next one counts */
+	WAIT_NEXT,    /* in datapath.graces */
+	WAIT_RUNNING, /* in datapath.graces_running */
+	WAIT_AGAIN,   /* the same, but it began too early: the next one counts */
 };
 
 struct flow {
 	struct flow_want want;
 	uint32_t slot;
-	unsigned int realm;		/* where its packets come from */
+	unsigned int realm; /* where its packets come from */
 	enum flow_phase phase;
-	bool live;			/* leased; else it only waits for its last readers */
+	bool live; /* leased; else it only waits for its last readers */
 	bool adopted;
 	enum flow_wait wait;
-	struct nexthop *hop;		/* NULL unless it forwards */
+	struct nexthop *hop; /* NULL unless it forwards */
 	struct flow *hop_prev, *hop_next;
 	struct flow *grace_next;
-	struct flow *group_prev, *group_next;	/* adopted flows of one owner */
+	struct flow *group_prev, *group_next; /* adopted flows of one owner */
 };
 
 /* A router or phone on the link; shared by the next hops that go through it. */
@@ -69,8 +69,8 @@ struct neighbour {
 		__be32 ip;
 	} key;
 	uint8_t mac[6];
-	bool valid;			/* `mac` is to be used */
-	bool unsure;			/* `mac` is what it was: the kernel does not know it any more */
+	bool valid;  /* `mac` is to be used */
+	bool unsure; /* `mac` is what it was: the kernel does not know it any more */
 	struct nexthop *hops;
 	UT_hash_handle hh;
 };
@@ -81,12 +81,12 @@ struct nexthop {
 		__be32 to;
 		__be32 from;
 	} key;
-	uint8_t drop;			/* 0, or enum rtpfwd_reason */
+	uint8_t drop; /* 0, or enum rtpfwd_reason */
 	struct link *link;
-	struct neighbour *neighbour;	/* NULL: no route, or a link without neighbours (loopback) */
-	struct nexthop *peer_prev, *peer_next;	/* in neighbour->hops */
+	struct neighbour *neighbour; /* NULL: no route, or a link without neighbours (loopback) */
+	struct nexthop *peer_prev, *peer_next; /* in neighbour->hops */
 	struct nexthop *stale_prev, *stale_next;
-	bool stale;			/* in datapath.stale_hops: its route is to be asked for again */
+	bool stale; /* in datapath.stale_hops: its route is to be asked for again */
 	struct flow *flows;
 	UT_hash_handle hh;
 };
@@ -102,20 +102,20 @@ struct datapath {
 	struct loop *loop;
 	struct datapath_events events;
 	struct layout layout;
-	char folder[PATH_MAX];		/* conf->bpffs */
+	char folder[PATH_MAX]; /* conf->bpffs */
 	bool survives;
-	bool reused;			/* the maps are a former controller's */
-	bool made;			/* they are new: a start that fails takes them away again */
-	struct rtpfwd_bpf *bpf;		/* xdp.c's; the others use its descriptors: */
+	bool reused;		/* the maps are a former controller's */
+	bool made;		/* they are new: a start that fails takes them away again */
+	struct rtpfwd_bpf *bpf; /* xdp.c's; the others use its descriptors: */
 	struct {
-		int xdp, beat, probe, trace[TRACES];	/* programs */
-		int tx, drops, links;			/* maps */
+		int xdp, beat, probe, trace[TRACES]; /* programs */
+		int tx, drops, links;		     /* maps */
 	} fd;
-	struct rtpfwd_control *control;	/* mapped */
+	struct rtpfwd_control *control; /* mapped */
 	struct rtpfwd_slot *slots;	/* mapped */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
 
-	struct {			/* jiffies as a line through the last heartbeat */
+	struct { /* jiffies as a line through the last heartbeat */
 		double hz;
 		uint64_t jiffies;
 		uint64_t ns;
@@ -124,78 +124,89 @@ struct datapath {
 	struct link links[RTPFWD_MAX_LINKS];
 	size_t n_links;
 
-	struct flow **flows;		/* by slot; NULL: none */
-	size_t n_flows;			/* live ones */
-	struct datapath_realm_report *ended;	/* by realm */
+	struct flow **flows;		     /* by slot; NULL: none */
+	size_t n_flows;			     /* live ones */
+	struct datapath_realm_report *ended; /* by realm */
 	struct grace *grace;
-	struct flow *graces;		/* for the grace period after the running one */
+	struct flow *graces; /* for the grace period after the running one */
 	struct flow *graces_running;
 
 	struct netlink *netlink;
 	struct neighbour *neighbours;
 	struct nexthop *hops;
 	struct nexthop *stale_hops;
-	struct timer refresh;		/* works stale_hops off in slices */
-	struct timer tick;		/* once a second */
+	struct timer refresh; /* works stale_hops off in slices */
+	struct timer tick;    /* once a second */
 
 	struct adopted_group *adopted;
 	uint64_t opened_jiffies;
-	uint64_t swept_ms;
 };
 
 /* slots.c: publication. */
-void slots_publish(struct datapath *dp, struct flow *flow);	/* as flow->want and its next hop say */
-void slots_withdraw(struct datapath *dp, struct flow *flow);	/* unleased; frees the flow when no reader is left */
+/* Puts in force what flow->want and its next hop say. */
+void slots_publish(struct datapath *dp, struct flow *flow);
+/* Unleased; the flow is freed when no reader is left. */
+void slots_withdraw(struct datapath *dp, struct flow *flow);
 void slots_grace_over(void *datapath);
-void slots_settle(struct datapath *dp);	/* waits until everything desired is in force; at the end only */
-void slots_adopt(struct datapath *dp, struct flow *flow);	/* carries on where the former controller stopped */
-const struct rtpfwd_action *slots_action(const struct rtpfwd_slot *slot);	/* the copy in force; NULL: unleased */
+/* Waits until everything desired is in force; at the end only. */
+void slots_settle(struct datapath *dp);
+/* Carries on where the former controller stopped. */
+void slots_adopt(struct datapath *dp, struct flow *flow);
+/* The copy in force; NULL: unleased. */
+const struct rtpfwd_action *slots_action(const struct rtpfwd_slot *slot);
 
 /* nexthop.c */
 int nexthop_open(struct datapath *dp);
 void nexthop_close(struct datapath *dp);
-void nexthop_join(struct datapath *dp, struct flow *flow);	/* finds or makes the one that flow->want needs */
+/* Finds or makes the one that flow->want needs, and leaves the former. */
+void nexthop_join(struct datapath *dp, struct flow *flow);
 void nexthop_leave(struct datapath *dp, struct flow *flow);
-void nexthop_assume(struct flow *flow, const struct rtpfwd_action *act);	/* as it was, until the kernel says otherwise */
-void nexthop_kick(struct datapath *dp);	/* once a second: asks again for who did not answer */
+/* The neighbour is as it was, until the kernel says otherwise. */
+void nexthop_assume(struct flow *flow, const struct rtpfwd_action *act);
+void nexthop_kick(struct datapath *dp); /* once a second: asks again for who did not answer */
 void nexthop_all_stale(struct datapath *dp);
 
 /* xdp.c: maps and programs. */
-int xdp_open(struct datapath *dp, char *why, size_t why_size);	/* nothing is attached after it */
-void xdp_close(struct datapath *dp);	/* everything pinned stays */
-int xdp_beat(struct datapath *dp, bool renew);	/* sets the clock, renews the lease */
+int xdp_open(struct datapath *dp, char *why, size_t why_size); /* attaches nothing */
+void xdp_close(struct datapath *dp);	       /* everything pinned stays */
+int xdp_beat(struct datapath *dp, bool renew); /* sets the clock, renews the lease */
 
 /* trace.c: what becomes of frames after the verdict. */
 int trace_attach(struct datapath *dp, char *why, size_t why_size);
 void trace_close(struct datapath *dp);
 struct rtpfwd_link_stats trace_stats(const struct datapath *dp, const struct link *link);
-bool trace_probe(struct datapath *dp, const struct link *link);	/* does the other end take redirected frames? */
+/* Does the other end take redirected frames? */
+bool trace_probe(struct datapath *dp, const struct link *link);
 
 /* link.c: attachment. */
-int link_open_all(struct datapath *dp, char *why, size_t why_size);	/* names to interfaces */
-int link_attach_all(struct datapath *dp, bool keep, char *why, size_t why_size);	/* `keep`: media flows, change no mode */
+int link_open_all(struct datapath *dp, char *why, size_t why_size); /* names to interfaces */
+/* `keep`: media flows, no mode is changed. */
+int link_attach_all(struct datapath *dp, bool keep, char *why, size_t why_size);
 void link_close_all(struct datapath *dp);
-void link_changed(struct datapath *dp, const struct nl_link *now, bool gone);	/* what netlink says */
-void link_resync(struct datapath *dp);	/* asks for every interface again */
-void link_tick(struct datapath *dp);	/* attaches again, falls back to generic */
+/* What netlink says. */
+void link_changed(struct datapath *dp, const struct nl_link *now, bool gone);
+void link_resync(struct datapath *dp); /* asks for every interface again */
+void link_tick(struct datapath *dp);   /* attaches again, falls back to generic */
 struct link *link_by_name(const struct datapath *dp, const char *name);
 struct link *link_by_ifindex(struct datapath *dp, uint32_t ifindex);
 
 /* pins.c: the folder. What is pinned there is named by kind and name. */
-#define PIN_MAP "rtpfwd_"
-#define PIN_LINK "link_"
+#define PIN_MAP	  "rtpfwd_"
+#define PIN_LINK  "link_"
 #define PIN_TRACE "trace_"
 int pins_open(struct datapath *dp, char *why, size_t why_size);
 int pins_path(char path[PATH_MAX], const char *folder, const char *kind, const char *name);
-int pins_clear(const char *folder);	/* removes what is ours */
-void pins_remove(const char *path);	/* detaches a link, too */
-void pins_prune(struct datapath *dp);	/* links of interfaces that are no realm's any more */
+int pins_clear(const char *folder);   /* removes what is ours */
+void pins_remove(const char *path);   /* detaches a link, too */
+void pins_prune(struct datapath *dp); /* links of interfaces that are no realm's any more */
 
 /* adopt.c: flows of a former controller. */
-int adopt_find(struct datapath *dp);	/* 0 or -ENOMEM; clears what the lease has ended */
-void adopt_resolve(struct datapath *dp);	/* next hops, when the links are known */
-void adopt_each(struct datapath *dp, void (*adopted)(void *ctx, const struct addr *local), void *ctx);
-void adopt_take_over(struct datapath *dp, struct flow *flow);	/* its call is known again, or it is removed */
+int adopt_find(struct datapath *dp);	  /* 0 or -ENOMEM; clears what the lease has ended */
+void adopt_resolve(struct datapath *dp); /* next hops, when the links are known */
+void adopt_each(struct datapath *dp, void (*adopted)(void *ctx, const struct addr *local),
+		void *ctx);
+/* Its call is known again, or it is removed. */
+void adopt_take_over(struct datapath *dp, struct flow *flow);
 void adopt_sweep(struct datapath *dp);
 void adopt_free(struct datapath *dp);
 

@@ -28,7 +28,8 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 	int32_t lost;
 
 	*out = (struct flow_counters){ .last_s = -1 };
-	if (flow->phase == PHASE_ENDED)	/* leased anew, not yet in force: what stands there is the former flow's */
+	if (flow->phase ==
+	    PHASE_ENDED) /* leased anew, not yet in force: what stands there is the former flow's */
 		return;
 	out->packets = LOAD(c->packets);
 	out->bytes = LOAD(c->bytes);
@@ -45,7 +46,8 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 		out->last_s = now > last ? (double)(now - last) / dp->clock.hz : 0;
 }
 
-void datapath_each(const struct datapath *dp, bool (*each)(void *ctx, const struct flow_report *flow), void *ctx)
+void datapath_each(const struct datapath *dp,
+		   bool (*each)(void *ctx, const struct flow_report *flow), void *ctx)
 {
 	for (uint32_t slot = 0; slot < dp->layout.slots; slot++) {
 		const struct flow *flow = dp->flows[slot];
@@ -53,14 +55,17 @@ void datapath_each(const struct datapath *dp, bool (*each)(void *ctx, const stru
 
 		if (!flow || !flow->live)
 			continue;
-		report = (struct flow_report){ .want = flow->want, .adopted = flow->adopted, .plane = "xdp" };
+		report = (struct flow_report){ .want = flow->want,
+					       .adopted = flow->adopted,
+					       .plane = "xdp" };
 		report_flow(dp, flow, &report.counters);
 		if (!each(ctx, &report))
 			return;
 	}
 }
 
-void datapath_realm(const struct datapath *dp, unsigned int realm, struct datapath_realm_report *out)
+void datapath_realm(const struct datapath *dp, unsigned int realm,
+		    struct datapath_realm_report *out)
 {
 	*out = dp->ended[realm];
 	for (uint32_t slot = 0; slot < dp->layout.slots; slot++) {
@@ -83,7 +88,8 @@ static const char *mode_of(const struct link *link)
 	return link->native ? "native" : "generic";
 }
 
-size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_report *out, size_t max)
+size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_report *out,
+			   size_t max)
 {
 	size_t n = 0;
 
@@ -94,7 +100,9 @@ size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_
 			const struct link *link = link_by_name(dp, realm->interfaces[i]);
 
 			if (n < max && link)
-				out[n] = (struct datapath_interface_report){ (unsigned int)r, link->name, mode_of(link) };
+				out[n] = (struct datapath_interface_report){ (unsigned int)r,
+									     link->name,
+									     mode_of(link) };
 		}
 	}
 	return n;
@@ -125,7 +133,9 @@ static void read_drops(const struct datapath *dp, uint64_t packets[RTPFWD_MAX_RE
 	free(each);
 }
 
-void datapath_drops(const struct datapath *dp, void (*each)(void *ctx, const char *reason, const char *help, bool up, uint64_t packets),
+void datapath_drops(const struct datapath *dp,
+		    void (*each)(void *ctx, const char *reason, const char *help, bool up,
+				 uint64_t packets),
 		    void *ctx)
 {
 	uint64_t packets[RTPFWD_MAX_REASONS];

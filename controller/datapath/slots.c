@@ -2,19 +2,21 @@
 /*
  * Publication of one slot (see struct rtpfwd_slot). Phases, with g a grace period later:
  *
- *   FREE -> STEADY                 new flow: first copy written, selected; no reader was there, nothing to wait for
- *   STEADY -> MOVED -g-> BACK -g-> STEADY   change: second copy written, selected; then the first, so that one line is read again
- *   any -> ENDED -g-> FREE         unselected
+ *   FREE -> STEADY                 new flow: first copy written, selected; no reader was there,
+ * nothing to wait for STEADY -> MOVED -g-> BACK -g-> STEADY   change: second copy written,
+ * selected; then the first, so that one line is read again any -> ENDED -g-> FREE unselected
  *
- * In MOVED the first copy is written when its readers have gone, with whatever is desired by then; what is desired in BACK
- * or ENDED waits for the next phase. So a flow waits in at most one queue and the last word always wins.
+ * In MOVED the first copy is written when its readers have gone, with whatever is desired by then;
+ * what is desired in BACK or ENDED waits for the next phase. So a flow waits in at most one queue
+ * and the last word always wins.
  */
 #include "datapath/priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define LATE_S 2	/* seconds that a former source stays admitted after a change (packets in flight) */
+#define LATE_S                                                                                     \
+	2 /* seconds that a former source stays admitted after a change (packets in flight) */
 
 const struct rtpfwd_action *slots_action(const struct rtpfwd_slot *slot)
 {
@@ -69,11 +71,14 @@ static bool same_source(const struct rtpfwd_action *a, const struct rtpfwd_actio
 {
 	const uint8_t flags = RTPFWD_F_EXPECT | RTPFWD_F_ANY_PORT;
 
-	return a->expect_ip == b->expect_ip && a->expect_port == b->expect_port && (a->flags & flags) == (b->flags & flags);
+	return a->expect_ip == b->expect_ip && a->expect_port == b->expect_port &&
+	       (a->flags & flags) == (b->flags & flags);
 }
 
-/* Who is late for `next` when `now` was in force: its source if that changed, else who was late already. */
-static void set_late(struct rtpfwd_action *next, const struct rtpfwd_action *now, const struct datapath *dp)
+/* Who is late for `next` when `now` was in force: its source if that changed, else who was late
+ * already. */
+static void set_late(struct rtpfwd_action *next, const struct rtpfwd_action *now,
+		     const struct datapath *dp)
 {
 	uint64_t jiffies = datapath_jiffies(dp);
 
@@ -246,7 +251,8 @@ static void grace_over(struct datapath *dp)
 		else
 			advance(dp, flow);
 	}
-	dp->graces_running = NULL;	/* until here it kept the next period from beginning with a part of them */
+	dp->graces_running =
+		NULL; /* until here it kept the next period from beginning with a part of them */
 }
 
 void slots_grace_over(void *datapath)
@@ -259,7 +265,7 @@ void slots_grace_over(void *datapath)
 
 void slots_settle(struct datapath *dp)
 {
-	grace_free(dp->grace);	/* the running period is over after it */
+	grace_free(dp->grace); /* the running period is over after it */
 	dp->grace = NULL;
 	grace_over(dp);
 	while (dp->graces) {

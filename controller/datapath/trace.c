@@ -6,9 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PROBE_SIZE 60
-#define PROBE_TYPE_HI 0x88	/* IEEE 802 local experimental Ethertype 1, 0x88B5: nobody acts on it */
+/* IEEE 802 local experimental Ethertype 1, 0x88B5: nobody acts on it. */
+#define PROBE_TYPE_HI 0x88
 #define PROBE_TYPE_LO 0xb5
+#define PROBE_SIZE    60
 
 static const char *const pin_names[TRACES] = { "xmit", "bulk_tx", "redirect" };
 
@@ -34,7 +35,8 @@ int trace_attach(struct datapath *dp, char *why, size_t why_size)
 		int err = attach(dp, i);
 
 		if (err) {
-			snprintf(why, why_size, "cannot attach to the tracepoint for %s: %s", pin_names[i], strerror(-err));
+			snprintf(why, why_size, "cannot attach to the tracepoint for %s: %s",
+				 pin_names[i], strerror(-err));
 			return err;
 		}
 	}

@@ -89,12 +89,16 @@ static bool map_fits(int fd, const struct bpf_map *map)
 	__u32 size = sizeof(info);
 
 	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == bpf_map__type(map) &&
-	       info.value_size == bpf_map__value_size(map) && info.max_entries == bpf_map__max_entries(map) &&
-	       !((info.map_flags ^ bpf_map__map_flags(map)) & BPF_F_MMAPABLE);	/* the kernel adds flags of its own */
+	       info.value_size == bpf_map__value_size(map) &&
+	       info.max_entries == bpf_map__max_entries(map) &&
+	       !((info.map_flags ^ bpf_map__map_flags(map)) &
+		 BPF_F_MMAPABLE); /* the kernel adds flags of its own */
 }
 
-/* Judges what is pinned. 1: to be reused; 0: nothing, or to be replaced; -EBUSY and `why`: it may be in use. */
-static int judge_pinned(struct datapath *dp, struct bpf_map *maps[MAPS], const int fds[MAPS], char *why, size_t why_size)
+/* Judges what is pinned. 1: to be reused; 0: nothing, or to be replaced; -EBUSY and `why`: it may
+ * be in use. */
+static int judge_pinned(struct datapath *dp, struct bpf_map *maps[MAPS], const int fds[MAPS],
+			char *why, size_t why_size)
 {
 	struct rtpfwd_control *control;
 	int verdict = 1, err = 0;
@@ -103,10 +107,14 @@ static int judge_pinned(struct datapath *dp, struct bpf_map *maps[MAPS], const i
 	if (fds[0] < 0)
 		return 0;
 	control = map_fits(fds[0], maps[0]) ? map_memory(fds[0], sizeof(*control)) : NULL;
-	if (!control || control->magic != RTPFWD_ABI_MAGIC || control->version != RTPFWD_ABI_VERSION ||
+	if (!control || control->magic != RTPFWD_ABI_MAGIC ||
+	    control->version != RTPFWD_ABI_VERSION ||
 	    control->slot_size != sizeof(struct rtpfwd_slot)) {
-		snprintf(why, why_size, "bpffs = %s: holds the maps of another version of rtpfwd, and maybe live calls: "
-			 "remove them with that version's `rtpfwd -D`", dp->folder);
+		snprintf(why, why_size,
+			 "bpffs = %s: holds the maps of another version of rtpfwd, and maybe live "
+			 "calls: "
+			 "remove them with that version's `rtpfwd -D`",
+			 dp->folder);
 		err = -EBUSY;
 		goto out;
 	}
@@ -117,8 +125,11 @@ static int judge_pinned(struct datapath *dp, struct bpf_map *maps[MAPS], const i
 	verdict = 0;
 	live = count_live(control, fds[1]);
 	if (live) {
-		snprintf(why, why_size, "bpffs = %s: %u live flows use other relay addresses or ports than this configuration: "
-			 "go back to it until they have ended, or cut them off with `rtpfwd -D`", dp->folder, live);
+		snprintf(why, why_size,
+			 "bpffs = %s: %u live flows use other relay addresses or ports than this "
+			 "configuration: "
+			 "go back to it until they have ended, or cut them off with `rtpfwd -D`",
+			 dp->folder, live);
 		err = -EBUSY;
 	}
 out:
@@ -136,12 +147,15 @@ static int reuse_pinned(struct datapath *dp, char *why, size_t why_size)
 
 	list_maps(dp->bpf, maps);
 	for (int i = 0; i < MAPS; i++)
-		fds[i] = pins_path(path, dp->folder, "", bpf_map__name(maps[i])) ? -1 : bpf_obj_get(path);
+		fds[i] = pins_path(path, dp->folder, "", bpf_map__name(maps[i]))
+				 ? -1
+				 : bpf_obj_get(path);
 	verdict = judge_pinned(dp, maps, fds, why, why_size);
 	dp->reused = verdict == 1;
 	for (int i = 0; i < MAPS; i++) {
 		if (dp->reused && bpf_map__reuse_fd(maps[i], fds[i])) {
-			snprintf(why, why_size, "cannot reuse the map %s: %s", bpf_map__name(maps[i]), strerror(errno));
+			snprintf(why, why_size, "cannot reuse the map %s: %s",
+				 bpf_map__name(maps[i]), strerror(errno));
 			verdict = -errno;
 		}
 		if (fds[i] >= 0)
@@ -191,7 +205,8 @@ static int map_all(struct datapath *dp)
 	struct stat netns;
 
 	dp->control = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_control), sizeof(*dp->control));
-	dp->slots = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_slots), (size_t)dp->layout.slots * sizeof(*dp->slots));
+	dp->slots = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_slots),
+			       (size_t)dp->layout.slots * sizeof(*dp->slots));
 	if (!dp->control || !dp->slots)
 		return -errno;
 	if (bpf_obj_get_info_by_fd(dp->fd.tx, &info, &size) || stat("/proc/self/ns/net", &netns))
@@ -224,7 +239,7 @@ int xdp_beat(struct datapath *dp, bool renew)
 	return 0;
 }
 
-/* CONFIG_HZ is nowhere to be read: jiffies are counted for as long as tells the usual values apart. */
+/* CONFIG_HZ is nowhere to be read: jiffies are counted until the usual values can be told apart. */
 static int learn_hz(struct datapath *dp)
 {
 	static const double usual[] = { 100, 250, 300, 1000 };
@@ -268,9 +283,13 @@ static int load(struct datapath *dp, char *why, size_t why_size)
 		return err;
 	err = rtpfwd_bpf__load(dp->bpf);
 	if (err == -EPERM || err == -EACCES)
-		snprintf(why, why_size, "no privilege to load BPF programs: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON");
+		snprintf(why, why_size,
+			 "no privilege to load BPF programs: run as root, or with CAP_BPF, "
+			 "CAP_NET_ADMIN and CAP_PERFMON");
 	else if (err)
-		snprintf(why, why_size, "the kernel does not take the BPF programs (Linux 6.1 with BTF is needed; -v -v tells more): %s",
+		snprintf(why, why_size,
+			 "the kernel does not take the BPF programs (Linux 6.1 with BTF is needed; "
+			 "-v -v tells more): %s",
 			 strerror(-err));
 	return err == -EACCES ? -ENOTSUP : err;
 }
@@ -305,7 +324,8 @@ int xdp_open(struct datapath *dp, char *why, size_t why_size)
 	if (!err)
 		err = learn_hz(dp);
 	if (err)
-		snprintf(why, why_size, "cannot set up the BPF maps in %s: %s", dp->folder, strerror(-err));
+		snprintf(why, why_size, "cannot set up the BPF maps in %s: %s", dp->folder,
+			 strerror(-err));
 	return err;
 }
 

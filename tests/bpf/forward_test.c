@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Real packets through real interfaces, counted at the far end: modes, and next hops kept true while neighbours, links and routes
- * change under live media.
+ * Real packets through real interfaces, counted at the far end: modes, and next hops kept true
+ * while neighbours, links and routes change under live media.
  */
 #include "lab.h"
 
@@ -13,15 +13,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PHONE "10.77.1.2:5004"
-#define RELAY "10.77.1.1:20000"
-#define FAR "10.77.2.2:6000"
-#define BEHIND "198.51.100.5:6000"	/* a network behind a router */
-#define BURST 50
+#define PHONE  "10.77.1.2:5004"
+#define RELAY  "10.77.1.1:20000"
+#define FAR    "10.77.2.2:6000"
+#define BEHIND "198.51.100.5:6000" /* a network behind a router */
+#define BURST  50
 
 static struct world world;
 static struct lab lab;
-static int ph0, ph1;	/* packet sockets at the far ends */
+static int ph0, ph1; /* packet sockets at the far ends */
 
 static int packet_socket(const char *interface)
 {
@@ -66,8 +66,15 @@ static void end(void)
 static void forward_to(const char *to)
 {
 	const struct flow_want want = {
-		.local = lab_addr(RELAY), .owner = 7, .kind = FLOW_RTP, .mode = FLOW_FORWARD, .expect = lab_addr(PHONE),
-		.from = lab_addr("10.77.2.1:20010"), .to = lab_addr(to), .egress_realm = 1, .clock_rate = 8000,
+		.local = lab_addr(RELAY),
+		.owner = 7,
+		.kind = FLOW_RTP,
+		.mode = FLOW_FORWARD,
+		.expect = lab_addr(PHONE),
+		.from = lab_addr("10.77.2.1:20010"),
+		.to = lab_addr(to),
+		.egress_realm = 1,
+		.clock_rate = 8000,
 	};
 
 	assert_int_equal(datapath_apply(lab.dp, &want), 0);
@@ -101,7 +108,8 @@ static void phone_speaks(int packets)
 	}
 }
 
-/* Media that has arrived at a far end since the last call; the frame of the last one goes to `last`. */
+/* Media that has arrived at a far end since the last call; the frame of the last one goes to
+ * `last`. */
 static int heard(int fd, struct frame *last)
 {
 	static const uint8_t node[4] = { 10, 77, 2, 1 };
@@ -111,7 +119,8 @@ static int heard(int fd, struct frame *last)
 
 	while ((n = recv(fd, f.bytes, sizeof(f.bytes), 0)) > 0) {
 		f.size = (uint32_t)n;
-		if (n < 214 || f.bytes[12] != 8 || f.bytes[23] != 17 || memcmp(f.bytes + 26, node, 4))
+		if (n < 214 || f.bytes[12] != 8 || f.bytes[23] != 17 ||
+		    memcmp(f.bytes + 26, node, 4))
 			continue;
 		assert_true(frame_sums_right(&f));
 		count++;
@@ -122,8 +131,8 @@ static int heard(int fd, struct frame *last)
 }
 
 struct expected {
-	int fd;			/* where */
-	const char *mac;	/* to whom; NULL: anybody */
+	int fd;		 /* where */
+	const char *mac; /* to whom; NULL: anybody */
 };
 
 /* The phone speaks until it is heard where it must be. */
@@ -160,7 +169,7 @@ static void until_heard(int fd, const char *mac)
 {
 	const struct expected e = { fd, mac };
 
-	heard(fd, NULL);	/* what came before does not count */
+	heard(fd, NULL); /* what came before does not count */
 	assert_false(never_heard(&e));
 }
 
@@ -220,7 +229,7 @@ static void generic_where_the_other_end_takes_no_frames(void **state)
 	forward_to(FAR);
 	until_heard(ph1, PH1_MAC);
 	expect_burst();
-	assert_int_equal(lab_drops(&lab, "tx_failed"), 0);	/* the probe's frame was no media */
+	assert_int_equal(lab_drops(&lab, "tx_failed"), 0); /* the probe's frame was no media */
 	end();
 }
 
@@ -291,8 +300,9 @@ static void an_unknown_neighbour_is_resolved_at_once(void **state)
 /* "I am 10.77.2.2", to everybody. */
 static void announce(const char *mac)
 {
-	uint8_t arp[60] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1,
-			    0, 0, 0, 0, 0, 0, 10, 77, 2, 2, 0, 0, 0, 0, 0, 0, 10, 77, 2, 2 };
+	uint8_t arp[60] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0,	0,  8, 6,
+			    0,	  1,	8,    0,    6,	  4,	0, 1, 0, 0, 0,	0,  0, 0,
+			    10,	  77,	2,    2,    0,	  0,	0, 0, 0, 0, 10, 77, 2, 2 };
 
 	memcpy(arp + 6, mac, 6);
 	memcpy(arp + 22, mac, 6);
@@ -306,7 +316,8 @@ static void a_gratuitous_arp_moves_the_media(void **state)
 	(void)state;
 	NEED_ROOT;
 	begin(false, XDP_AUTO);
-	/* An update within a second of the last one is taken for a race: the kernel would ignore it. */
+	/* An update within a second of the last one is taken for a race: the kernel would ignore
+	 * it. */
 	lab_sh("sysctl -qw net.ipv4.neigh.out0.locktime=0");
 	forward_to(FAR);
 	until_heard(ph1, PH1_MAC);
@@ -347,13 +358,15 @@ static void a_flushed_neighbour_costs_no_packet(void **state)
 	heard(ph1, NULL);
 	for (; sent < BURST; sent++) {
 		if (sent == BURST / 2)
-			lab_sh("ip neigh flush dev out0; ip neigh del 10.77.2.2 dev out0 2>/dev/null || true");
+			lab_sh("ip neigh flush dev out0; ip neigh del 10.77.2.2 dev out0 "
+			       "2>/dev/null || true");
 		phone_speaks(1);
 		event_base_loop(loop_base(lab.loop), EVLOOP_NONBLOCK);
 	}
 	assert_true(lab_until(&lab, burst_arrived, &count));
 	assert_int_equal(count, BURST);
-	assert_int_equal(lab_drops(&lab, "no_neighbour") + lab_drops(&lab, "no_route"), counters().dropped);
+	assert_int_equal(lab_drops(&lab, "no_neighbour") + lab_drops(&lab, "no_route"),
+			 counters().dropped);
 	end();
 }
 
@@ -391,7 +404,7 @@ static void routes_are_followed(void **state)
 	until_heard(ph1, PH1_MAC);
 	heard(ph0, NULL);
 	lab_sh("ip route replace 198.51.100.0/24 via 10.77.1.2");
-	until_heard(ph0, PH0_MAC);	/* back where it came in */
+	until_heard(ph0, PH0_MAC); /* back where it came in */
 	lab_sh("ip route replace 198.51.100.0/24 via 10.77.2.2");
 	until_heard(ph1, PH1_MAC);
 	phone_speaks(1);
@@ -421,8 +434,11 @@ static void an_interface_made_anew_is_attached_again(void **state)
 	until_dropped("no_route");
 	close(ph1);
 	snprintf(command, sizeof(command),
-		 "ip link add out0 address 02:00:00:00:02:01 type veth peer name ph1 address 02:00:00:00:02:02;"
-		 "ip addr add 10.77.2.1/24 dev out0; ip link set ph1 netns /proc/%d/fd/%d; ip link set out0 up", getpid(), world.far);
+		 "ip link add out0 address 02:00:00:00:02:01 type veth peer name ph1 address "
+		 "02:00:00:00:02:02;"
+		 "ip addr add 10.77.2.1/24 dev out0; ip link set ph1 netns /proc/%d/fd/%d; ip link "
+		 "set out0 up",
+		 getpid(), world.far);
 	lab_sh(command);
 	far_sh("ip addr add 10.77.2.2/24 dev ph1; ip link set ph1 up");
 	ph1 = packet_socket("ph1");
@@ -436,10 +452,12 @@ static bool mac_is_new(void *ctx)
 {
 	const struct rtpfwd_slot *slots = ctx;
 
-	return slots[0].select == RTPFWD_FIRST && !memcmp(slots[0].first.to_mac, "\x06\0\0\0\0\x09", 6);
+	return slots[0].select == RTPFWD_FIRST &&
+	       !memcmp(slots[0].first.to_mac, "\x06\0\0\0\0\x09", 6);
 }
 
-/* More news than the socket holds while the loop is busy elsewhere; the one that matters is among those lost. */
+/* More news than the socket holds while the loop is busy elsewhere; the one that matters is among
+ * those lost. */
 static void lost_news_are_made_up_for(void **state)
 {
 	struct rtpfwd_slot *slots;
@@ -450,7 +468,8 @@ static void lost_news_are_made_up_for(void **state)
 	forward_to(FAR);
 	until_heard(ph1, PH1_MAC);
 	slots = lab_slots(&lab);
-	lab_sh("for i in $(seq 1 120); do for j in $(seq 1 120); do echo \"route add 198.18.$i.$j dev out0\"; done; done | ip -batch -");
+	lab_sh("for i in $(seq 1 120); do for j in $(seq 1 120); do echo \"route add 198.18.$i.$j "
+	       "dev out0\"; done; done | ip -batch -");
 	lab_sh("ip neigh replace 10.77.2.2 lladdr 06:00:00:00:00:09 dev out0 nud permanent");
 	assert_true(lab_until(&lab, mac_is_new, slots));
 	lab_unmap(NULL, slots);

@@ -16,9 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ETH 14
-#define IP 20
-#define UDP 8
+#define ETH	14
+#define IP	20
+#define UDP	8
 #define HEADERS (ETH + IP + UDP)
 
 static const uint8_t node_mac[6] = { 0x02, 0, 0, 0, 1, 0x01 };
@@ -62,18 +62,22 @@ void lab_world(struct world *w, bool polled)
 	lab_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1; ip link set lo up");
 	w->node = new_netns();
 	lab_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1; ip link set lo up;"
-	       "ip link add in0 address 02:00:00:00:01:01 type veth peer name ph0 address 02:00:00:00:01:02;"
-	       "ip link add out0 address 02:00:00:00:02:01 type veth peer name ph1 address 02:00:00:00:02:02;"
+	       "ip link add in0 address 02:00:00:00:01:01 type veth peer name ph0 address "
+	       "02:00:00:00:01:02;"
+	       "ip link add out0 address 02:00:00:00:02:01 type veth peer name ph1 address "
+	       "02:00:00:00:02:02;"
 	       "ip addr add 10.77.1.1/24 dev in0; ip addr add 10.77.2.1/24 dev out0");
 	/* Before anything is up: see the veth facts in the README of the data path. */
 	if (polled)
 		lab_sh("ethtool -K ph0 gro on >/dev/null; ethtool -K ph1 gro on >/dev/null");
-	snprintf(command, sizeof(command), "ip link set ph0 netns /proc/%d/fd/%d; ip link set ph1 netns /proc/%d/fd/%d", getpid(),
-		 w->far, getpid(), w->far);
+	snprintf(command, sizeof(command),
+		 "ip link set ph0 netns /proc/%d/fd/%d; ip link set ph1 netns /proc/%d/fd/%d",
+		 getpid(), w->far, getpid(), w->far);
 	lab_sh(command);
 	lab_sh("ip link set in0 up; ip link set out0 up");
 	lab_enter(w->far);
-	lab_sh("ip addr add 10.77.1.2/24 dev ph0; ip addr add 10.77.2.2/24 dev ph1; ip link set ph0 up; ip link set ph1 up");
+	lab_sh("ip addr add 10.77.1.2/24 dev ph0; ip addr add 10.77.2.2/24 dev ph1; ip link set "
+	       "ph0 up; ip link set ph1 up");
 	lab_enter(w->node);
 }
 
@@ -94,14 +98,24 @@ void lab_conf(struct lab *lab, const char *inside, const char *outside, enum con
 	lab->interfaces[1] = outside;
 	lab->media[0] = lab_addr("10.77.1.1");
 	lab->media[1] = lab_addr("10.77.2.1");
-	snprintf(lab->folder, sizeof(lab->folder), "/sys/fs/bpf/rtpfwd-test-%d-%d", getpid(), number++);
+	snprintf(lab->folder, sizeof(lab->folder), "/sys/fs/bpf/rtpfwd-test-%d-%d", getpid(),
+		 number++);
 	for (unsigned int i = 0; i < 2; i++) {
 		lab->realms[i] = (struct conf_realm){
-			.name = i ? "outside" : "inside", .index = i, .interfaces = &lab->interfaces[i], .n_interfaces = 1,
-			.media = &lab->media[i], .n_media = 1, .port_lo = LAB_LO, .port_hi = LAB_HI, .xdp = xdp,
+			.name = i ? "outside" : "inside",
+			.index = i,
+			.interfaces = &lab->interfaces[i],
+			.n_interfaces = 1,
+			.media = &lab->media[i],
+			.n_media = 1,
+			.port_lo = LAB_LO,
+			.port_hi = LAB_HI,
+			.xdp = xdp,
 		};
 	}
-	lab->conf = (struct conf){ .bpffs = lab->folder, .lease_s = 300, .realms = lab->realms, .n_realms = 2 };
+	lab->conf = (struct conf){
+		.bpffs = lab->folder, .lease_s = 300, .realms = lab->realms, .n_realms = 2
+	};
 }
 
 int lab_open(struct lab *lab)
@@ -109,13 +123,15 @@ int lab_open(struct lab *lab)
 	return lab_open_events(lab, NULL, NULL, NULL);
 }
 
-int lab_open_events(struct lab *lab, const struct datapath_events *events, void (*adopted)(void *, const struct addr *), void *ctx)
+int lab_open_events(struct lab *lab, const struct datapath_events *events,
+		    void (*adopted)(void *, const struct addr *), void *ctx)
 {
 	int err;
 
 	lab->loop = loop_new();
 	assert_non_null(lab->loop);
-	err = datapath_open(&lab->dp, &lab->conf, lab->loop, events, adopted, ctx, lab->why, sizeof(lab->why));
+	err = datapath_open(&lab->dp, &lab->conf, lab->loop, events, adopted, ctx, lab->why,
+			    sizeof(lab->why));
 	if (err) {
 		loop_free(lab->loop);
 		lab->loop = NULL;
@@ -201,7 +217,7 @@ void frame_make(struct frame *f, const struct frame_spec *spec)
 	memcpy(f->bytes + 6, phone_mac, 6);
 	put16(f->bytes + 12, 0x0800);
 	ip[0] = 0x45;
-	ip[1] = 0xb8;	/* expedited forwarding, as phones mark it */
+	ip[1] = 0xb8; /* expedited forwarding, as phones mark it */
 	put16(ip + 2, IP + UDP + spec->length);
 	put16(ip + 4, 0x1234);
 	put16(ip + 6, 0x4000);
@@ -222,7 +238,9 @@ void frame_make(struct frame *f, const struct frame_spec *spec)
 void frame_rtp_at(struct frame *f, const char *from, const char *to, uint16_t seq, uint32_t ts)
 {
 	uint8_t payload[172] = { 0x80, 0x00 };
-	struct frame_spec spec = { .from = from, .to = to, .payload = payload, .length = sizeof(payload) };
+	struct frame_spec spec = {
+		.from = from, .to = to, .payload = payload, .length = sizeof(payload)
+	};
 
 	put16(payload + 2, seq);
 	put16(payload + 4, ts >> 16);
@@ -243,8 +261,8 @@ uint32_t frame_run(int fd, const struct frame *in, struct frame *out, uint32_t i
 {
 	struct xdp_md ctx = { .data_end = in->size, .ingress_ifindex = ingress };
 	struct frame scratch;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->bytes, .data_size_in = in->size, .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in->bytes, .data_size_in = in->size,
+		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx), .repeat = 1);
 
 	if (!out)
 		out = &scratch;

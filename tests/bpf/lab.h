@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the tests of the fast path share: a configuration made by hand, frames, runs of the program on them. */
+/* What the tests of the fast path share: a configuration made by hand, frames, runs of the program
+ * on them. */
 #ifndef RTPFWD_TESTS_BPF_LAB_H
 #define RTPFWD_TESTS_BPF_LAB_H
 
@@ -18,7 +19,7 @@
 #define NEED_ROOT                                                                                  \
 	do {                                                                                       \
 		if (geteuid()) {                                                                   \
-			print_message("not root: BPF programs cannot be loaded\n");               \
+			print_message("not root: BPF programs cannot be loaded\n");                \
 			skip();                                                                    \
 		}                                                                                  \
 	} while (0)
@@ -38,22 +39,24 @@ struct lab {
 	char why[256];
 };
 
-/* Two network namespaces: the node's with in0 (10.77.1.1) and out0 (10.77.2.1), and the phones' with the other ends, ph0 (.1.2)
- * and ph1 (.2.2). They go with the process. */
+/* Two network namespaces: the node's with in0 (10.77.1.1) and out0 (10.77.2.1), and the phones'
+ * with the other ends, ph0 (.1.2) and ph1 (.2.2). They go with the process. */
 struct world {
 	int home, node, far;
 };
 
-void lab_world(struct world *w, bool polled);	/* the node's is entered; `polled`: the far ends take redirected frames */
+void lab_world(
+	struct world *w,
+	bool polled); /* the node's is entered; `polled`: the far ends take redirected frames */
 void lab_world_end(struct world *w);
 void lab_enter(int netns);
 void lab_sh(const char *command);
 
 void lab_conf(struct lab *lab, const char *inside, const char *outside, enum conf_xdp xdp);
-int lab_open(struct lab *lab);	/* `why` is set on failure */
-int lab_open_events(struct lab *lab, const struct datapath_events *events, void (*adopted)(void *, const struct addr *),
-		    void *ctx);
-void lab_close(struct lab *lab);	/* the data path; what it pinned stays */
+int lab_open(struct lab *lab); /* `why` is set on failure */
+int lab_open_events(struct lab *lab, const struct datapath_events *events,
+		    void (*adopted)(void *, const struct addr *), void *ctx);
+void lab_close(struct lab *lab); /* the data path; what it pinned stays */
 void lab_detach(struct lab *lab);
 
 struct addr lab_addr(const char *text);
@@ -65,17 +68,18 @@ struct frame {
 };
 
 struct frame_spec {
-	const char *from, *to;	/* address:port */
+	const char *from, *to; /* address:port */
 	const void *payload;
 	uint32_t length;
-	bool no_sum;	/* UDP checksum 0 */
-	uint8_t ttl;	/* 0: 64 */
+	bool no_sum; /* UDP checksum 0 */
+	uint8_t ttl; /* 0: 64 */
 };
 
 void frame_make(struct frame *f, const struct frame_spec *spec);
-void frame_rtp(struct frame *f, const char *from, const char *to, uint16_t seq);	/* PCMU, 160 bytes */
+void frame_rtp(struct frame *f, const char *from, const char *to,
+	       uint16_t seq); /* PCMU, 160 bytes */
 void frame_rtp_at(struct frame *f, const char *from, const char *to, uint16_t seq, uint32_t ts);
-void frame_resum(struct frame *f);	/* both checksums anew, after a change by hand */
+void frame_resum(struct frame *f); /* both checksums anew, after a change by hand */
 bool frame_sums_right(const struct frame *f);
 
 /* Runs the program `fd` once; the frame as it left goes to `out`. Returns the verdict. */
@@ -84,9 +88,10 @@ uint32_t frame_run(int fd, const struct frame *in, struct frame *out, uint32_t i
 /* Program of the XDP link pinned in `folder` for `interface`; the caller closes it. */
 int lab_program(const struct lab *lab, const char *interface);
 
-/* The maps as pinned, in memory: what a test must bend to see what follows. lab_unmap() both before lab_detach(). */
+/* The maps as pinned, in memory: what a test must bend to see what follows. lab_unmap() both before
+ * lab_detach(). */
 struct rtpfwd_control *lab_control(const struct lab *lab);
-struct rtpfwd_slot *lab_slots(const struct lab *lab);	/* LAB_SLOTS of them */
+struct rtpfwd_slot *lab_slots(const struct lab *lab); /* LAB_SLOTS of them */
 void lab_unmap(struct rtpfwd_control *control, struct rtpfwd_slot *slots);
 #define LAB_SLOTS (2 * (LAB_HI - LAB_LO + 1))
 

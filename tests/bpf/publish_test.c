@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Publication while packets flow: each packet meets one whole description, the former or the next, never a mix. */
+/* Publication while packets flow: each packet meets one whole description, the former or the next,
+ * never a mix. */
 #include "lab.h"
 
 #include <arpa/inet.h>
@@ -14,8 +15,8 @@
 #define PHONE "10.77.1.2:5004"
 #define RELAY "10.77.1.1:20000"
 /* The reader stops when it has seen so many of both, or after the last figure in any case. */
-#define CHANGES 40
-#define PACKETS 200000
+#define CHANGES	     40
+#define PACKETS	     200000
 #define PACKETS_MOST 4000000
 
 /* Two descriptions that differ in every field that a packet shows. */
@@ -25,9 +26,9 @@ struct reader {
 	int program;
 	uint32_t in0;
 	struct frame in;
-	struct frame due[2];	/* what each description makes of it */
+	struct frame due[2]; /* what each description makes of it */
 	atomic_bool over;
-	struct datapath *dp;	/* the writer's, in the loop's thread */
+	struct datapath *dp; /* the writer's, in the loop's thread */
 	uint32_t changes;
 	uint32_t mixed;
 	uint32_t verdicts_else;
@@ -61,9 +62,14 @@ static void make_wants(void)
 {
 	for (int w = 0; w < 2; w++) {
 		wants[w] = (struct flow_want){
-			.local = lab_addr(RELAY), .owner = 7, .mode = FLOW_FORWARD, .expect = lab_addr(PHONE),
+			.local = lab_addr(RELAY),
+			.owner = 7,
+			.mode = FLOW_FORWARD,
+			.expect = lab_addr(PHONE),
 			.from = lab_addr(w ? "10.77.2.1:20077" : "10.77.2.1:20010"),
-			.to = lab_addr(w ? "10.77.2.3:7777" : "10.77.2.2:6000"), .egress_realm = 1, .clock_rate = 8000,
+			.to = lab_addr(w ? "10.77.2.3:7777" : "10.77.2.2:6000"),
+			.egress_realm = 1,
+			.clock_rate = 8000,
 		};
 	}
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What outlives the controller, and what the next one makes of it; the end of it all; and starts that must be refused. */
+/* What outlives the controller, and what the next one makes of it; the end of it all; and starts
+ * that must be refused. */
 #include "lab.h"
 
 #include <bpf/bpf.h>
@@ -10,9 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PHONE "10.77.1.2:5004"
-#define RELAY "10.77.1.1:20000"
-#define OTHER "10.77.1.1:20020"	/* another call's */
+#define PHONE	  "10.77.1.2:5004"
+#define RELAY	  "10.77.1.1:20000"
+#define OTHER	  "10.77.1.1:20020" /* another call's */
 #define NEW_PHONE "10.77.1.2:5008"
 
 static struct world world;
@@ -57,8 +58,15 @@ static int clean(void **state)
 static struct flow_want forward(const char *local, uint64_t owner)
 {
 	return (struct flow_want){
-		.local = lab_addr(local), .owner = owner, .kind = FLOW_RTP, .mode = FLOW_FORWARD, .expect = lab_addr(PHONE),
-		.from = lab_addr("10.77.2.1:20010"), .to = lab_addr("10.77.2.2:6000"), .egress_realm = 1, .clock_rate = 8000,
+		.local = lab_addr(local),
+		.owner = owner,
+		.kind = FLOW_RTP,
+		.mode = FLOW_FORWARD,
+		.expect = lab_addr(PHONE),
+		.from = lab_addr("10.77.2.1:20010"),
+		.to = lab_addr("10.77.2.2:6000"),
+		.egress_realm = 1,
+		.clock_rate = 8000,
 	};
 }
 
@@ -148,7 +156,7 @@ static void media_outlives_the_controller(void **state)
 	was = forward(RELAY, 7);
 	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);
 	lab_close(&lab);
-	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);	/* nobody is there */
+	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT); /* nobody is there */
 
 	slots = lab_slots(&lab);
 	before = slots[0];
@@ -190,7 +198,7 @@ static void a_change_cut_short_is_finished(void **state)
 	assert_int_equal(reopen(&seen), 0);
 	assert_int_equal(seen.adopted, 1);
 	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);
-	lab_close(&lab);	/* settles what is under way */
+	lab_close(&lab); /* settles what is under way */
 	assert_int_equal(slots[0].select, RTPFWD_FIRST);
 	assert_memory_equal(&slots[0].first, &slots[0].second, sizeof(slots[0].first));
 	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);
@@ -213,7 +221,7 @@ static void an_adopted_flow_is_taken_over(void **state)
 	want.expect = lab_addr(NEW_PHONE);
 	assert_int_equal(datapath_apply(lab.dp, &want), 0);
 	assert_int_equal(offer(NEW_PHONE, RELAY), XDP_REDIRECT);
-	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);	/* late */
+	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT); /* late */
 	assert_int_equal(packets_at(RELAY), 3);
 	datapath_each(lab.dp, look, &report);
 	assert_false(report.adopted);
@@ -247,7 +255,7 @@ static void adopted_flows_end_with_their_stream(void **state)
 	assert_int_equal(reopen(&seen), 0);
 	assert_int_equal(seen.adopted, 2);
 	assert_true(lab_until(&lab, one_gone, &seen));
-	assert_int_equal(seen.gone, 2);	/* together */
+	assert_int_equal(seen.gone, 2); /* together */
 	assert_int_equal(datapath_flow_count(lab.dp), 0);
 	assert_int_equal(offer(PHONE, RELAY), XDP_DROP);
 }
@@ -274,7 +282,7 @@ static void adopted_flows_in_use_are_kept(void **state)
 	assert_int_equal(seen.gone, 1);
 	assert_int_equal(seen.last.port, lab_addr(RELAY).port);
 	assert_int_equal(datapath_flow_count(lab.dp), 1);
-	assert_true(lab_until(&lab, two_gone, &seen));	/* now nobody speaks */
+	assert_true(lab_until(&lab, two_gone, &seen)); /* now nobody speaks */
 	assert_true(addr_equal(&seen.last, &local));
 }
 
@@ -338,7 +346,7 @@ static void another_layout_with_live_media_is_refused(void **state)
 	assert_int_equal(reopen(&seen), -EBUSY);
 	assert_non_null(strstr(lab.why, "1 live flows"));
 	assert_non_null(strstr(lab.why, "rtpfwd -D"));
-	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);	/* untouched */
+	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT); /* untouched */
 	lab.realms[1].port_hi = LAB_HI;
 	assert_int_equal(reopen(&seen), 0);
 	assert_int_equal(seen.adopted, 1);
@@ -390,7 +398,7 @@ static void detach_removes_everything_and_may_be_repeated(void **state)
 
 	(void)state;
 	NEED_ROOT;
-	lab_detach(&lab);	/* nothing there yet */
+	lab_detach(&lab); /* nothing there yet */
 	open_lab();
 	add(RELAY, 7);
 	lab_close(&lab);
@@ -446,7 +454,8 @@ static void a_foreign_program_is_named(void **state)
 	assert_true(lab_open(&lab) < 0);
 	assert_non_null(strstr(lab.why, "interface = in0"));
 	assert_non_null(strstr(lab.why, "not ours"));
-	assert_int_not_equal(stat(lab.folder, &st), 0);	/* a start that failed left nothing behind */
+	assert_int_not_equal(stat(lab.folder, &st),
+			     0); /* a start that failed left nothing behind */
 	lab_close(&other);
 	lab_detach(&other);
 }
@@ -500,7 +509,9 @@ static void a_gap_between_two_ranges_is_not_ours(void **state)
 	assert_int_equal(offer(PHONE, "10.77.1.1:20099"), XDP_DROP);
 	assert_int_equal(offer(PHONE, "10.77.1.1:20200"), XDP_DROP);
 	assert_int_equal(lab_drops(&lab, "unleased"), 2);
-	assert_int_equal(datapath_apply(lab.dp, &(struct flow_want){ .local = lab_addr("10.77.1.1:20150") }), -EINVAL);
+	assert_int_equal(
+		datapath_apply(lab.dp, &(struct flow_want){ .local = lab_addr("10.77.1.1:20150") }),
+		-EINVAL);
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
@@ -508,12 +519,22 @@ static void a_gap_between_two_ranges_is_not_ours(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(media_outlives_the_controller), T(a_change_cut_short_is_finished), T(an_adopted_flow_is_taken_over),
-		T(adopted_flows_end_with_their_stream), T(adopted_flows_in_use_are_kept), T(a_lease_that_ran_out_ends_all),
-		T(the_lease_is_renewed), T(another_layout_with_live_media_is_refused), T(another_layout_without_media_is_replaced),
-		T(another_version_is_refused), T(detach_removes_everything_and_may_be_repeated),
-		T(detach_works_when_the_interface_is_gone), T(an_interface_of_no_realm_any_more_is_let_go),
-		T(a_foreign_program_is_named), T(starts_that_cannot_be), T(a_gap_between_two_ranges_is_not_ours),
+		T(media_outlives_the_controller),
+		T(a_change_cut_short_is_finished),
+		T(an_adopted_flow_is_taken_over),
+		T(adopted_flows_end_with_their_stream),
+		T(adopted_flows_in_use_are_kept),
+		T(a_lease_that_ran_out_ends_all),
+		T(the_lease_is_renewed),
+		T(another_layout_with_live_media_is_refused),
+		T(another_layout_without_media_is_replaced),
+		T(another_version_is_refused),
+		T(detach_removes_everything_and_may_be_repeated),
+		T(detach_works_when_the_interface_is_gone),
+		T(an_interface_of_no_realm_any_more_is_let_go),
+		T(a_foreign_program_is_named),
+		T(starts_that_cannot_be),
+		T(a_gap_between_two_ranges_is_not_ours),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

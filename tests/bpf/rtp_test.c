@@ -18,7 +18,7 @@ static void headers_are_told_apart(void **state)
 	(void)state;
 	assert_true(rtp(p, 12));
 	assert_false(rtp(p, 11));
-	assert_false(rtpfwd_is_rtp(p, p + 11, 12));	/* the frame ends before the datagram says */
+	assert_false(rtpfwd_is_rtp(p, p + 11, 12)); /* the frame ends before the datagram says */
 	for (int second = 0; second < 256; second++) {
 		p[1] = (uint8_t)second;
 		assert_int_equal(rtp(p, 12), second < 192 || second > 223);
@@ -47,10 +47,10 @@ static void extensions_are_measured(void **state)
 		assert_true(rtp(p, 16 + 4 * words));
 		assert_false(rtp(p, 15 + 4 * words));
 	}
-	p[14] = 0xff;	/* 65,280 words */
+	p[14] = 0xff; /* 65,280 words */
 	assert_false(rtp(p, sizeof(p)));
 	assert_false(rtp(p, 15));
-	p[0] = 0x9f;	/* behind fifteen sources */
+	p[0] = 0x9f; /* behind fifteen sources */
 	p[72 + 3] = 2;
 	assert_true(rtp(p, 84));
 	assert_false(rtp(p, 83));
@@ -83,7 +83,8 @@ static int32_t lost_after(const uint16_t *seq, size_t n)
 	return c.lost;
 }
 
-#define LOST_AFTER(...) lost_after((const uint16_t[]){ __VA_ARGS__ }, sizeof((const uint16_t[]){ __VA_ARGS__ }) / 2)
+#define LOST_AFTER(...)                                                                            \
+	lost_after((const uint16_t[]){ __VA_ARGS__ }, sizeof((const uint16_t[]){ __VA_ARGS__ }) / 2)
 
 static void loss_is_expected_minus_received(void **state)
 {
@@ -91,15 +92,16 @@ static void loss_is_expected_minus_received(void **state)
 	assert_int_equal(LOST_AFTER(7), 0);
 	assert_int_equal(LOST_AFTER(7, 8, 9, 10), 0);
 	assert_int_equal(LOST_AFTER(7, 9), 1);
-	assert_int_equal(LOST_AFTER(7, 9, 8), 0);		/* late is not lost */
-	assert_int_equal(LOST_AFTER(7, 8, 8), -1);		/* twice */
+	assert_int_equal(LOST_AFTER(7, 9, 8), 0);  /* late is not lost */
+	assert_int_equal(LOST_AFTER(7, 8, 8), -1); /* twice */
 	assert_int_equal(LOST_AFTER(65534, 65535, 0, 1), 0);
 	assert_int_equal(LOST_AFTER(65534, 2), 3);
-	assert_int_equal(LOST_AFTER(1, 65535), -1);		/* earlier than the first: received, not expected */
+	assert_int_equal(LOST_AFTER(1, 65535),
+			 -1); /* earlier than the first: received, not expected */
 	assert_int_equal(LOST_AFTER(100, 3099), 2998);
-	assert_int_equal(LOST_AFTER(100, 3100), 0);		/* too far to be loss */
-	assert_int_equal(LOST_AFTER(100, 30000, 30001, 30002), 0);	/* restarted */
-	assert_int_equal(LOST_AFTER(100, 30000, 101, 102), 0);	/* one stray packet */
+	assert_int_equal(LOST_AFTER(100, 3100), 0);		   /* too far to be loss */
+	assert_int_equal(LOST_AFTER(100, 30000, 30001, 30002), 0); /* restarted */
+	assert_int_equal(LOST_AFTER(100, 30000, 101, 102), 0);	   /* one stray packet */
 	assert_int_equal(LOST_AFTER(100, 30000, 101, 103), 1);
 	assert_int_equal(LOST_AFTER(30000, 100, 101, 103), 1);
 }
@@ -134,9 +136,11 @@ static void loss_agrees_with_the_rfc(void **state)
 		for (size_t i = 0; i < 2000; i++) {
 			int dice = rand() % 100;
 
-			next += dice < 90 ? 1 : dice < 98 ? 1 + (uint32_t)rand() % 40 : 0;	/* loss, repetition */
+			next += dice < 90   ? 1
+				: dice < 98 ? 1 + (uint32_t)rand() % 40
+					    : 0; /* loss, repetition */
 			seq[i] = (uint16_t)next;
-			if (dice == 99 && i) {	/* out of order */
+			if (dice == 99 && i) { /* out of order */
 				seq[i] = seq[i - 1];
 				seq[i - 1] = (uint16_t)(next + 1);
 				next++;
@@ -163,7 +167,7 @@ static void another_source_starts_anew(void **state)
 	assert_int_equal(c.pair_ns, 0);
 }
 
-#define MS 1000000ULL
+#define MS    1000000ULL
 #define START (1000 * MS)
 
 /* A pair at 16 and 17 that arrives `ms` apart and was sampled `units` apart. */
@@ -180,13 +184,13 @@ static void jitter_is_the_rfcs(void **state)
 	(void)state;
 	pair(&c, 20, 160);
 	assert_int_equal(c.jitter, 0);
-	pair(&c, 22, 160);	/* |D| = 16: J += 16 - ((J + 8) >> 4) */
+	pair(&c, 22, 160); /* |D| = 16: J += 16 - ((J + 8) >> 4) */
 	assert_int_equal(c.jitter, 16);
-	pair(&c, 18, 160);	/* early counts as much as late */
+	pair(&c, 18, 160); /* early counts as much as late */
 	assert_int_equal(c.jitter, 16 + 16 - 1);
 	for (int i = 0; i < 500; i++)
 		pair(&c, 22, 160);
-	assert_in_range(c.jitter, 16 * 16 - 8, 16 * 16);	/* settles at |D|, times 16 */
+	assert_in_range(c.jitter, 16 * 16 - 8, 16 * 16); /* settles at |D|, times 16 */
 	for (int i = 0; i < 500; i++)
 		pair(&c, 20, 160);
 	assert_in_range(c.jitter, 0, 8);
@@ -197,14 +201,15 @@ static void only_pairs_count_for_jitter(void **state)
 	struct rtpfwd_counters c = { 0 };
 
 	(void)state;
-	rtpfwd_count_jitter(&c, 8000, 17, 160, START);		/* no first */
+	rtpfwd_count_jitter(&c, 8000, 17, 160, START); /* no first */
 	rtpfwd_count_jitter(&c, 8000, 16, 0, START);
-	rtpfwd_count_jitter(&c, 8000, 33, 160, START + 90 * MS);	/* another pair's second */
+	rtpfwd_count_jitter(&c, 8000, 33, 160, START + 90 * MS); /* another pair's second */
 	rtpfwd_count_jitter(&c, 8000, 17, 160, START + 20 * MS);
-	rtpfwd_count_jitter(&c, 8000, 17, 160, START + 95 * MS);	/* the second twice */
+	rtpfwd_count_jitter(&c, 8000, 17, 160, START + 95 * MS); /* the second twice */
 	assert_int_equal(c.jitter, 0);
 	rtpfwd_count_jitter(&c, 8000, 16, 0, START);
-	rtpfwd_count_jitter(&c, 8000, 17, 160, START + RTPFWD_PAIR_MAX_NS);	/* after seventeen seconds */
+	rtpfwd_count_jitter(&c, 8000, 17, 160,
+			    START + RTPFWD_PAIR_MAX_NS); /* after seventeen seconds */
 	assert_int_equal(c.jitter, 0);
 	for (uint32_t seq = 0; seq < 65536; seq++)
 		assert_int_equal(rtpfwd_is_sampled((uint16_t)seq), seq % 16 < 2);
@@ -220,7 +225,8 @@ static void jitter_never_overflows(void **state)
 		uint32_t rate = (uint32_t)rand() * 2U + 1;
 
 		rtpfwd_count_jitter(&c, rate, 16, (uint32_t)rand() * 2U, START);
-		rtpfwd_count_jitter(&c, rate, 17, (uint32_t)rand() * 2U, START + ((uint64_t)rand() << 4));
+		rtpfwd_count_jitter(&c, rate, 17, (uint32_t)rand() * 2U,
+				    START + ((uint64_t)rand() << 4));
 		assert_true(c.jitter < 16 * (RTPFWD_MAX_TRANSIT + 16));
 	}
 }

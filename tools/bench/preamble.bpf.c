@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause
-/* BPF_PROG_TEST_RUN repeats one frame: this makes it the next flow's, then hands it to the program that is measured. */
+/* BPF_PROG_TEST_RUN repeats one frame: this makes it the next flow's, then hands it to the program
+ * that is measured. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
@@ -27,7 +28,8 @@ struct {
 
 struct bench_state state = { 0 };
 
-/* A flow far from the last one each time, so that nothing is fetched ahead; every flow once before the first comes again. */
+/* A flow far from the last one each time, so that nothing is fetched ahead; every flow once before
+ * the first comes again. */
 static __always_inline void next_frame(struct xdp_md *ctx)
 {
 	struct frame *f = (void *)(long)ctx->data;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Nanoseconds per packet of the fast path by BPF_PROG_TEST_RUN, against an empty program behind the same preamble in the same run.
+ * Nanoseconds per packet of the fast path by BPF_PROG_TEST_RUN, against an empty program behind the
+ * same preamble in the same run.
  *
  *   build/xdp_bench [ROUNDS]
  */
@@ -23,10 +24,10 @@
 #include "preamble.skel.h"
 #pragma GCC diagnostic pop
 
-#define MAX_FLOWS 100000
+#define MAX_FLOWS  100000
 #define MAX_ROUNDS 100
-#define REPEAT 2000000
-#define LOOPBACK 1
+#define REPEAT	   2000000
+#define LOOPBACK   1
 
 #define SIZES 4
 
@@ -42,9 +43,15 @@ static void fill_slots(struct rtpfwd_slot *slots)
 {
 	for (uint32_t i = 0; i < MAX_FLOWS; i++) {
 		slots[i].first = (struct rtpfwd_action){
-			.expect_ip = BENCH_PHONE, .expect_port = BENCH_PHONE_PORT, .flags = RTPFWD_F_EXPECT,
-			.from_ip = BENCH_RELAY(0), .from_port = bpf_htons(BENCH_LO), .to_ip = BENCH_PHONE,
-			.to_port = BENCH_PHONE_PORT, .ifindex = LOOPBACK + 1, .clock_rate = 8000,
+			.expect_ip = BENCH_PHONE,
+			.expect_port = BENCH_PHONE_PORT,
+			.flags = RTPFWD_F_EXPECT,
+			.from_ip = BENCH_RELAY(0),
+			.from_port = bpf_htons(BENCH_LO),
+			.to_ip = BENCH_PHONE,
+			.to_port = BENCH_PHONE_PORT,
+			.ifindex = LOOPBACK + 1,
+			.clock_rate = 8000,
 		};
 		slots[i].select = RTPFWD_FIRST;
 	}
@@ -60,14 +67,17 @@ static int fill_maps(struct bench *b)
 	for (uint32_t i = 0; i < MAX_FLOWS / BENCH_PORTS; i++) {
 		uint32_t bucket = rtpfwd_bucket(BENCH_RELAY(i), b->rtpfwd->rodata->rtpfwd_seed);
 
-		control.addresses[bucket] = (struct rtpfwd_address){ BENCH_RELAY(i), i * BENCH_PORTS, BENCH_PORTS, BENCH_LO, 0 };
+		control.addresses[bucket] =
+			(struct rtpfwd_address){ BENCH_RELAY(i), i * BENCH_PORTS, BENCH_PORTS,
+						 BENCH_LO, 0 };
 	}
 	slots = mmap(NULL, MAX_FLOWS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (slots == MAP_FAILED)
 		return -errno;
 	fill_slots(slots);
 	munmap(slots, MAX_FLOWS * sizeof(*slots));
-	if (bpf_map_update_elem(bpf_map__fd(b->rtpfwd->maps.rtpfwd_control), &zero, &control, BPF_ANY) ||
+	if (bpf_map_update_elem(bpf_map__fd(b->rtpfwd->maps.rtpfwd_control), &zero, &control,
+				BPF_ANY) ||
 	    bpf_map_update_elem(bpf_map__fd(b->rtpfwd->maps.rtpfwd_tx), &zero, &loopback, BPF_ANY))
 		return -errno;
 	return 0;
@@ -76,7 +86,8 @@ static int fill_maps(struct bench *b)
 static int set_targets(struct bench *b)
 {
 	int targets = bpf_map__fd(b->preamble->maps.targets);
-	int fds[] = { bpf_program__fd(b->preamble->progs.empty), bpf_program__fd(b->rtpfwd->progs.rtpfwd_xdp) };
+	int fds[] = { bpf_program__fd(b->preamble->progs.empty),
+		      bpf_program__fd(b->rtpfwd->progs.rtpfwd_xdp) };
 
 	for (uint32_t i = 0; i < 2; i++)
 		if (bpf_map_update_elem(targets, &i, &fds[i], BPF_ANY))
@@ -87,9 +98,9 @@ static int set_targets(struct bench *b)
 static void make_frame(uint8_t *frame)
 {
 	static const uint8_t headers[] = {
-		2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0,
-		0x45, 0xb8, 0, 200, 0, 0, 0x40, 0, 64, 17, 0x12, 0x34, 0, 0, 0, 0, 0, 0, 0, 0,
-		0, 0, 0, 0, 0, 180, 0x56, 0x78, 0x80, 0,
+		2,    0, 0,   0, 0, 1,	  2, 0,	 0,  0,	   0,	 2,    8,    0, 0x45,
+		0xb8, 0, 200, 0, 0, 0x40, 0, 64, 17, 0x12, 0x34, 0,    0,    0, 0,
+		0,    0, 0,   0, 0, 0,	  0, 0,	 0,  180,  0x56, 0x78, 0x80, 0,
 	};
 
 	memcpy(frame, headers, sizeof(headers));
@@ -141,9 +152,11 @@ static double seconds(void)
 }
 
 /* Nanoseconds per packet; below 0: it did not end as it must. */
-static double measure(struct bench *b, struct bpf_program *program, uint32_t flows, uint32_t verdict)
+static double measure(struct bench *b, struct bpf_program *program, uint32_t flows,
+		      uint32_t verdict)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = b->frame, .data_size_in = sizeof(b->frame), .repeat = REPEAT);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = b->frame, .data_size_in = sizeof(b->frame),
+		    .repeat = REPEAT);
 	double began;
 
 	b->preamble->bss->state.flows = flows;
@@ -168,14 +181,15 @@ static void print_figure(const double *sorted, int n)
 	printf("  %7.1f (%5.1f - %5.1f)", sorted[n / 2], sorted[0], sorted[n - 1]);
 }
 
-/* One round over all sizes with maps of its own: where their pages happen to lie is part of the spread. */
+/* One round over all sizes with maps of its own: where their pages happen to lie is part of the
+ * spread. */
 static int run_round(double empty[SIZES], double forward[SIZES])
 {
 	struct bench b = { 0 };
 	int err = load(&b);
 
 	for (size_t i = 0; i < SIZES && !err; i++) {
-		measure(&b, b.preamble->progs.bench_forward, sizes[i], XDP_REDIRECT);	/* warms up */
+		measure(&b, b.preamble->progs.bench_forward, sizes[i], XDP_REDIRECT); /* warms up */
 		empty[i] = measure(&b, b.preamble->progs.bench_empty, sizes[i], XDP_DROP);
 		forward[i] = measure(&b, b.preamble->progs.bench_forward, sizes[i], XDP_REDIRECT);
 		if (empty[i] < 0 || forward[i] < 0)

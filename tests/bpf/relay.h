@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One relay port under test, in a world and a data path of its own: frames in, what becomes of
+ * them. */
+#ifndef RTPFWD_TESTS_BPF_RELAY_H
+#define RTPFWD_TESTS_BPF_RELAY_H
+
+#include "lab.h"
+
+#define PHONE	 "10.77.1.2:5004"
+#define STRANGER "10.77.1.66:5004"
+#define RELAY	 "10.77.1.1:20000" /* where the phone's packets arrive: slot 0 */
+#define OUT	 "10.77.2.1:20010" /* from where they are sent on */
+#define FAR	 "10.77.2.2:6000"
+
+/* Places in a frame. */
+#define IP_AT  14
+#define UDP_AT 34
+#define RTP_AT 42
+
+#define OUT_MACS "\x02\0\0\0\x02\x02\x02\0\0\0\x02\x01" /* phone behind out0, out0 itself */
+#define IN_MACS	 "\x02\0\0\0\x01\x03\x02\0\0\0\x01\x01" /* 10.77.1.3, in0 itself */
+
+extern struct lab lab;
+
+/* Before and after all tests; after each one. */
+int relay_start(void **state);
+int relay_stop(void **state);
+int relay_remove(void **state);
+
+struct flow_want relay_want(void); /* from PHONE to FAR */
+void relay_apply(const struct flow_want *want);
+struct flow_counters relay_counters(void);
+
+/* Runs the program on a frame that came in at in0; the verdict. */
+uint32_t relay_run(const struct frame *f, struct frame *out);
+
+/* Must be dropped as `reason` and counted once, also at the flow if there is one. */
+void relay_expect_drop(const struct frame *f, const char *reason, bool at_flow);
+/* Not ours: must be passed on as it came, counted nowhere. */
+void relay_expect_untouched(const struct frame *f);
+/* Must leave through out0 as relay_due() says. */
+void relay_expect_forwarded(const struct frame *in, const struct flow_want *want);
+
+/* What must become of `in` through `want`, sums made anew from the whole packet. */
+void relay_due(struct frame *due, const struct frame *in, const struct flow_want *want,
+	       const char *macs);
+
+#endif
