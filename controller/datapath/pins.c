@@ -130,7 +130,7 @@ int pins_open(struct datapath *dp, char *why, size_t why_size)
 	if (err) {
 		snprintf(why, why_size, "bpffs = %s: cannot make this folder: %s", dp->folder,
 			 strerror(-err));
-		return err;
+		return err == -EACCES ? -EPERM : err;
 	}
 	dp->survives = mount_survives(dp->folder);
 	if (!dp->survives)

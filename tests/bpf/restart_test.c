@@ -6,10 +6,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
+#include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define PHONE	  "10.77.1.2:5004"
 #define RELAY	  "10.77.1.1:20000"
@@ -514,6 +518,65 @@ static void a_gap_between_two_ranges_is_not_ours(void **state)
 		-EINVAL);
 }
 
+/* Runs `act` in a process of its own, which must end with 0. */
+static void in_child(int (*act)(void))
+{
+	int status = -1;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (!child)
+		_exit(act());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+/* A fresh /sys, as `ip netns exec` and sandboxes make it: without a bpf filesystem. */
+static int act_in_mounts_of_its_own(void)
+{
+	int failed;
+
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("sysfs", "/sys", "sysfs", 0, NULL))
+		return 1;
+	if (lab_open(&lab))
+		return 2;
+	failed = datapath_survives(lab.dp) ? 3 : 0;
+	lab_close(&lab);
+	/* Mounted by the former process, yet no more lasting. */
+	if (lab_open(&lab))
+		return 4;
+	failed = datapath_survives(lab.dp) ? 5 : failed;
+	lab_close(&lab);
+	lab_detach(&lab);
+	return failed;
+}
+
+static void mounts_of_our_own_do_not_survive(void **state)
+{
+	(void)state;
+	NEED_ROOT;
+	in_child(act_in_mounts_of_its_own);
+}
+
+static int act_without_privilege(void)
+{
+	struct stat st;
+
+	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
+		return 1;
+	if (lab_open(&lab) != -EPERM)
+		return 2;
+	return !stat(lab.folder, &st);
+}
+
+static void without_privilege_it_says_so(void **state)
+{
+	(void)state;
+	NEED_ROOT;
+	in_child(act_without_privilege);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
 
 int main(void)
@@ -535,6 +598,8 @@ int main(void)
 		T(a_foreign_program_is_named),
 		T(starts_that_cannot_be),
 		T(a_gap_between_two_ranges_is_not_ours),
+		T(mounts_of_our_own_do_not_survive),
+		T(without_privilege_it_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
