@@ -290,13 +290,25 @@ static int probe_all(struct datapath *dp, char *why, size_t why_size)
 	return 0;
 }
 
+/* Without live media generic mode is worth a second thought; native stays: some drivers reset. */
+static void reconsider(struct datapath *dp)
+{
+	if (!any_generic(dp))
+		return;
+	for (size_t i = 0; i < dp->n_links; i++)
+		if (dp->links[i].want == XDP_AUTO)
+			detach(dp, &dp->links[i]);
+}
+
 int link_attach_all(struct datapath *dp, bool keep, char *why, size_t why_size)
 {
 	int err;
 
 	pins_prune(dp);
-	for (size_t i = 0; keep && i < dp->n_links; i++)
+	for (size_t i = 0; i < dp->n_links; i++)
 		take_over(dp, &dp->links[i]);
+	if (!keep)
+		reconsider(dp);
 	for (size_t i = 0; i < dp->n_links; i++) {
 		if (dp->links[i].fd >= 0)
 			continue;

@@ -233,6 +233,32 @@ static void generic_where_the_other_end_takes_no_frames(void **state)
 	end();
 }
 
+/* A new start, without live media, looks again; with live media it changes nothing. */
+static void a_restart_reconsiders_the_mode(void **state)
+{
+	(void)state;
+	NEED_ROOT;
+	begin(false, XDP_AUTO);
+	forward_to(FAR);
+	until_heard(ph1, PH1_MAC);
+	lab_close(&lab);
+	far_sh("ethtool -K ph0 gro on >/dev/null; ethtool -K ph1 gro on >/dev/null");
+	assert_int_equal(lab_open(&lab), 0);
+	assert_string_equal(mode(1), "generic");
+	expect_burst();
+	datapath_remove(
+		lab.dp,
+		&(struct addr){ .family = AF_INET, .port = 20000, .v4 = lab_addr(RELAY).v4 }, NULL);
+	lab_close(&lab);
+	assert_int_equal(lab_open(&lab), 0);
+	assert_string_equal(mode(0), "native");
+	assert_string_equal(mode(1), "native");
+	forward_to(FAR);
+	until_heard(ph1, PH1_MAC);
+	expect_burst();
+	end();
+}
+
 static bool all_failed(void *ctx)
 {
 	(void)ctx;
@@ -481,6 +507,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(native_where_both_ends_take_it),
 		cmocka_unit_test(generic_where_the_other_end_takes_no_frames),
+		cmocka_unit_test(a_restart_reconsiders_the_mode),
 		cmocka_unit_test(refused_frames_are_tx_failed),
 		cmocka_unit_test(auto_falls_to_generic_when_frames_are_refused),
 		cmocka_unit_test(an_unknown_neighbour_is_resolved_at_once),
