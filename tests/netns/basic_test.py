@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One call: audio both ways to the packet, its headers, its counters, its end, and what is refused."""
+"""One call: its audio to the packet, its headers, its counters, its end, and what is refused."""
 import contextlib
 import socket
 import struct

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A scripted SIP peer over UDP: sends exactly what it is told, and hears exactly what it expects."""
+"""A scripted SIP peer over UDP: sends what it is told to, and hears exactly what it expects."""
 import time
 
 import netns
