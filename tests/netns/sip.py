@@ -4,7 +4,8 @@ import random
 import re
 
 COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact",
-           "l": "content-length", "c": "content-type", "k": "supported", "s": "subject", "e": "content-encoding"}
+           "l": "content-length", "c": "content-type", "k": "supported", "s": "subject",
+           "e": "content-encoding"}
 CODECS = ((0, "PCMU/8000"), (8, "PCMA/8000"), (101, "telephone-event/8000"))
 
 
