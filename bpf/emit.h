@@ -8,7 +8,7 @@
 /* XDP_TX or XDP_REDIRECT; XDP_DROP when the interface is not there any more. */
 static __always_inline int emit(const struct xdp_md *ctx, const struct rtpfwd_action *act)
 {
-	if (act->ifindex == ctx->ingress_ifindex)
+	if (act->ifindex == ctx->ingress_ifindex && !(act->flags & RTPFWD_F_REDIRECT))
 		return XDP_TX;
 	return bpf_redirect_map(&rtpfwd_tx, act->link, XDP_DROP);
 }

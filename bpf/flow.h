@@ -23,11 +23,16 @@ static __always_inline struct rtpfwd_slot *flow_find(const struct rtpfwd_control
 }
 
 /* The copy in force. Its address depends on the value of `select`, which orders the loads on every
- * architecture. */
+ * architecture. NULL: no value that the controller writes. */
 static __always_inline const struct rtpfwd_action *flow_action(const struct rtpfwd_slot *slot,
 							       __u32 select)
 {
-	return (const void *)&slot->first + ((select & RTPFWD_SECOND) << RTPFWD_COPY_SHIFT);
+	__u32 offset = RTPFWD_COPY_OFFSET(select);
+
+	asm volatile("" : "+r"(offset)); /* the verifier follows the comparison below */
+	if (offset > RTPFWD_COPY_OFFSET(RTPFWD_THIRD))
+		return NULL;
+	return (const void *)&slot->first + offset;
 }
 
 static __always_inline bool source_admitted(const struct rtpfwd_action *act, const struct packet *p,

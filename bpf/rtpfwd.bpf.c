@@ -46,7 +46,8 @@ int rtpfwd_xdp(struct xdp_md *ctx)
 		count_reason(p.up, 1);
 		return XDP_PASS;
 	}
-	if (select == RTPFWD_UNLEASED) {
+	act = flow_action(slot, select);
+	if (select == RTPFWD_UNLEASED || !act) {
 		count_reason(RTPFWD_R_unleased, 1);
 		return XDP_DROP;
 	}
@@ -54,7 +55,6 @@ int rtpfwd_xdp(struct xdp_md *ctx)
 	now = bpf_jiffies64();
 	if (now >= *(volatile __u64 *)&control->lease_until)
 		return refuse(slot, &p, RTPFWD_R_expired);
-	act = flow_action(slot, select);
 	length = payload_length(&p);
 	reason = flow_admit(act, &p, length, now);
 	if (reason)

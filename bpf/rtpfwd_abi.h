@@ -51,12 +51,11 @@
 enum rtpfwd_reason {
 	RTPFWD_R_NONE, /* forward */
 #define RTPFWD_REASON_ENUM(name, help) RTPFWD_R_##name,
-	RTPFWD_DROP_REASONS(RTPFWD_REASON_ENUM)
-	RTPFWD_R_DROPS_END,
+	RTPFWD_DROP_REASONS(RTPFWD_REASON_ENUM) RTPFWD_R_DROPS_END,
 	RTPFWD_R_UPS = RTPFWD_R_DROPS_END - 1,
 	RTPFWD_UP_REASONS(RTPFWD_REASON_ENUM)
 #undef RTPFWD_REASON_ENUM
-	RTPFWD_R_END
+		RTPFWD_R_END
 };
 
 #define RTPFWD_MAX_REASONS 64
@@ -66,10 +65,11 @@ struct rtpfwd_drops {
 };
 
 /* rtpfwd_action.flags */
-#define RTPFWD_F_RTCP	  1 /* RTCP is due at this port, else RTP */
-#define RTPFWD_F_ANY_PORT 2 /* any source port of expect_ip is admitted */
-#define RTPFWD_F_LATE_ANY 4 /* the same for late_ip */
-#define RTPFWD_F_EXPECT	  8 /* a source is known; else every packet is a stranger's */
+#define RTPFWD_F_RTCP	  1  /* RTCP is due at this port, else RTP */
+#define RTPFWD_F_ANY_PORT 2  /* any source port of expect_ip is admitted */
+#define RTPFWD_F_LATE_ANY 4  /* the same for late_ip */
+#define RTPFWD_F_EXPECT	  8  /* a source is known; else every packet is a stranger's */
+#define RTPFWD_F_REDIRECT 16 /* also where it came in: that driver does XDP_TX badly */
 
 /* What to do with packets of one flow. Never changed while a reader may see it: see rtpfwd_slot. */
 struct rtpfwd_action {
@@ -117,16 +117,20 @@ struct rtpfwd_refused {
 #define RTPFWD_BAD_SEQ 0x10000
 
 enum rtpfwd_select {
-	RTPFWD_UNLEASED,
-	RTPFWD_FIRST, /* first copy is in force */
-	RTPFWD_SECOND,
-	RTPFWD_FOREIGN, /* the port is not ours: a gap between two realms' ranges on one address */
+	RTPFWD_UNLEASED = 0,
+	RTPFWD_FIRST = 1, /* first copy is in force */
+	RTPFWD_SECOND = 2,
+	RTPFWD_THIRD = 4,
+	RTPFWD_FOREIGN =
+		8, /* the port is not ours: a gap between two realms' ranges on one address */
 };
 
 /*
- * A relay port. One aligned store of `select` publishes; the copy that is not in force is written
- * only after a grace period in which every reader that may have seen it has ended. Steady state:
- * the first copy, hence one cache line to read and the next one to write for a forwarded packet.
+ * A relay port. One aligned store of `select` publishes; a copy that was in force is written again
+ * only after a grace period in which every reader that may have seen it has ended. With three of
+ * them two changes follow one another without waiting (an answer, then a re-INVITE at once).
+ * Steady state: the first copy, hence one cache line to read and the next one to write for a
+ * forwarded packet.
  */
 struct rtpfwd_slot {
 	__u32 select; /* enum rtpfwd_select */
@@ -136,10 +140,12 @@ struct rtpfwd_slot {
 	__u64 owner; /* groups the flows of one stream; not read by the data path */
 	struct rtpfwd_action second;
 	struct rtpfwd_refused refused;
+	__u64 pad2;
+	struct rtpfwd_action third;
 };
 
-/* From one copy to the other. */
-#define RTPFWD_COPY_SHIFT 6 /* RTPFWD_SECOND << 6 = 128 bytes */
+/* From the first copy to the selected one: 0, 128 or 256 bytes. */
+#define RTPFWD_COPY_OFFSET(select) (((select) & (RTPFWD_SECOND | RTPFWD_THIRD)) << 6)
 
 /* A relay address: its ports lo .. lo + count - 1 are slots base .. base + count - 1. */
 struct rtpfwd_address {
@@ -189,15 +195,19 @@ static inline __u32 rtpfwd_bucket(__be32 ip, __u32 seed)
 _Static_assert(sizeof(struct rtpfwd_action) == 56, "action");
 _Static_assert(sizeof(struct rtpfwd_counters) == 64, "counters");
 _Static_assert(sizeof(struct rtpfwd_refused) == 64, "refused");
-_Static_assert(sizeof(struct rtpfwd_slot) == 256, "slot");
+_Static_assert(sizeof(struct rtpfwd_slot) == 320, "slot");
 _Static_assert(__builtin_offsetof(struct rtpfwd_slot, counters) == 64,
 	       "one line to read, the next to write");
 _Static_assert(__builtin_offsetof(struct rtpfwd_slot, owner) == 128, "one writer per line");
 _Static_assert(__builtin_offsetof(struct rtpfwd_slot, refused) == 192, "one writer per line");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, second) -
-			       __builtin_offsetof(struct rtpfwd_slot, first) ==
-		       RTPFWD_SECOND << RTPFWD_COPY_SHIFT,
-	       "copies");
+_Static_assert(__builtin_offsetof(struct rtpfwd_slot, second) ==
+		       __builtin_offsetof(struct rtpfwd_slot, first) +
+			       RTPFWD_COPY_OFFSET(RTPFWD_SECOND),
+	       "second copy");
+_Static_assert(__builtin_offsetof(struct rtpfwd_slot, third) ==
+		       __builtin_offsetof(struct rtpfwd_slot, first) +
+			       RTPFWD_COPY_OFFSET(RTPFWD_THIRD),
+	       "third copy");
 _Static_assert(sizeof(struct rtpfwd_address) == 16, "address");
 _Static_assert(__builtin_offsetof(struct rtpfwd_control, lease_until) == 64,
 	       "lease on its own line");

@@ -167,9 +167,10 @@ struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int 
 			return NULL;
 		flow->slot = slot;
 		flow->realm = realm;
+		flow->copy = NO_COPY;
 		dp->flows[slot] = flow;
 	}
-	flow->want = (struct flow_want){ .local = layout_addr(&dp->layout, slot) };
+	flow->want = (struct flow_want){.local = layout_addr(&dp->layout, slot)};
 	flow->live = true;
 	dp->n_flows++;
 	return flow;
@@ -229,7 +230,7 @@ void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_
 	struct flow *flow = live_flow(dp, local);
 
 	if (last)
-		*last = (struct flow_counters){ .last_s = -1 };
+		*last = (struct flow_counters){.last_s = -1};
 	if (!flow)
 		return;
 	if (last)

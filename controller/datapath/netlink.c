@@ -28,9 +28,8 @@ static void parse_kind(const struct nlattr *info, struct nl_link *link)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, info)
-		if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-			link->veth = !strcmp(mnl_attr_get_str(attr), "veth");
+	mnl_attr_for_each_nested(attr, info) if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
+		link->veth = !strcmp(mnl_attr_get_str(attr), "veth");
 }
 
 static int parse_link(const struct nlmsghdr *nlh, void *data)
@@ -44,7 +43,8 @@ static int parse_link(const struct nlmsghdr *nlh, void *data)
 	link->loopback = ifi->ifi_type == ARPHRD_LOOPBACK;
 	link->ethernet = ifi->ifi_type == ARPHRD_ETHER || link->loopback;
 	link->running = (ifi->ifi_flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
-	mnl_attr_for_each(attr, nlh, sizeof(*ifi)) {
+	mnl_attr_for_each(attr, nlh, sizeof(*ifi))
+	{
 		switch (mnl_attr_get_type(attr)) {
 		case IFLA_IFNAME:
 			strncpy(link->name, mnl_attr_get_str(attr), sizeof(link->name) - 1);
@@ -70,7 +70,8 @@ static int parse_route(const struct nlmsghdr *nlh, void *data)
 	route->local = rtm->rtm_type == RTN_LOCAL;
 	if (rtm->rtm_type != RTN_UNICAST && !route->local) /* broadcast, multicast, blackhole */
 		return MNL_CB_OK;
-	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) {
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm))
+	{
 		if (mnl_attr_get_type(attr) == RTA_OIF)
 			route->ifindex = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == RTA_GATEWAY)
@@ -93,7 +94,8 @@ static int parse_neighbour(const struct nlmsghdr *nlh, void *data)
 		return MNL_CB_OK;
 	neighbour->ifindex = (uint32_t)ndm->ndm_ifindex;
 	neighbour->state = nlh->nlmsg_type == RTM_DELNEIGH ? NUD_NONE : ndm->ndm_state;
-	mnl_attr_for_each(attr, nlh, sizeof(*ndm)) {
+	mnl_attr_for_each(attr, nlh, sizeof(*ndm))
+	{
 		if (mnl_attr_get_type(attr) == NDA_DST &&
 		    mnl_attr_get_payload_len(attr) == sizeof(neighbour->ip))
 			neighbour->ip = mnl_attr_get_u32(attr);
@@ -243,8 +245,8 @@ static void on_news(void *owner)
 
 static int join(struct mnl_socket *news)
 {
-	static const int groups[] = { RTNLGRP_LINK,	 RTNLGRP_NEIGH,	      RTNLGRP_IPV4_ROUTE,
-				      RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_IFADDR, RTNLGRP_NEXTHOP };
+	static const int groups[] = {RTNLGRP_LINK,	RTNLGRP_NEIGH,	     RTNLGRP_IPV4_ROUTE,
+				     RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_IFADDR, RTNLGRP_NEXTHOP};
 	int size = NEWS_BUFFER, fd = mnl_socket_get_fd(news);
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
@@ -259,7 +261,7 @@ static int join(struct mnl_socket *news)
 int nl_open(struct netlink **out, struct loop *loop, const struct nl_events *events)
 {
 	struct netlink *nl = calloc(1, sizeof(*nl));
-	struct timeval second = { .tv_sec = 1 };
+	struct timeval second = {.tv_sec = 1};
 	int err;
 
 	if (!nl)

@@ -12,15 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE	   128 /* routes asked for in one turn of the loop */
-#define KICKS	   512 /* unresolved neighbours asked for in one second */
+#define SLICE	   128	/* routes asked for in one turn of the loop */
+#define KICKS	   512	/* unresolved neighbours asked for in one second */
+#define ASKING_MS  1000 /* the kernel takes longer than this to give up on a neighbour */
 #define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
 
 static void publish_flows(struct datapath *dp, struct nexthop *hop)
 {
 	struct flow *flow;
 
-	DL_FOREACH2(hop->flows, flow, hop_next)
+	DL_FOREACH2 (hop->flows, flow, hop_next)
 		slots_publish(dp, flow);
 }
 
@@ -38,27 +39,39 @@ static void publish_hops(struct datapath *dp, struct neighbour *neighbour)
 {
 	struct nexthop *hop;
 
-	DL_FOREACH2(neighbour->hops, hop, peer_next) {
+	DL_FOREACH2 (neighbour->hops, hop, peer_next) {
 		judge(hop);
 		publish_flows(dp, hop);
 	}
 }
 
+/* Asked for again, and the kernel has given up: three probes, a second apart. A failure that is
+ * told sooner is the end of the former entry (a flushed table), not the answer. */
+static bool asking_failed(const struct datapath *dp, const struct neighbour *neighbour,
+			  const struct nl_neighbour *told)
+{
+	return told->state & NUD_FAILED && neighbour->unsure &&
+	       loop_now_ms(dp->loop) - neighbour->unsure_ms >= ASKING_MS;
+}
+
 /*
  * What the kernel says of a neighbour. One that is stale is usable, but somebody must use it for
- * the kernel to check it: our packets pass it by. One that vanished stays in use until asking for
- * it again has failed: a flushed table costs no packet.
+ * the kernel to check it: our packets pass it by. One that vanished or failed stays in use until
+ * asking for it again has failed: a flushed table costs no packet.
  */
 static void neighbour_told(struct datapath *dp, struct neighbour *neighbour,
 			   const struct nl_neighbour *told)
 {
 	bool valid = told->state & NUD_USABLE;
 	bool moved = valid && memcmp(neighbour->mac, told->mac, sizeof(told->mac));
+	bool failed = asking_failed(dp, neighbour, told);
 
+	if (!valid && !neighbour->unsure)
+		neighbour->unsure_ms = loop_now_ms(dp->loop);
 	neighbour->unsure = !valid;
-	if (!told->state || told->state & NUD_STALE)
+	if (!told->state || told->state & (NUD_STALE | NUD_FAILED))
 		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, neighbour->key.ip);
-	if (!valid && !(told->state & NUD_FAILED) && neighbour->valid)
+	if (!valid && !failed && neighbour->valid)
 		return;
 	if (valid == neighbour->valid && !moved)
 		return;
@@ -79,7 +92,7 @@ static void neighbour_ask(struct datapath *dp, struct neighbour *neighbour)
 
 static struct neighbour *neighbour_find(struct datapath *dp, uint32_t ifindex, __be32 ip)
 {
-	struct neighbour_key key = { ifindex, ip };
+	struct neighbour_key key = {ifindex, ip};
 	struct neighbour *neighbour;
 
 	HASH_FIND(hh, dp->neighbours, &key, sizeof(key), neighbour);
@@ -95,7 +108,7 @@ static struct neighbour *neighbour_get(struct datapath *dp, uint32_t ifindex, __
 	neighbour = calloc(1, sizeof(*neighbour));
 	if (!neighbour)
 		return NULL;
-	neighbour->key = (struct neighbour_key){ ifindex, ip };
+	neighbour->key = (struct neighbour_key){ifindex, ip};
 	HASH_ADD(hh, dp->neighbours, key, sizeof(neighbour->key), neighbour);
 	neighbour_ask(dp, neighbour);
 	return neighbour;
@@ -169,7 +182,7 @@ void nexthop_all_stale(struct datapath *dp)
 {
 	struct nexthop *hop, *next;
 
-	HASH_ITER(hh, dp->hops, hop, next) {
+	HASH_ITER (hh, dp->hops, hop, next) {
 		if (hop->stale)
 			continue;
 		hop->stale = true;
@@ -181,7 +194,7 @@ void nexthop_all_stale(struct datapath *dp)
 
 static struct nexthop *nexthop_get(struct datapath *dp, __be32 to, __be32 from)
 {
-	struct nexthop_key key = { to, from };
+	struct nexthop_key key = {to, from};
 	struct nexthop *hop;
 
 	HASH_FIND(hh, dp->hops, &key, sizeof(key), hop);
@@ -235,7 +248,7 @@ void nexthop_leave(struct datapath *dp, struct flow *flow)
 	nexthop_put(dp, hop);
 }
 
-void nexthop_assume(struct flow *flow, const struct rtpfwd_action *act)
+void nexthop_assume(const struct datapath *dp, struct flow *flow, const struct rtpfwd_action *act)
 {
 	struct neighbour *neighbour = flow->hop ? flow->hop->neighbour : NULL;
 
@@ -244,6 +257,7 @@ void nexthop_assume(struct flow *flow, const struct rtpfwd_action *act)
 	memcpy(neighbour->mac, act->to_mac, sizeof(neighbour->mac));
 	neighbour->valid = true;
 	neighbour->unsure = true;
+	neighbour->unsure_ms = loop_now_ms(dp->loop);
 	judge(flow->hop);
 }
 
@@ -252,7 +266,7 @@ void nexthop_kick(struct datapath *dp)
 	struct neighbour *neighbour, *next;
 	int kicks = 0;
 
-	HASH_ITER(hh, dp->neighbours, neighbour, next) {
+	HASH_ITER (hh, dp->neighbours, neighbour, next) {
 		if (neighbour->valid && !neighbour->unsure)
 			continue;
 		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, neighbour->key.ip);
@@ -286,7 +300,7 @@ static void on_lost(void *ctx)
 
 	log_warn("netlink: news of routes and neighbours were lost, asking for all of them again");
 	link_resync(dp);
-	HASH_ITER(hh, dp->neighbours, neighbour, next)
+	HASH_ITER (hh, dp->neighbours, neighbour, next)
 		neighbour_ask(dp, neighbour);
 	nexthop_all_stale(dp);
 }
@@ -312,7 +326,7 @@ void nexthop_close(struct datapath *dp)
 	if (!dp->netlink)
 		return;
 	timer_stop(&dp->refresh);
-	HASH_ITER(hh, dp->hops, hop, next) {
+	HASH_ITER (hh, dp->hops, hop, next) {
 		hop->flows = NULL;
 		nexthop_put(dp, hop);
 	}

@@ -31,31 +31,21 @@ struct link {
 	uint64_t refused;    /* last seen figure of rtpfwd_link_stats */
 };
 
-/* Where a slot's two copies stand. The copy that is not in force may be written only in STEADY. */
-enum flow_phase {
-	PHASE_FREE,   /* unleased, and no reader is left in it */
-	PHASE_STEADY, /* first copy in force, no reader in the second */
-	PHASE_MOVED,  /* second in force, readers may be in the first */
-	PHASE_BACK,   /* first in force, readers may be in the second */
-	PHASE_ENDED,  /* unleased, readers may be in either */
-};
-
-/* For which grace period. */
-enum flow_wait {
-	WAIT_NONE,
-	WAIT_NEXT,    /* in datapath.graces */
-	WAIT_RUNNING, /* in datapath.graces_running */
-	WAIT_AGAIN,   /* the same, but it began too early: the next one counts */
-};
+/* Copies of what to do in a slot (rtpfwd_abi.h). */
+#define COPIES	3
+#define NO_COPY COPIES /* unleased */
 
 struct flow {
 	struct flow_want want;
 	uint32_t slot;
 	unsigned int realm; /* where its packets come from */
-	enum flow_phase phase;
-	bool live; /* leased; else it only waits for its last readers */
+	bool live;	    /* leased; else it only waits for its last readers */
 	bool adopted;
-	enum flow_wait wait;
+	uint8_t copy;	 /* in force, 0 to COPIES - 1, or NO_COPY */
+	uint8_t left;	 /* bit set of copies that readers may still be in: they wait for a grace
+			    period */
+	uint8_t leaving; /* the same: the running grace period is theirs */
+	bool queued;	 /* in datapath.graces or graces_running */
 	struct nexthop *hop; /* NULL unless it forwards */
 	struct flow *hop_prev, *hop_next;
 	struct flow *grace_next;
@@ -69,8 +59,9 @@ struct neighbour {
 		__be32 ip;
 	} key;
 	uint8_t mac[6];
-	bool valid;  /* `mac` is to be used */
-	bool unsure; /* `mac` is what it was: the kernel does not know it any more */
+	bool valid;	    /* `mac` is to be used */
+	bool unsure;	    /* `mac` is what it was: the kernel does not know it any more */
+	uint64_t unsure_ms; /* since when, by the loop's clock */
 	struct nexthop *hops;
 	UT_hash_handle hh;
 };
@@ -142,7 +133,7 @@ struct datapath {
 	uint64_t opened_jiffies;
 };
 
-/* slots.c: publication. */
+/* slots.c: publication; action.c: what is published. */
 /* Puts in force what flow->want and its next hop say. */
 void slots_publish(struct datapath *dp, struct flow *flow);
 /* Unleased; the flow is freed when no reader is left. */
@@ -150,7 +141,13 @@ void slots_withdraw(struct datapath *dp, struct flow *flow);
 void slots_grace_over(void *datapath);
 /* Waits until everything desired is in force; at the end only. */
 void slots_settle(struct datapath *dp);
-/* Carries on where the former controller stopped. */
+/* What flow->want and its next hop say, where `now` is in force (NULL: nothing): its source stays
+ * admitted for a while. */
+struct rtpfwd_action action_desired(const struct datapath *dp, const struct flow *flow,
+				    const struct rtpfwd_action *now);
+/* Equal but for who is late? */
+bool action_same(const struct rtpfwd_action *a, const struct rtpfwd_action *b);
+/* Carries on where the former controller stopped; no reader of its is left. */
 void slots_adopt(struct datapath *dp, struct flow *flow);
 /* The copy in force; NULL: unleased. */
 const struct rtpfwd_action *slots_action(const struct rtpfwd_slot *slot);
@@ -162,13 +159,13 @@ void nexthop_close(struct datapath *dp);
 void nexthop_join(struct datapath *dp, struct flow *flow);
 void nexthop_leave(struct datapath *dp, struct flow *flow);
 /* The neighbour is as it was, until the kernel says otherwise. */
-void nexthop_assume(struct flow *flow, const struct rtpfwd_action *act);
+void nexthop_assume(const struct datapath *dp, struct flow *flow, const struct rtpfwd_action *act);
 void nexthop_kick(struct datapath *dp); /* once a second: asks again for who did not answer */
 void nexthop_all_stale(struct datapath *dp);
 
 /* xdp.c: maps and programs. */
 int xdp_open(struct datapath *dp, char *why, size_t why_size); /* attaches nothing */
-void xdp_close(struct datapath *dp);	       /* everything pinned stays */
+void xdp_close(struct datapath *dp);			       /* everything pinned stays */
 int xdp_beat(struct datapath *dp, bool renew); /* sets the clock, renews the lease */
 
 /* trace.c: what becomes of frames after the verdict. */
@@ -201,7 +198,7 @@ void pins_remove(const char *path);   /* detaches a link, too */
 void pins_prune(struct datapath *dp); /* links of interfaces that are no realm's any more */
 
 /* adopt.c: flows of a former controller. */
-int adopt_find(struct datapath *dp);	  /* 0 or -ENOMEM; clears what the lease has ended */
+int adopt_find(struct datapath *dp);	 /* 0 or -ENOMEM; clears what the lease has ended */
 void adopt_resolve(struct datapath *dp); /* next hops, when the links are known */
 void adopt_each(struct datapath *dp, void (*adopted)(void *ctx, const struct addr *local),
 		void *ctx);

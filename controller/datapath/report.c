@@ -10,7 +10,7 @@
 
 static struct addr read_seen(uint64_t seen)
 {
-	struct addr addr = { 0 };
+	struct addr addr = {0};
 
 	if (!seen)
 		return addr;
@@ -27,9 +27,9 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 	uint64_t last, now = datapath_jiffies(dp);
 	int32_t lost;
 
-	*out = (struct flow_counters){ .last_s = -1 };
-	if (flow->phase ==
-	    PHASE_ENDED) /* leased anew, not yet in force: what stands there is the former flow's */
+	*out = (struct flow_counters){.last_s = -1};
+	if (flow->copy ==
+	    NO_COPY) /* leased anew, not in force: what stands there is the former flow's */
 		return;
 	out->packets = LOAD(c->packets);
 	out->bytes = LOAD(c->bytes);
@@ -55,9 +55,8 @@ void datapath_each(const struct datapath *dp,
 
 		if (!flow || !flow->live)
 			continue;
-		report = (struct flow_report){ .want = flow->want,
-					       .adopted = flow->adopted,
-					       .plane = "xdp" };
+		report = (struct flow_report){
+			.want = flow->want, .adopted = flow->adopted, .plane = "xdp"};
 		report_flow(dp, flow, &report.counters);
 		if (!each(ctx, &report))
 			return;
@@ -100,9 +99,8 @@ size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_
 			const struct link *link = link_by_name(dp, realm->interfaces[i]);
 
 			if (n < max && link)
-				out[n] = (struct datapath_interface_report){ (unsigned int)r,
-									     link->name,
-									     mode_of(link) };
+				out[n] = (struct datapath_interface_report){
+					(unsigned int)r, link->name, mode_of(link)};
 		}
 	}
 	return n;

@@ -365,8 +365,10 @@ static void a_failed_neighbour_is_asked_again(void **state)
 	begin(false, XDP_AUTO);
 	forward_to(FAR);
 	until_heard(ph1, PH1_MAC);
+	far_sh("ip link set ph1 arp off");
 	lab_sh("ip neigh replace 10.77.2.2 dev out0 nud failed");
 	until_dropped("no_neighbour");
+	far_sh("ip link set ph1 arp on");
 	until_heard(ph1, PH1_MAC);
 	expect_burst();
 	end();

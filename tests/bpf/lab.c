@@ -363,3 +363,11 @@ bool lab_until(struct lab *lab, bool (*done)(void *ctx), void *ctx)
 	}
 	return true;
 }
+
+uint32_t lab_attached(const char *interface)
+{
+	LIBBPF_OPTS(bpf_xdp_query_opts, query);
+
+	assert_int_equal(bpf_xdp_query((int)if_nametoindex(interface), 0, &query), 0);
+	return query.prog_id;
+}

@@ -100,4 +100,7 @@ uint64_t lab_drops(const struct lab *lab, const char *reason);
 /* Turns the loop until `done(ctx)` or ten seconds have passed; false: they have. */
 bool lab_until(struct lab *lab, bool (*done)(void *ctx), void *ctx);
 
+/* Id of the XDP program on an interface; 0: none. */
+uint32_t lab_attached(const char *interface);
+
 #endif

@@ -388,14 +388,6 @@ static void another_version_is_refused(void **state)
 	lab_unmap(control, NULL);
 }
 
-static uint32_t attached(const char *interface)
-{
-	LIBBPF_OPTS(bpf_xdp_query_opts, query);
-
-	assert_int_equal(bpf_xdp_query((int)if_nametoindex(interface), 0, &query), 0);
-	return query.prog_id;
-}
-
 static void detach_removes_everything_and_may_be_repeated(void **state)
 {
 	struct stat st;
@@ -406,10 +398,10 @@ static void detach_removes_everything_and_may_be_repeated(void **state)
 	open_lab();
 	add(RELAY, 7);
 	lab_close(&lab);
-	assert_int_not_equal(attached("in0"), 0);
+	assert_int_not_equal(lab_attached("in0"), 0);
 	lab_detach(&lab);
-	assert_int_equal(attached("in0"), 0);
-	assert_int_equal(attached("out0"), 0);
+	assert_int_equal(lab_attached("in0"), 0);
+	assert_int_equal(lab_attached("out0"), 0);
 	assert_int_not_equal(stat(lab.folder, &st), 0);
 	lab_detach(&lab);
 }
@@ -427,7 +419,7 @@ static void detach_works_when_the_interface_is_gone(void **state)
 	lab_sh("ip link del brief0");
 	lab_detach(&lab);
 	assert_int_not_equal(stat(lab.folder, &st), 0);
-	assert_int_equal(attached("in0"), 0);
+	assert_int_equal(lab_attached("in0"), 0);
 }
 
 static void an_interface_of_no_realm_any_more_is_let_go(void **state)
@@ -438,11 +430,11 @@ static void an_interface_of_no_realm_any_more_is_let_go(void **state)
 	lab.interfaces[1] = "brief0";
 	open_lab();
 	lab_close(&lab);
-	assert_int_not_equal(attached("brief0"), 0);
+	assert_int_not_equal(lab_attached("brief0"), 0);
 	lab.interfaces[1] = "out0";
 	open_lab();
-	assert_int_equal(attached("brief0"), 0);
-	assert_int_not_equal(attached("out0"), 0);
+	assert_int_equal(lab_attached("brief0"), 0);
+	assert_int_not_equal(lab_attached("out0"), 0);
 	lab_sh("ip link del brief0");
 }
 
