@@ -107,7 +107,8 @@ static int detach(const struct conf *conf)
 	char why[512] = "";
 
 	if (ctl_running(conf->control)) {
-		fprintf(stderr, "rtpfwd: a daemon of this configuration runs (%s answers): stop it first\n",
+		fprintf(stderr,
+			"rtpfwd: a daemon of this configuration runs (%s answers): stop it first\n",
 			conf->control);
 		return 1;
 	}
@@ -129,8 +130,10 @@ static void stop(void *owner)
 static void warn_of_dial_options(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_routes; i++)
-		if (conf->routes[i].dial.letters || conf->routes[i].dial.upper || conf->routes[i].dial.warn_ms)
-			log_warn("route '%s': options '%s': features and warnings only keep media here",
+		if (conf->routes[i].dial.letters || conf->routes[i].dial.upper ||
+		    conf->routes[i].dial.warn_ms)
+			log_warn("route '%s': options '%s': features and warnings only keep media "
+				 "here",
 				 conf->routes[i].name, conf->routes[i].dial.text);
 }
 
@@ -146,7 +149,8 @@ static int reload(void *ctx, char *why, size_t why_size)
 		return err;
 	obstacle = conf_reload_obstacle(d->conf, next);
 	if (obstacle) {
-		snprintf(why, why_size, "%s: %s cannot change while running: restart", d->path, obstacle);
+		snprintf(why, why_size, "%s: %s cannot change while running: restart", d->path,
+			 obstacle);
 		err = -EBUSY;
 		goto out;
 	}
@@ -203,9 +207,10 @@ static int fail(const char *why, int status)
 
 static int open_datapath(struct daemon *d, char *why, size_t why_size)
 {
-	struct datapath_events events = { .ctx = d, .adopted_gone = on_adopted_gone };
+	struct datapath_events events = {.ctx = d, .adopted_gone = on_adopted_gone};
 
-	return datapath_open(&d->node.dp, d->conf, d->node.loop, &events, on_adopted, d, why, why_size);
+	return datapath_open(&d->node.dp, d->conf, d->node.loop, &events, on_adopted, d, why,
+			     why_size);
 }
 
 static int open_sip(struct daemon *d, char *why, size_t why_size)
@@ -229,7 +234,8 @@ static int watch_signals(struct daemon *d)
 
 static int open_calls(struct daemon *d, char *why, size_t why_size)
 {
-	struct calls_setup setup = { .loop = d->node.loop, .media = d->media, .ended = cdr_ended, .ctx = d->node.cdr };
+	struct calls_setup setup = {
+		.loop = d->node.loop, .media = d->media, .ended = cdr_ended, .ctx = d->node.cdr};
 	int err = peers_new(&setup.peers, d->conf, why, why_size);
 
 	if (err)
@@ -240,8 +246,9 @@ static int open_calls(struct daemon *d, char *why, size_t why_size)
 	return err;
 }
 
-/* Brings everything up, in the order in which each stands on the one before. 0 or the exit status. The control socket comes
- * first: it is what keeps a second daemon of the same configuration off the kernel objects. */
+/* Brings everything up, in the order in which each stands on the one before. 0 or the exit status.
+ * The control socket comes first: it is what keeps a second daemon of the same configuration off
+ * the kernel objects. */
 static int start(struct daemon *d)
 {
 	char why[512] = "out of memory";
@@ -262,7 +269,8 @@ static int start(struct daemon *d)
 	if (media_new(&d->media, d->conf, d->node.loop, d->node.dp, d->node.ports) ||
 	    cdr_new(&d->node.cdr, d->conf->cdr) || open_calls(d, why, sizeof(why)) ||
 	    open_sip(d, why, sizeof(why)) ||
-	    metrics_new(&d->metrics, &d->node, &d->conf->metrics, why, sizeof(why)) || watch_signals(d))
+	    metrics_new(&d->metrics, &d->node, &d->conf->metrics, why, sizeof(why)) ||
+	    watch_signals(d))
 		return fail(why, EXIT_CONF);
 	return 0;
 }
@@ -286,8 +294,8 @@ static void finish(struct daemon *d)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .conf = "/etc/rtpfwd/rtpfwd.conf" };
-	struct daemon d = { 0 };
+	struct options o = {.conf = "/etc/rtpfwd/rtpfwd.conf"};
+	struct daemon d = {0};
 	char why[512];
 	int status = parse_options(&o, argc, argv);
 
@@ -299,7 +307,9 @@ int main(int argc, char **argv)
 		return EXIT_CONF;
 	}
 	d.path = o.conf;
-	log_open(o.verbose == 0 ? LOG_LEVEL_NOTICE : o.verbose == 1 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
+	log_open(o.verbose == 0	  ? LOG_LEVEL_NOTICE
+		 : o.verbose == 1 ? LOG_LEVEL_INFO
+				  : LOG_LEVEL_DEBUG);
 	if (o.check || o.detach) {
 		status = o.check ? check(d.conf, o.conf, &o) : detach(d.conf);
 		conf_unref(d.conf);

@@ -78,7 +78,8 @@ static const char *bye_reason(const char *cause)
 	return NULL;
 }
 
-void call_end(struct call *c, const char *cause, int code, const char *reason, unsigned int retry_after_s)
+void call_end(struct call *c, const char *cause, int code, const char *reason,
+	      unsigned int retry_after_s)
 {
 	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
 	struct call_report report;
@@ -90,8 +91,8 @@ void call_end(struct call *c, const char *cause, int code, const char *reason, u
 	report.end_cause = cause;
 	report.end_code = c->answered_ms ? 200 : code;
 	count_end(c, cause, report.duration_s);
-	log_notice("call %s ended cause=%s code=%d seconds=%.3f", c->id, cause,
-		   report.end_code, report.duration_s);
+	log_notice("call %s ended cause=%s code=%d seconds=%.3f", c->id, cause, report.end_code,
+		   report.duration_s);
 	if (c->all->setup.ended)
 		c->all->setup.ended(c->all->setup.ctx, &report);
 	if (a->leg && !c->answered_ms && code >= 300)
@@ -105,7 +106,8 @@ void call_end(struct call *c, const char *cause, int code, const char *reason, u
 	call_free(c);
 }
 
-/* What the caller is told of the callee's refusal. A challenge to us is none to the caller, and a redirection is not followed. */
+/* What the caller is told of the callee's refusal. A challenge to us is none to the caller, and a
+ * redirection is not followed. */
 static int map_refusal(int code)
 {
 	if (code < 400)
@@ -138,7 +140,8 @@ static int lease_ports(struct call *c)
 		struct call_side *s = &c->side[i];
 
 		legs[i].realm = s->realm->index;
-		legs[i].family = i == SIDE_A ? s->audio.rtp.family : media_family(s->peer, s->realm);
+		legs[i].family =
+			i == SIDE_A ? s->audio.rtp.family : media_family(s->peer, s->realm);
 		legs[i].any_port = s->peer->asymmetric;
 	}
 	if (c->stream)
@@ -176,7 +179,7 @@ static int try_target(struct call *c)
 	desc_free(b->said);
 	b->said = NULL;
 	desc_origin_free(&b->origin);
-	b->origin = (struct desc_origin){ 0 };
+	b->origin = (struct desc_origin){0};
 	err = lease_ports(c);
 	if (err)
 		return err == -EAFNOSUPPORT ? 488 : 503;
@@ -196,7 +199,8 @@ static int try_target(struct call *c)
 	return 0;
 }
 
-/* Tries the targets from the present one on. `code` is what the last one failed with. False: the call is over. */
+/* Tries the targets from the present one on. `code` is what the last one failed with. False: the
+ * call is over. */
 static bool next_target(struct call *c, int code, const char *reason, unsigned int retry_after_s)
 {
 	while (worth_another_target(code) && c->target + 1 < c->route->n_to) {
@@ -225,7 +229,8 @@ static char *copy_text(const char *text)
 	return strdup(text ? text : "");
 }
 
-static struct call *call_new(struct calls *all, const struct sip_request *request, const char *dialled)
+static struct call *call_new(struct calls *all, const struct sip_request *request,
+			     const char *dialled)
 {
 	struct call *c = calloc(1, sizeof(*c));
 
@@ -269,8 +274,8 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		const struct conf_peer *from)
 {
 	char dialled[256];
-	const struct conf_route *route =
-		route_find(all->peers, request->realm, from, request->number, dialled, sizeof(dialled));
+	const struct conf_route *route = route_find(all->peers, request->realm, from,
+						    request->number, dialled, sizeof(dialled));
 	struct desc *offer;
 	struct call *c;
 	int code;
@@ -292,13 +297,16 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 	}
 	c->route = route;
 	c->side[SIDE_A] = (struct call_side){
-		.leg = leg, .peer = from, .realm = request->realm, .said = offer,
+		.leg = leg,
+		.peer = from,
+		.realm = request->realm,
+		.said = offer,
 	};
 	desc_audio(offer, &c->side[SIDE_A].audio);
 	leg_take(leg, &events, c);
 	code = try_target(c);
-	log_notice("call %s set up from=%s to=%s a=%s b=%s call_id_a=%s call_id_b=%s", c->id, c->from, c->to,
-		   from->name, c->side[SIDE_B].peer->name, leg_call_id(leg),
+	log_notice("call %s set up from=%s to=%s a=%s b=%s call_id_a=%s call_id_b=%s", c->id,
+		   c->from, c->to, from->name, c->side[SIDE_B].peer->name, leg_call_id(leg),
 		   c->side[SIDE_B].leg ? leg_call_id(c->side[SIDE_B].leg) : "-");
 	if (code && !next_target(c, code, NULL, code == 503 ? RETRY_AFTER_S : 0))
 		return;
@@ -306,7 +314,8 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		      (double)(loop_now_us(all->setup.loop) - leg_arrived_us(leg)) / 1e6);
 }
 
-static void on_progress(void *owner, struct leg *leg, int code, const char *reason, struct slice sdp)
+static void on_progress(void *owner, struct leg *leg, int code, const char *reason,
+			struct slice sdp)
 {
 	struct call *c = owner;
 	struct call_side *a = &c->side[SIDE_A];
@@ -359,7 +368,8 @@ unusable:
 	call_end(c, "no_media", 488, NULL, 0);
 }
 
-static void on_failed(void *owner, struct leg *leg, int code, const char *reason, unsigned int retry_after_s)
+static void on_failed(void *owner, struct leg *leg, int code, const char *reason,
+		      unsigned int retry_after_s)
 {
 	struct call *c = owner;
 	int mapped = map_refusal(code);
@@ -396,7 +406,8 @@ static void on_offer_cancelled(void *owner, struct leg *leg)
 	call_offer_withdrawn(owner, side_of(owner, leg));
 }
 
-static void on_reanswered(void *owner, struct leg *leg, int code, const char *reason, struct slice sdp)
+static void on_reanswered(void *owner, struct leg *leg, int code, const char *reason,
+			  struct slice sdp)
 {
 	call_reanswered(owner, side_of(owner, leg), code, reason, sdp);
 }
@@ -409,7 +420,8 @@ static void on_ended(void *owner, struct leg *leg, const char *why)
 
 	drop_leg(c, side);
 	if (bye)
-		call_end(c, side == SIDE_A ? "bye_a" : "bye_b", c->answered_ms ? 200 : 487, NULL, 0);
+		call_end(c, side == SIDE_A ? "bye_a" : "bye_b", c->answered_ms ? 200 : 487, NULL,
+			 0);
 	else
 		call_end(c, side == SIDE_A ? "no_ack_a" : "no_ack_b", 408, NULL, 0);
 }

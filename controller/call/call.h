@@ -11,14 +11,14 @@
 
 #include <time.h>
 
-struct calls;	/* every call of this node */
+struct calls; /* every call of this node */
 struct call_report;
 
 struct calls_setup {
 	struct loop *loop;
 	struct media *media;
-	struct peers *peers;	/* calls_reload() exchanges it */
-	void (*ended)(void *ctx, const struct call_report *report);	/* for the CDR; may be NULL */
+	struct peers *peers; /* calls_reload() exchanges it */
+	void (*ended)(void *ctx, const struct call_report *report); /* for the CDR; may be NULL */
 	void *ctx;
 };
 
@@ -30,17 +30,17 @@ struct sip_handlers calls_handlers(struct calls *calls);
 void calls_attach(struct calls *calls, struct sip *sip);
 /* New calls are set up under these; those in progress keep theirs. Takes `peers`. */
 void calls_reload(struct calls *calls, struct peers *peers);
-const struct peers *calls_peers(const struct calls *calls);	/* in force for new calls */
-void calls_drain(struct calls *calls, bool drain);	/* new calls get 503 */
+const struct peers *calls_peers(const struct calls *calls); /* in force for new calls */
+void calls_drain(struct calls *calls, bool drain);	    /* new calls get 503 */
 bool calls_draining(const struct calls *calls);
 
 enum call_state { CALL_SETUP, CALL_EARLY, CALL_UP, CALL_ENDING };
 
 struct call_leg_report {
-	const char *peer, *realm, *call_id;	/* "" where there is no leg yet */
+	const char *peer, *realm, *call_id; /* "" where there is no leg yet */
 	char canreinvite[32];
 	struct stream_report media;
-	struct addr told;		/* address now in force for that leg */
+	struct addr told; /* address now in force for that leg */
 	char codec[32];
 	const char *user_agent;
 };
@@ -48,23 +48,25 @@ struct call_leg_report {
 /* A snapshot; texts live until the loop goes on. */
 struct call_report {
 	const char *id;
-	uint64_t owner;			/* as in flow_want */
+	uint64_t owner; /* as in flow_want */
 	enum call_state state;
-	const char *path;		/* "relay" */
-	const char *reason;		/* canreinvite.md 6.2 */
-	const char *plane;		/* "xdp" or "none" */
-	struct timespec started, answered;	/* wall clock; answered.tv_sec 0: not yet */
-	double duration_s;		/* since the answer, monotonic */
+	const char *path;		   /* "relay" */
+	const char *reason;		   /* canreinvite.md 6.2 */
+	const char *plane;		   /* "xdp" or "none" */
+	struct timespec started, answered; /* wall clock; answered.tv_sec 0: not yet */
+	double duration_s;		   /* since the answer, monotonic */
 	const char *from, *to, *from_uri, *to_uri;
 	struct call_leg_report leg[2];
 	const char *route;
-	int end_code;			/* final status to the caller; 0 while it lives */
-	const char *end_cause;		/* "bye_a", "bye_b", "hangup", "refused", "cancelled", "timeout", "rtp_timeout", ... */
+	int end_code;	       /* final status to the caller; 0 while it lives */
+	const char *end_cause; /* "bye_a", "bye_b", "hangup", "refused", "cancelled", "timeout",
+				  "rtp_timeout", ... */
 };
 
 const char *call_state_text(enum call_state state);
 /* Each live call, oldest first, until `each` returns false. */
-void calls_each(const struct calls *calls, bool (*each)(void *ctx, const struct call_report *report), void *ctx);
+void calls_each(const struct calls *calls,
+		bool (*each)(void *ctx, const struct call_report *report), void *ctx);
 /* One call by id or unique prefix. 0, -ENOENT or -EEXIST (the prefix is not unique). */
 int calls_find(const struct calls *calls, const char *id, struct call_report *out);
 /* The id of the call that owns a flow; NULL: none. */
@@ -73,11 +75,12 @@ const char *calls_owner_id(const struct calls *calls, uint64_t owner);
 int calls_hangup(struct calls *calls, const char *id);
 
 struct calls_report {
-	uint64_t live[4];		/* by call_state */
-	uint64_t total_answered, total_failed, total_cancelled, total_rejected;	/* rtpfwd_calls_total{result}: ended so */
+	uint64_t live[4]; /* by call_state */
+	uint64_t total_answered, total_failed, total_cancelled,
+		total_rejected; /* rtpfwd_calls_total{result}: ended so */
 	struct calls_histogram {
-		const double *bounds;	/* seconds, n of them; the last bucket is +Inf */
-		uint64_t count[16];	/* per bucket, not cumulated */
+		const double *bounds; /* seconds, n of them; the last bucket is +Inf */
+		uint64_t count[16];   /* per bucket, not cumulated */
 		size_t n;
 		double sum;
 	} setup_seconds, call_seconds;

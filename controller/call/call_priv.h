@@ -23,10 +23,11 @@ struct call_side {
 /* A re-INVITE of one leg that waits for the other leg's answer. */
 struct call_offer {
 	bool open;
-	bool withdrawn;	     /* CANCEL came for it: what the other leg accepts must be taken back */
-	enum side from;	     /* who offers */
-	struct desc *offer;  /* NULL when withdrawn */
-	struct desc_origin before; /* what the other leg was told until then: in force again if it refuses */
+	bool withdrawn;	    /* CANCEL came for it: what the other leg accepts must be taken back */
+	enum side from;	    /* who offers */
+	struct desc *offer; /* NULL when withdrawn */
+	struct desc_origin
+		before; /* what the other leg was told until then: in force again if it refuses */
 };
 
 struct call {
@@ -65,9 +66,10 @@ struct calls {
 /* call.c: a call's life */
 void call_begin(struct calls *all, struct leg *leg, const struct sip_request *request,
 		const struct conf_peer *from);
-/* Ends it whatever its state: flows first, then what SIP asks for, CDR, memory. `code` goes to a caller that
- * was not answered. The pointer is dead after. */
-void call_end(struct call *c, const char *cause, int code, const char *reason, unsigned int retry_after_s);
+/* Ends it whatever its state: flows first, then what SIP asks for, CDR, memory. `code` goes to a
+ * caller that was not answered. The pointer is dead after. */
+void call_end(struct call *c, const char *cause, int code, const char *reason,
+	      unsigned int retry_after_s);
 void call_set_state(struct call *c, enum call_state state);
 /* Memory, timers and legs; no report, no counting of its end. */
 void call_free(struct call *c);
@@ -78,7 +80,8 @@ struct addr call_told(const struct call *c, enum side side);
 /* Builds the offer to `side` out of the other leg's description. Errors of desc_render(). */
 int call_tell_offer(struct call *c, enum side side, const struct desc *in);
 /* Builds the answer to `side`'s `offer` out of the other leg's description. */
-int call_tell_answer(struct call *c, enum side side, const struct desc *offer, const struct desc *in);
+int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
+		     const struct desc *in);
 /* Builds the answer that we give ourselves, the other leg not being asked. */
 int call_tell_own(struct call *c, enum side side, const struct desc *offer);
 /* Takes over what a leg said: it is in force, and the flows follow. Owns `said`. */
@@ -88,7 +91,8 @@ int call_parse(struct desc **out, struct slice sdp);
 
 /* reinvite.c: changes during the call */
 void call_offered(struct call *c, enum side side, struct slice sdp);
-void call_reanswered(struct call *c, enum side side, int code, const char *reason, struct slice sdp);
+void call_reanswered(struct call *c, enum side side, int code, const char *reason,
+		     struct slice sdp);
 void call_offer_withdrawn(struct call *c, enum side side);
 void call_offer_close(struct call *c);
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Changes during the call: a re-INVITE of one leg is passed on to the other, or answered by us where the other leg must not be
- * re-INVITEd (canreinvite=no), where it changes nothing, or where the other leg refuses what we can do without it. The entries
- * follow an answered offer, never an offer (canreinvite.md 6.6).
+ * Changes during the call: a re-INVITE of one leg is passed on to the other, or answered by us
+ * where the other leg must not be re-INVITEd (canreinvite=no), where it changes nothing, or where
+ * the other leg refuses what we can do without it. The entries follow an answered offer, never an
+ * offer (canreinvite.md 6.6).
  */
 #include "call/call_priv.h"
 
@@ -20,11 +21,11 @@ void call_offer_close(struct call *c)
 {
 	desc_free(c->offer.offer);
 	desc_origin_free(&c->offer.before);
-	c->offer = (struct call_offer){ 0 };
+	c->offer = (struct call_offer){0};
 }
 
-/* What the other leg is told is as before our re-INVITE to it; but the version that it has seen and refused is not
- * used again for another text (pitfall 23). */
+/* What the other leg is told is as before our re-INVITE to it; but the version that it has seen and
+ * refused is not used again for another text (pitfall 23). */
 static void other_told_as_before(struct call *c)
 {
 	struct call_side *other = other_of(c, c->offer.from);
@@ -33,7 +34,7 @@ static void other_told_as_before(struct call *c)
 	desc_origin_free(&other->origin);
 	other->origin = c->offer.before;
 	other->origin.version = seen;
-	c->offer.before = (struct desc_origin){ 0 };
+	c->offer.before = (struct desc_origin){0};
 }
 
 static int keep_origin(struct desc_origin *copy, const struct desc_origin *origin)
@@ -52,7 +53,8 @@ static void answer_leg(struct call *c, enum side side)
 	leg_answer(s->leg, s->origin.last, s->origin.last_len);
 }
 
-/* Answers `side`'s offer without the other leg. What needs that leg's consent is refused with `code`. Owns `offer`. */
+/* Answers `side`'s offer without the other leg. What needs that leg's consent is refused with
+ * `code`. Owns `offer`. */
 static void answer_by_ourselves(struct call *c, enum side side, struct desc *offer, int code,
 				const char *reason)
 {
@@ -91,7 +93,8 @@ static int pass_on(struct call *c, enum side side, struct desc *offer)
 	return 0;
 }
 
-/* A leg's relay ports are of one address family for the call's life; a null address (hold) may be of the other one. */
+/* A leg's relay ports are of one address family for the call's life; a null address (hold) may be
+ * of the other one. */
 static bool same_family(const struct desc *offer, const struct call_side *s)
 {
 	struct desc_audio audio;
@@ -216,7 +219,8 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		return;
 	}
 	if (call_parse(&answer, sdp)) {
-		log_info("call %s re-INVITE answered by %c without usable audio", c->id, "ab"[side]);
+		log_info("call %s re-INVITE answered by %c without usable audio", c->id,
+			 "ab"[side]);
 		refused(c, 488, NULL);
 	} else if (c->offer.withdrawn) {
 		take_back(c, side, answer);

@@ -5,7 +5,10 @@
 const char *call_state_text(enum call_state state)
 {
 	static const char *const texts[] = {
-		[CALL_SETUP] = "setup", [CALL_EARLY] = "early", [CALL_UP] = "up", [CALL_ENDING] = "ending",
+		[CALL_SETUP] = "setup",
+		[CALL_EARLY] = "early",
+		[CALL_UP] = "up",
+		[CALL_ENDING] = "ending",
 	};
 
 	return texts[state];
@@ -68,7 +71,7 @@ void call_fill_report(const struct call *c, struct call_report *out)
 
 void histogram_init(struct calls_histogram *h, const double *bounds, size_t n)
 {
-	*h = (struct calls_histogram){ .bounds = bounds, .n = n };
+	*h = (struct calls_histogram){.bounds = bounds, .n = n};
 }
 
 void histogram_add(struct calls_histogram *h, double seconds)

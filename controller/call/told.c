@@ -20,7 +20,7 @@ static bool no_telephone_event(const struct conf_peer *peer)
 static struct desc_rewrite rewrite_for(const struct call *c, enum side side)
 {
 	const struct conf_peer *a = c->side[SIDE_A].peer, *b = c->side[SIDE_B].peer;
-	struct desc_rewrite rw = { .rtp = call_told(c, side) };
+	struct desc_rewrite rw = {.rtp = call_told(c, side)};
 
 	rw.rtcp_port = (uint16_t)(rw.rtp.port + 1);
 	rw.allow[0] = &a->codecs;
@@ -44,7 +44,8 @@ int call_tell_offer(struct call *c, enum side side, const struct desc *in)
 	return desc_render(&c->side[side].origin, in, &rw);
 }
 
-int call_tell_answer(struct call *c, enum side side, const struct desc *offer, const struct desc *in)
+int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
+		     const struct desc *in)
 {
 	struct desc_rewrite rw = rewrite_for(c, side);
 

@@ -9,8 +9,9 @@ static double youngest(double a, double b)
 	return a < b ? a : b;
 }
 
-/* Seconds since anything of either leg's media was forwarded, RTCP too: a leg that suppresses silence is not dead
- * (canreinvite.md pitfall 16). Counted from the answer where nothing came yet. */
+/* Seconds since anything of either leg's media was forwarded, RTCP too: a leg that suppresses
+ * silence is not dead (canreinvite.md pitfall 16). Counted from the answer where nothing came yet.
+ */
 static double idle_s(const struct call *c)
 {
 	double since_answer = (double)(loop_now_ms(c->all->setup.loop) - c->answered_ms) / 1000;

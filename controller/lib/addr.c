@@ -43,13 +43,14 @@ static int parse_ip(struct addr *out, const char *text, size_t len)
 
 int addr_parse(struct addr *out, const char *text)
 {
-	struct addr a = { 0 };
+	struct addr a = {0};
 	const char *colon = strchr(text, ':');
 	const char *end;
 
 	if (*text == '[') {
 		end = strchr(text, ']');
-		if (!end || parse_ip(&a, text + 1, (size_t)(end - text - 1)) || a.family != AF_INET6)
+		if (!end || parse_ip(&a, text + 1, (size_t)(end - text - 1)) ||
+		    a.family != AF_INET6)
 			return -EINVAL;
 		if (end[1] && (end[1] != ':' || parse_port(&a.port, end + 2)))
 			return -EINVAL;
@@ -135,7 +136,7 @@ socklen_t addr_to_sockaddr(struct sockaddr_storage *out, const struct addr *a)
 
 int addr_from_sockaddr(struct addr *out, const struct sockaddr *sa)
 {
-	struct addr a = { 0 };
+	struct addr a = {0};
 
 	if (sa->sa_family == AF_INET) {
 		const struct sockaddr_in *s4 = (const struct sockaddr_in *)sa;
@@ -179,8 +180,8 @@ static int mask_bits(const struct addr *mask)
 int addr_prefix_parse(struct addr_prefix *out, const char *text)
 {
 	const char *slash = strchr(text, '/');
-	struct addr_prefix p = { 0 };
-	struct addr mask = { 0 };
+	struct addr_prefix p = {0};
+	struct addr mask = {0};
 	uint16_t number;
 	int bits, max;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An IP address with an optional port: the one form in which addresses travel through the controller. */
+/* An IP address with an optional port: the one form in which addresses travel through the
+ * controller. */
 #ifndef RTPFWD_LIB_ADDR_H
 #define RTPFWD_LIB_ADDR_H
 
@@ -22,22 +23,25 @@ struct addr {
 /* Longest text of addr_print(): "[" + INET6_ADDRSTRLEN + "]:65535". */
 #define ADDR_TEXT 56
 
-/* Parses `1.2.3.4`, `1.2.3.4:5`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:5`. 0 or -EINVAL (`out` untouched). */
+/* Parses `1.2.3.4`, `1.2.3.4:5`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:5`. 0 or -EINVAL
+ * (`out` untouched). */
 int addr_parse(struct addr *out, const char *text);
 
-/* Writes `1.2.3.4:5`, `[2001:db8::1]:5`, without a port `1.2.3.4`, `2001:db8::1`; "" for no address. Returns `text`. */
+/* Writes `1.2.3.4:5`, `[2001:db8::1]:5`, without a port `1.2.3.4`, `2001:db8::1`; "" for no
+ * address. Returns `text`. */
 const char *addr_print(char text[ADDR_TEXT], const struct addr *a);
 
 /* The same without the port and, for IPv6, without brackets (as SDP wants it). */
 const char *addr_print_ip(char text[ADDR_TEXT], const struct addr *a);
 
-bool addr_equal(const struct addr *a, const struct addr *b);	/* address and port */
-bool addr_same_ip(const struct addr *a, const struct addr *b);	/* address alone */
-bool addr_is_any(const struct addr *a);				/* 0.0.0.0 or :: */
+bool addr_equal(const struct addr *a, const struct addr *b);   /* address and port */
+bool addr_same_ip(const struct addr *a, const struct addr *b); /* address alone */
+bool addr_is_any(const struct addr *a);			       /* 0.0.0.0 or :: */
 struct addr addr_with_port(const struct addr *a, uint16_t port);
 
 socklen_t addr_to_sockaddr(struct sockaddr_storage *out, const struct addr *a);
-int addr_from_sockaddr(struct addr *out, const struct sockaddr *sa); /* 0 or -EAFNOSUPPORT; v4-mapped becomes IPv4 */
+int addr_from_sockaddr(struct addr *out,
+		       const struct sockaddr *sa); /* 0 or -EAFNOSUPPORT; v4-mapped becomes IPv4 */
 
 /* `10.0.0.0/8`, `10.0.0.1`, `10.0.0.0/255.0.0.0`, `2001:db8::/32`. */
 struct addr_prefix {

@@ -77,7 +77,7 @@ void buf_reset(struct buf *b)
 void buf_free(struct buf *b)
 {
 	free(b->data);
-	*b = (struct buf){ 0 };
+	*b = (struct buf){0};
 }
 
 char *buf_take(struct buf *b)
@@ -86,7 +86,7 @@ char *buf_take(struct buf *b)
 
 	if (b->failed)
 		free(b->data);
-	*b = (struct buf){ 0 };
+	*b = (struct buf){0};
 	return data;
 }
 

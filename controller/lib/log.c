@@ -21,8 +21,9 @@ void log_open(enum log_level most)
 void log_line(enum log_level level, const char *format, ...)
 {
 	static const char *const names[] = {
-		[LOG_LEVEL_ERROR] = "error", [LOG_LEVEL_WARN] = "warning", [LOG_LEVEL_NOTICE] = "notice",
-		[LOG_LEVEL_INFO] = "info", [LOG_LEVEL_DEBUG] = "debug",
+		[LOG_LEVEL_ERROR] = "error",   [LOG_LEVEL_WARN] = "warning",
+		[LOG_LEVEL_NOTICE] = "notice", [LOG_LEVEL_INFO] = "info",
+		[LOG_LEVEL_DEBUG] = "debug",
 	};
 	char line[2048];
 	int head, n;

@@ -84,7 +84,8 @@ void timer_init(struct timer *t, struct loop *loop, void (*fire)(void *owner), v
 
 void timer_set(struct timer *t, uint64_t ms)
 {
-	struct timeval tv = { .tv_sec = (time_t)(ms / 1000), .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
+	struct timeval tv = {.tv_sec = (time_t)(ms / 1000),
+			     .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
 	evtimer_add(&t->ev, &tv);
 }
@@ -112,12 +113,14 @@ int loop_watch(struct watch *w, struct loop *loop, int fd, void (*ready)(void *o
 {
 	w->ready = ready;
 	w->owner = owner;
-	if (event_assign(&w->ev, loop->base, fd, EV_READ | EV_PERSIST, on_ready, w) || event_add(&w->ev, NULL))
+	if (event_assign(&w->ev, loop->base, fd, EV_READ | EV_PERSIST, on_ready, w) ||
+	    event_add(&w->ev, NULL))
 		return -ENOMEM;
 	return 0;
 }
 
-int loop_signal(struct watch *w, struct loop *loop, int signo, void (*fire)(void *owner), void *owner)
+int loop_signal(struct watch *w, struct loop *loop, int signo, void (*fire)(void *owner),
+		void *owner)
 {
 	w->ready = fire;
 	w->owner = owner;

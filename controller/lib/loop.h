@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The event loop: libevent, with embedded timers and a clock that is read once per turn. One loop, one thread. */
+/* The event loop: libevent, with embedded timers and a clock that is read once per turn. One loop,
+ * one thread. */
 #ifndef RTPFWD_LIB_LOOP_H
 #define RTPFWD_LIB_LOOP_H
 
@@ -10,18 +11,20 @@
 
 struct loop;
 
-struct loop *loop_new(void);	/* NULL: no memory */
+struct loop *loop_new(void); /* NULL: no memory */
 void loop_free(struct loop *loop);
-int loop_run(struct loop *loop);	/* until loop_stop(); 0 or -EIO */
+int loop_run(struct loop *loop); /* until loop_stop(); 0 or -EIO */
 void loop_stop(struct loop *loop);
-struct event_base *loop_base(struct loop *loop);	/* for libevent's own users (evhttp, bufferevent) */
+struct event_base *
+loop_base(struct loop *loop); /* for libevent's own users (evhttp, bufferevent) */
 
 /* CLOCK_MONOTONIC in milliseconds. */
 uint64_t loop_now_ms(const struct loop *loop);
 uint64_t loop_now_us(const struct loop *loop);
 
-/* One-shot timer, embedded in its owner. timer_init() once before anything else; timer_stop() before the owner is freed.
- * Both timer_set() on a running timer and timer_stop() on a stopped one are fine. O(log n). */
+/* One-shot timer, embedded in its owner. timer_init() once before anything else; timer_stop()
+ * before the owner is freed. Both timer_set() on a running timer and timer_stop() on a stopped one
+ * are fine. O(log n). */
 struct timer {
 	struct event ev;
 	void (*fire)(void *owner);
@@ -33,7 +36,8 @@ void timer_set(struct timer *t, uint64_t ms);
 void timer_stop(struct timer *t);
 bool timer_running(const struct timer *t);
 
-/* Calls `ready(owner)` whenever `fd` can be read. loop_unwatch() before the descriptor is closed. */
+/* Calls `ready(owner)` whenever `fd` can be read. loop_unwatch() before the descriptor is closed.
+ */
 struct watch {
 	struct event ev;
 	void (*ready)(void *owner);
@@ -44,6 +48,7 @@ int loop_watch(struct watch *w, struct loop *loop, int fd, void (*ready)(void *o
 void loop_unwatch(struct watch *w);
 
 /* Calls `fire(owner)` in the loop when the process gets `signo`. */
-int loop_signal(struct watch *w, struct loop *loop, int signo, void (*fire)(void *owner), void *owner);
+int loop_signal(struct watch *w, struct loop *loop, int signo, void (*fire)(void *owner),
+		void *owner);
 
 #endif

@@ -7,8 +7,8 @@
 #include "media/desc.h"
 
 struct desc_line {
-	char type;		/* the letter before '=' */
-	struct slice value;	/* without the line end */
+	char type;	    /* the letter before '=' */
+	struct slice value; /* without the line end */
 };
 
 /* RTP payload types are 7 bits (RFC 3550 5.1). */
@@ -16,29 +16,29 @@ enum { DESC_PAYLOADS = 128 };
 
 struct desc_format {
 	uint8_t number;
-	struct slice encoding;	/* "" where a dynamic number has no rtpmap */
-	uint32_t rate;		/* Hz; 0: not known */
+	struct slice encoding; /* "" where a dynamic number has no rtpmap */
+	uint32_t rate;	       /* Hz; 0: not known */
 	uint32_t channels;
 };
 
 struct desc_media {
-	struct slice kind, proto, formats;	/* of the m= line, as written */
+	struct slice kind, proto, formats; /* of the m= line, as written */
 	uint16_t port;
-	size_t first, end;	/* its lines, the m= line itself not among them */
-	struct slice connection;	/* value of the c= line in force; p NULL: none */
-	enum direction direction;	/* in force */
+	size_t first, end;	  /* its lines, the m= line itself not among them */
+	struct slice connection;  /* value of the c= line in force; p NULL: none */
+	enum direction direction; /* in force */
 };
 
 struct desc {
 	char *text;
 	struct desc_line *lines;
 	size_t n_lines;
-	size_t session_end;	/* lines before the first m= */
+	size_t session_end; /* lines before the first m= */
 	struct desc_media *media;
 	size_t n_media;
 	bool has_audio;
 	struct desc_audio audio;
-	struct desc_format *formats;	/* of the relayed audio, each number once, in order */
+	struct desc_format *formats; /* of the relayed audio, each number once, in order */
 	size_t n_formats;
 };
 
@@ -50,7 +50,7 @@ struct slice desc_word(struct slice *rest);
 struct slice desc_until(struct slice *rest, char separator);
 /* The whole of `s` is a decimal number up to `max`. 0 or -EINVAL. */
 int desc_number(unsigned long *out, struct slice s, unsigned long max);
-bool desc_slice_same(struct slice a, struct slice b);	/* case ignored */
+bool desc_slice_same(struct slice a, struct slice b); /* case ignored */
 /* The line is the attribute `name`, of which `value` (may be NULL) receives what is after ':'. */
 bool desc_attribute(const struct desc_line *line, const char *name, struct slice *value);
 bool desc_is_direction(const struct desc_line *line, enum direction *out);
@@ -61,9 +61,9 @@ int desc_address(struct addr *out, struct slice value);
 /* desc_format.c: what the payload numbers mean. */
 
 int desc_formats_read(struct desc *d, const struct desc_media *m);
-bool desc_format_auxiliary(const struct desc_format *f);	/* telephone-event or CN */
-/* One of the offer's formats, by its encoding: the answerer may give it a number of its own, by which it
- * wants to get it (RFC 3264 5.1, 6.1). Where an encoding is not known, by its number. */
+bool desc_format_auxiliary(const struct desc_format *f); /* telephone-event or CN */
+/* One of the offer's formats, by its encoding: the answerer may give it a number of its own, by
+ * which it wants to get it (RFC 3264 5.1, 6.1). Where an encoding is not known, by its number. */
 bool desc_format_answers(const struct desc_format *f, const struct desc *offer);
 
 #endif

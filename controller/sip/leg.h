@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One SIP dialog of a call (RFC 3261 12): tags, Call-ID, CSeq, route set and remote target, the INVITE transactions in it, the
- * 2xx and ACK that belong to the dialog and not to a transaction. A leg knows nothing of the other leg.
+ * One SIP dialog of a call (RFC 3261 12): tags, Call-ID, CSeq, route set and remote target, the
+ * INVITE transactions in it, the 2xx and ACK that belong to the dialog and not to a transaction. A
+ * leg knows nothing of the other leg.
  *
- * Life: the stack makes an incoming leg, leg_new() an outgoing one. Its owner gets the events below until leg_free(), which may
- * be called at any time, also inside an event: what the RFC still wants done (ACK of a late 2xx, BYE, retransmissions) is then
- * done by the stack alone, and the memory goes when that is over.
+ * Life: the stack makes an incoming leg, leg_new() an outgoing one. Its owner gets the events below
+ * until leg_free(), which may be called at any time, also inside an event: what the RFC still wants
+ * done (ACK of a late 2xx, BYE, retransmissions) is then done by the stack alone, and the memory
+ * goes when that is over.
  */
 #ifndef RTPFWD_SIP_LEG_H
 #define RTPFWD_SIP_LEG_H
@@ -13,58 +15,72 @@
 #include "sip/sip.h"
 
 struct leg_events {
-	/* Outgoing: 101 to 199. `sdp.p` NULL: none. Called for each, also when the same comes again. */
-	void (*progress)(void *owner, struct leg *leg, int code, const char *reason, struct slice sdp);
-	/* Outgoing: 2xx to the INVITE; its ACK goes out by itself (now and for each retransmission) unless the leg is ended in here. */
+	/* Outgoing: 101 to 199. `sdp.p` NULL: none. Called for each, also when the same comes
+	 * again. */
+	void (*progress)(void *owner, struct leg *leg, int code, const char *reason,
+			 struct slice sdp);
+	/* Outgoing: 2xx to the INVITE; its ACK goes out by itself (now and for each retransmission)
+	 * unless the leg is ended in here. */
 	void (*answered)(void *owner, struct leg *leg, struct slice sdp);
-	/* Outgoing: refused (300 to 699), 408 no answer in time, 503 cannot be reached. The leg is over: leg_free() it. */
-	void (*failed)(void *owner, struct leg *leg, int code, const char *reason, unsigned int retry_after_s);
-	/* Incoming: CANCEL before the answer; 200 and 487 went out. The leg is over: leg_free() it. */
+	/* Outgoing: refused (300 to 699), 408 no answer in time, 503 cannot be reached. The leg is
+	 * over: leg_free() it. */
+	void (*failed)(void *owner, struct leg *leg, int code, const char *reason,
+		       unsigned int retry_after_s);
+	/* Incoming: CANCEL before the answer; 200 and 487 went out. The leg is over: leg_free() it.
+	 */
 	void (*cancelled)(void *owner, struct leg *leg);
 	/* Our 2xx (to INVITE or re-INVITE) was acknowledged. */
 	void (*acked)(void *owner, struct leg *leg, struct slice sdp);
-	/* A re-INVITE with an offer: answer now or later with leg_answer() or leg_refuse(). (Without an offer, during another
-	 * INVITE transaction of either side: the leg answers by itself with 488, 491 or 500.) */
+	/* A re-INVITE with an offer: answer now or later with leg_answer() or leg_refuse().
+	 * (Without an offer, during another INVITE transaction of either side: the leg answers by
+	 * itself with 488, 491 or 500.) */
 	void (*offered)(void *owner, struct leg *leg, struct slice sdp);
 	/* The offer is withdrawn: CANCEL came for the re-INVITE; 487 went out. */
 	void (*offer_cancelled)(void *owner, struct leg *leg);
-	/* The final answer to our re-INVITE, 200 to 699 (408: none came); a 2xx was acknowledged. The leg lives, but for 481 and 408,
-	 * after which it is the owner's to end it. */
-	void (*reanswered)(void *owner, struct leg *leg, int code, const char *reason, struct slice sdp);
-	/* BYE came (200 went out), or our 2xx was never acknowledged (BYE went out). The leg is over: leg_free() it.
-	 * `why`: "bye" or "no_ack". */
+	/* The final answer to our re-INVITE, 200 to 699 (408: none came); a 2xx was acknowledged.
+	 * The leg lives, but for 481 and 408, after which it is the owner's to end it. */
+	void (*reanswered)(void *owner, struct leg *leg, int code, const char *reason,
+			   struct slice sdp);
+	/* BYE came (200 went out), or our 2xx was never acknowledged (BYE went out). The leg is
+	 * over: leg_free() it. `why`: "bye" or "no_ack". */
 	void (*ended)(void *owner, struct leg *leg, const char *why);
 };
 
 /* An outgoing leg. All texts are copied. */
 struct leg_target {
 	const struct conf_realm *realm;
-	struct addr to;			/* where the INVITE is sent */
-	const char *number;		/* request URI: sip:NUMBER@HOST:PORT */
-	const char *from_user;		/* caller's user at our own address; "" anonymous */
-	const char *from_display;	/* "" none */
-	unsigned int max_forwards;	/* to send */
+	struct addr to;		   /* where the INVITE is sent */
+	const char *number;	   /* request URI: sip:NUMBER@HOST:PORT */
+	const char *from_user;	   /* caller's user at our own address; "" anonymous */
+	const char *from_display;  /* "" none */
+	unsigned int max_forwards; /* to send */
 	bool force_rport;
 };
 
-int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target, const struct leg_events *events, void *owner);
+int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
+	    const struct leg_events *events, void *owner);
 
 /* Makes `owner` the one who gets an incoming leg's events. */
 void leg_take(struct leg *leg, const struct leg_events *events, void *owner);
-/* The leg sends no more events. Where it is still alive it is ended: outgoing CANCEL or BYE, incoming 500 or BYE. */
+/* The leg sends no more events. Where it is still alive it is ended: outgoing CANCEL or BYE,
+ * incoming 500 or BYE. */
 void leg_free(struct leg *leg);
 
 /* Outgoing: sends the INVITE with the offer. 0 or -errno (nothing was sent). */
 int leg_invite(struct leg *leg, const char *sdp, size_t len);
-/* Incoming: 101 to 199, `sdp` NULL: none. It is sent again by itself once a minute (RFC 3261 13.3.1.1). */
+/* Incoming: 101 to 199, `sdp` NULL: none. It is sent again by itself once a minute (RFC
+ * 3261 13.3.1.1). */
 int leg_progress(struct leg *leg, int code, const char *reason, const char *sdp, size_t len);
-/* Incoming INVITE or re-INVITE: 200 with the answer; retransmitted until its ACK. -EINVAL: nothing to answer. */
+/* Incoming INVITE or re-INVITE: 200 with the answer; retransmitted until its ACK. -EINVAL: nothing
+ * to answer. */
 int leg_answer(struct leg *leg, const char *sdp, size_t len);
 /* Incoming INVITE or re-INVITE: 300 to 699. */
 int leg_refuse(struct leg *leg, int code, const char *reason, unsigned int retry_after_s);
-/* A re-INVITE with an offer. -EBUSY: an INVITE transaction is under way in this dialog; -ENOTCONN: not confirmed or over. */
+/* A re-INVITE with an offer. -EBUSY: an INVITE transaction is under way in this dialog; -ENOTCONN:
+ * not confirmed or over. */
 int leg_reinvite(struct leg *leg, const char *sdp, size_t len);
-/* Outgoing, not answered: CANCEL (once a provisional response came); `failed` follows with 487, or with 408. */
+/* Outgoing, not answered: CANCEL (once a provisional response came); `failed` follows with 487, or
+ * with 408. */
 void leg_cancel(struct leg *leg);
 /* BYE with a Reason header (RFC 3326; NULL: none). No event follows: leg_free() it. */
 void leg_bye(struct leg *leg, const char *reason);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The SIP stack of the node: sockets, parsing, transactions (RFC 3261 17, 6026), and the requests that belong to no dialog.
- * libosip2 is seen nowhere outside controller/sip/. Dialogs are legs: sip/leg.h.
+ * The SIP stack of the node: sockets, parsing, transactions (RFC 3261 17, 6026), and the requests
+ * that belong to no dialog. libosip2 is seen nowhere outside controller/sip/. Dialogs are legs:
+ * sip/leg.h.
  */
 #ifndef RTPFWD_SIP_SIP_H
 #define RTPFWD_SIP_SIP_H
@@ -16,38 +17,43 @@ struct leg;
 /* A request outside any dialog, as its handler sees it. All texts live only during the call. */
 struct sip_request {
 	const char *method;		/* "INVITE", "OPTIONS", ... */
-	const struct conf_realm *realm;	/* where it came in */
+	const struct conf_realm *realm; /* where it came in */
 	struct addr source;		/* of the packet */
-	const char *number;		/* user part of the request URI, unescaped, without parameters; "" none */
-	const char *from_user;		/* of From; "" none */
-	const char *from_display;	/* without quotes; "" none */
-	const char *from_uri, *to_uri;	/* whole, without < > */
+	const char
+		*number; /* user part of the request URI, unescaped, without parameters; "" none */
+	const char *from_user;	       /* of From; "" none */
+	const char *from_display;      /* without quotes; "" none */
+	const char *from_uri, *to_uri; /* whole, without < > */
 	const char *to_user;
 	const char *call_id;
-	const char *user_agent;		/* "" none */
-	unsigned int max_forwards;	/* as received; 70 where the header is missing */
-	struct slice sdp;		/* body of type application/sdp; p NULL: no offer */
+	const char *user_agent;	   /* "" none */
+	unsigned int max_forwards; /* as received; 70 where the header is missing */
+	struct slice sdp;	   /* body of type application/sdp; p NULL: no offer */
 };
 
 /* What is done with a request outside a dialog. */
 struct sip_verdict {
-	int code;			/* 0: go on; else answer with this */
-	const char *reason;		/* reason phrase; NULL: the standard one */
-	const char *label;		/* of rtpfwd_sip_rejected_total{reason}, e.g. "unknown_peer" */
-	unsigned int retry_after_s;	/* 0: no such header */
-	bool force_rport;		/* answer to the packet's source whatever Via says */
+	int code;		    /* 0: go on; else answer with this */
+	const char *reason;	    /* reason phrase; NULL: the standard one */
+	const char *label;	    /* of rtpfwd_sip_rejected_total{reason}, e.g. "unknown_peer" */
+	unsigned int retry_after_s; /* 0: no such header */
+	bool force_rport;	    /* answer to the packet's source whatever Via says */
 };
 
 struct sip_handlers {
-	/* May this source ask anything of us? Called for each request outside a dialog but ACK and CANCEL, before state is made. */
+	/* May this source ask anything of us? Called for each request outside a dialog but ACK and
+	 * CANCEL, before state is made. */
 	void (*admit)(void *ctx, const struct sip_request *request, struct sip_verdict *verdict);
-	/* A new INVITE; 100 was sent. The handler takes the leg (leg_take()) or refuses it (leg_refuse() then leg_free()). */
+	/* A new INVITE; 100 was sent. The handler takes the leg (leg_take()) or refuses it
+	 * (leg_refuse() then leg_free()). */
 	void (*invite)(void *ctx, struct leg *leg, const struct sip_request *request);
 	void *ctx;
 };
 
-/* Binds every realm's addresses. `why` receives the address that could not be bound. Takes a reference on `conf`. */
-int sip_new(struct sip **out, struct conf *conf, struct loop *loop, const struct sip_handlers *handlers, char *why, size_t why_size);
+/* Binds every realm's addresses. `why` receives the address that could not be bound. Takes a
+ * reference on `conf`. */
+int sip_new(struct sip **out, struct conf *conf, struct loop *loop,
+	    const struct sip_handlers *handlers, char *why, size_t why_size);
 /* Closes sockets and frees everything; nothing is sent. */
 void sip_free(struct sip *sip);
 
@@ -59,16 +65,19 @@ const char *sip_reason(int code);
 
 /* Snapshot for metrics: `each` is called per counter with its labels ("" where it has none). */
 enum sip_counter {
-	SIP_REQUESTS,		/* method, direction (in, out) */
-	SIP_RESPONSES,		/* method, code, direction */
-	SIP_RETRANSMITS,	/* sent again by us */
-	SIP_MALFORMED,		/* datagrams that could not be parsed */
-	SIP_REJECTED,		/* reason (label of the verdict) */
+	SIP_REQUESTS,	 /* method, direction (in, out) */
+	SIP_RESPONSES,	 /* method, code, direction */
+	SIP_RETRANSMITS, /* sent again by us */
+	SIP_MALFORMED,	 /* datagrams that could not be parsed */
+	SIP_REJECTED,	 /* reason (label of the verdict) */
 };
 
 void sip_report(const struct sip *sip,
-		void (*each)(void *ctx, enum sip_counter counter, const char *method, int code, const char *label, uint64_t value), void *ctx);
-/* How many transactions and legs live, for tests and status: both are 0 some time after the last call. */
+		void (*each)(void *ctx, enum sip_counter counter, const char *method, int code,
+			     const char *label, uint64_t value),
+		void *ctx);
+/* How many transactions and legs live, for tests and status: both are 0 some time after the last
+ * call. */
 void sip_live(const struct sip *sip, size_t *transactions, size_t *legs);
 
 #endif

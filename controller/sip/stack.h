@@ -83,8 +83,8 @@ struct sip {
 	struct sip_server *merges; /* INVITEs outside dialogs by Call-ID, From tag, CSeq: 8.2.2.2 */
 	struct sip_client *clients;
 	struct leg *legs; /* by Call-ID and our tag */
-	struct buf out;	 /* the message being built: never across an event */
-	struct buf head; /* the headers echoed in it */
+	struct buf out;	  /* the message being built: never across an event */
+	struct buf head;  /* the headers echoed in it */
 	uint64_t secret[2];
 	unsigned char pool[512]; /* random bytes not yet given out */
 	size_t pool_left;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Every NAME.conf of tests/golden/conf beside a NAME.out (what conf_print() says) or a NAME.err (the
- * exact fault), the round trip of every good one, and what goldens cannot say. Run from the top.
+ * Every NAME.conf of tests/golden/conf beside a NAME.out (what conf_print() says) or a NAME.err
+ * (the exact fault), the round trip of every good one, and what goldens cannot say. Run from the
+ * top.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -197,8 +198,7 @@ static void values_of_a_snapshot(void **state)
 	assert_ptr_equal(r->to[0], q);
 	assert_ptr_equal(r->to[1], p);
 	assert_int_equal(r->dial.letters, 1u << ('t' - 'a'));
-	assert_int_equal(r->dial.upper,
-			 1u << ('K' - 'A') | 1u << ('L' - 'A') | 1u << ('S' - 'A'));
+	assert_int_equal(r->dial.upper, 1u << ('K' - 'A') | 1u << ('L' - 'A') | 1u << ('S' - 'A'));
 	assert_int_equal(r->dial.limit_ms, 9000);
 	assert_int_equal(r->dial.warn_ms, 3000);
 	assert_int_equal(r->dial.repeat_ms, 1000);
@@ -217,30 +217,32 @@ static void codecs_by_sdp_name(void **state)
 		const char *encoding;
 		bool allowed[3];
 	} rows[] = {
-		{ "PCMU", { true, true, false } }, { "pcma", { true, true, true } },
-		{ "G729", { true, false, false } }, { "ILBC", { true, true, true } },
-		{ "GSM", { true, true, false } }, { "x-unheard-of", { true, true, false } },
+		{"PCMU", {true, true, false}},	{"pcma", {true, true, true}},
+		{"G729", {true, false, false}}, {"ILBC", {true, true, true}},
+		{"GSM", {true, true, false}},	{"x-unheard-of", {true, true, false}},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		for (size_t p = 0; p < 3; p++)
-			assert_int_equal(conf_codec_allowed(&conf->peers[p].codecs, rows[i].encoding),
-					 rows[i].allowed[p]);
+			assert_int_equal(
+				conf_codec_allowed(&conf->peers[p].codecs, rows[i].encoding),
+				rows[i].allowed[p]);
 	conf_unref(conf);
 }
 
 static void last_matching_rule_decides(void **state)
 {
-	struct conf *conf = load_text(REALMS "[a]\ntype=peer\nhost=10.0.0.2\n"
-					     "deny=0.0.0.0/0.0.0.0\npermit=10.0.0.0/8,!10.1.0.0/16\n"
-					     "permit=10.1.2.3\n[b]\ntype=peer\nhost=10.0.0.3\n");
+	struct conf *conf =
+		load_text(REALMS "[a]\ntype=peer\nhost=10.0.0.2\n"
+				 "deny=0.0.0.0/0.0.0.0\npermit=10.0.0.0/8,!10.1.0.0/16\n"
+				 "permit=10.1.2.3\n[b]\ntype=peer\nhost=10.0.0.3\n");
 	static const struct {
 		const char *address;
 		bool permitted;
 	} rows[] = {
-		{ "192.0.2.1", false }, { "10.9.9.9", true }, { "10.1.2.2", false },
-		{ "10.1.2.3", true },	{ "2001:db8::1", true },
+		{"192.0.2.1", false}, {"10.9.9.9", true},    {"10.1.2.2", false},
+		{"10.1.2.3", true},   {"2001:db8::1", true},
 	};
 	struct addr a;
 
@@ -259,12 +261,12 @@ static void canreinvite_texts(void **state)
 		unsigned int bits;
 		const char *text;
 	} rows[] = {
-		{ 0, "no" },
-		{ CANREINVITE_YES, "yes" },
-		{ CANREINVITE_NONAT, "nonat" },
-		{ CANREINVITE_UPDATE | CANREINVITE_NONAT, "update,nonat" },
-		{ CANREINVITE_OUTGOING, "outgoing" },
-		{ 15, "yes,update,nonat,outgoing" },
+		{0, "no"},
+		{CANREINVITE_YES, "yes"},
+		{CANREINVITE_NONAT, "nonat"},
+		{CANREINVITE_UPDATE | CANREINVITE_NONAT, "update,nonat"},
+		{CANREINVITE_OUTGOING, "outgoing"},
+		{15, "yes,update,nonat,outgoing"},
 	};
 	char text[32];
 
@@ -281,23 +283,23 @@ static void reload_obstacles(void **state)
 		const char *next;
 		const char *obstacle;
 	} rows[] = {
-		{ LAN(""), NULL },
-		{ LAN("[general]\nlease=9\ncdr=/x\nmax_calls=1\nrtptimeout=1\n"), NULL },
-		{ LAN("[p]\ntype=peer\nhost=10.0.0.2\n[r]\ntype=route\nto=p\n"), NULL },
-		{ LAN("ports=10001-59999\nports=10000-59999\n"), NULL },
-		{ LAN("[general]\nbpffs=/x\n"), "bpffs" },
-		{ LAN("[general]\ncontrol=/x\n"), "control" },
-		{ LAN("[general]\nmetrics=off\n"), "metrics" },
-		{ LAN("interface=e,f\n"), "realm 'lan': interface" },
-		{ LAN("bind=udp:10.0.0.1:5061\n"), "realm 'lan': bind" },
-		{ LAN("media=10.0.0.2\n"), "realm 'lan': media" },
-		{ LAN("media=10.0.0.1,10.0.0.2\n"), "realm 'lan': media" },
-		{ LAN("ports=10000-59997\n"), "realm 'lan': ports" },
-		{ LAN("xdp=generic\n"), "realm 'lan': xdp" },
-		{ LAN("advertise=10.0.0.1\n"), "realm 'lan': advertise" },
-		{ REALMS, "realm 'inside' stands where 'lan' was" },
-		{ LAN("[b]\ntype=realm\ninterface=f\nbind=udp:10.0.0.2\nmedia=10.0.0.2\n"),
-		  "realm 'b' is new" },
+		{LAN(""), NULL},
+		{LAN("[general]\nlease=9\ncdr=/x\nmax_calls=1\nrtptimeout=1\n"), NULL},
+		{LAN("[p]\ntype=peer\nhost=10.0.0.2\n[r]\ntype=route\nto=p\n"), NULL},
+		{LAN("ports=10001-59999\nports=10000-59999\n"), NULL},
+		{LAN("[general]\nbpffs=/x\n"), "bpffs"},
+		{LAN("[general]\ncontrol=/x\n"), "control"},
+		{LAN("[general]\nmetrics=off\n"), "metrics"},
+		{LAN("interface=e,f\n"), "realm 'lan': interface"},
+		{LAN("bind=udp:10.0.0.1:5061\n"), "realm 'lan': bind"},
+		{LAN("media=10.0.0.2\n"), "realm 'lan': media"},
+		{LAN("media=10.0.0.1,10.0.0.2\n"), "realm 'lan': media"},
+		{LAN("ports=10000-59997\n"), "realm 'lan': ports"},
+		{LAN("xdp=generic\n"), "realm 'lan': xdp"},
+		{LAN("advertise=10.0.0.1\n"), "realm 'lan': advertise"},
+		{REALMS, "realm 'inside' stands where 'lan' was"},
+		{LAN("[b]\ntype=realm\ninterface=f\nbind=udp:10.0.0.2\nmedia=10.0.0.2\n"),
+		 "realm 'b' is new"},
 	};
 	struct conf *now = load_text(LAN("")), *two;
 
@@ -340,8 +342,8 @@ static void inheritance_is_bounded(void **state)
 
 	(void)state;
 	for (int i = 1; i < 40; i++)
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "[t%d](!,t%d,t%d)\n", i, i - 1,
-					i - 1);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "[t%d](!,t%d,t%d)\n", i,
+					i - 1, i - 1);
 	assert_int_equal(load_bytes(&conf, text, len, why), -EINVAL);
 	assert_non_null(strstr(why, ":16: [t14] has more than 10000 keys"));
 }

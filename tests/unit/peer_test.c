@@ -52,33 +52,28 @@ static struct peers *tables(const char *text)
 
 static void source_finds_its_peer(void **state)
 {
-	struct peers *peers = tables(
-		REALMS "[assumed]\ntype=peer\nrealm=outside\nhost=192.0.2.50\n"
-		       "[written]\ntype=peer\nrealm=outside\nhost=192.0.2.50:5060\n"
-		       "[other_port]\ntype=peer\nrealm=outside\nhost=192.0.2.50:5070\n"
-		       "[twin]\ntype=peer\nrealm=outside\nhost=192.0.2.50:5070\n"
-		       "[only_port]\ntype=peer\nrealm=outside\nhost=192.0.2.51:5070\n"
-		       "[inner]\ntype=peer\nrealm=inside\nhost=192.0.2.50\n"
-		       "[six]\ntype=peer\nrealm=inside\nhost=2001:db8::50\n"
-		       "[refused]\ntype=peer\nrealm=inside\nhost=10.0.0.9\ndeny=0.0.0.0/0\n"
-		       "[choosy]\ntype=peer\nrealm=inside\nhost=10.0.0.10\ndeny=0.0.0.0/0\n"
-		       "permit=10.0.0.8/29\n");
+	struct peers *peers =
+		tables(REALMS "[assumed]\ntype=peer\nrealm=outside\nhost=192.0.2.50\n"
+			      "[written]\ntype=peer\nrealm=outside\nhost=192.0.2.50:5060\n"
+			      "[other_port]\ntype=peer\nrealm=outside\nhost=192.0.2.50:5070\n"
+			      "[twin]\ntype=peer\nrealm=outside\nhost=192.0.2.50:5070\n"
+			      "[only_port]\ntype=peer\nrealm=outside\nhost=192.0.2.51:5070\n"
+			      "[inner]\ntype=peer\nrealm=inside\nhost=192.0.2.50\n"
+			      "[six]\ntype=peer\nrealm=inside\nhost=2001:db8::50\n"
+			      "[refused]\ntype=peer\nrealm=inside\nhost=10.0.0.9\ndeny=0.0.0.0/0\n"
+			      "[choosy]\ntype=peer\nrealm=inside\nhost=10.0.0.10\ndeny=0.0.0.0/0\n"
+			      "permit=10.0.0.8/29\n");
 	static const struct {
 		unsigned int realm;
 		const char *source;
 		const char *peer;
 	} rows[] = {
-		{ 1, "192.0.2.50:5060", "written" },
-		{ 1, "192.0.2.50:5070", "other_port" },
-		{ 1, "192.0.2.50:1024", "assumed" },
-		{ 1, "192.0.2.51:5060", "only_port" },
-		{ 1, "192.0.2.52:5060", NULL },
-		{ 0, "192.0.2.50:5060", "inner" },
-		{ 0, "192.0.2.51:5070", NULL },
-		{ 0, "[2001:db8::50]:7", "six" },
-		{ 1, "[2001:db8::50]:5060", NULL },
-		{ 0, "10.0.0.9:5060", NULL },
-		{ 0, "10.0.0.10:5060", "choosy" },
+		{1, "192.0.2.50:5060", "written"}, {1, "192.0.2.50:5070", "other_port"},
+		{1, "192.0.2.50:1024", "assumed"}, {1, "192.0.2.51:5060", "only_port"},
+		{1, "192.0.2.52:5060", NULL},	   {0, "192.0.2.50:5060", "inner"},
+		{0, "192.0.2.51:5070", NULL},	   {0, "[2001:db8::50]:7", "six"},
+		{1, "[2001:db8::50]:5060", NULL},  {0, "10.0.0.9:5060", NULL},
+		{0, "10.0.0.10:5060", "choosy"},
 	};
 	const struct conf *conf = peers_conf(peers);
 
@@ -166,20 +161,47 @@ static void patterns(void **state)
 		const char *number;
 		bool matches;
 	} rows[] = {
-		{ "_X", "0", true },	     { "_X", "9", true },	 { "_X", "a", false },
-		{ "_X", "", false },	     { "_X", "00", false },	 { "_Z", "0", false },
-		{ "_Z", "1", true },	     { "_N", "1", false },	 { "_N", "2", true },
-		{ "_x", "5", true },	     { "_n", "1", false },	 { "_+X.", "+49", true },
-		{ "_+X.", "+4", false },     { "_+X.", "49", false },	 { "_+X!", "+4", true },
-		{ "_.", "alice", true },     { "_.", "", false },	 { "_!", "", true },
-		{ "_[1-3]X", "35", true },   { "_[1-3]X", "45", false }, { "_[1-3]X", "3", false },
-		{ "_[a-c9]", "b", true },    { "_[a-c9]", "9", true },	 { "_[a-c9]", "d", false },
-		{ "_[1-]", "-", true },	     { "_[15-79]", "6", true },	 { "_[15-79]", "8", false },
-		{ "_NXX-XXXX", "5551234", true }, { "_NXX-XXXX", "555-1234", false },
-		{ "_abX", "ab5", true },     { "_abX", "AB5", false },	 { "_[1-3", "2", false },
-		{ "_", "", true },	     { "_", "1", false },	 { "100", "100", true },
-		{ "100", "1001", true },     { "100", "10", false },	 { "100", "2100", false },
-		{ "X", "5", false },	     { "*8", "*81", true },	 { "_[\xc0-\xff]", "\xe4", true },
+		{"_X", "0", true},
+		{"_X", "9", true},
+		{"_X", "a", false},
+		{"_X", "", false},
+		{"_X", "00", false},
+		{"_Z", "0", false},
+		{"_Z", "1", true},
+		{"_N", "1", false},
+		{"_N", "2", true},
+		{"_x", "5", true},
+		{"_n", "1", false},
+		{"_+X.", "+49", true},
+		{"_+X.", "+4", false},
+		{"_+X.", "49", false},
+		{"_+X!", "+4", true},
+		{"_.", "alice", true},
+		{"_.", "", false},
+		{"_!", "", true},
+		{"_[1-3]X", "35", true},
+		{"_[1-3]X", "45", false},
+		{"_[1-3]X", "3", false},
+		{"_[a-c9]", "b", true},
+		{"_[a-c9]", "9", true},
+		{"_[a-c9]", "d", false},
+		{"_[1-]", "-", true},
+		{"_[15-79]", "6", true},
+		{"_[15-79]", "8", false},
+		{"_NXX-XXXX", "5551234", true},
+		{"_NXX-XXXX", "555-1234", false},
+		{"_abX", "ab5", true},
+		{"_abX", "AB5", false},
+		{"_[1-3", "2", false},
+		{"_", "", true},
+		{"_", "1", false},
+		{"100", "100", true},
+		{"100", "1001", true},
+		{"100", "10", false},
+		{"100", "2100", false},
+		{"X", "5", false},
+		{"*8", "*81", true},
+		{"_[\xc0-\xff]", "\xe4", true},
 	};
 
 	(void)state;
@@ -209,20 +231,20 @@ static void number_finds_its_route(void **state)
 		const char *route;
 		const char *dialled;
 	} rows[] = {
-		{ 0, 0, "812", "of_a", "+912" },
-		{ 0, 1, "812", "inner", "812" },
-		{ 0, 0, "8123", "inner", "8123" },
-		{ 1, 2, "812", NULL, NULL },
-		{ 1, 2, "112", "mapped", "911" },
-		{ 0, 0, "500", "stripped", "0" },
-		{ 1, 2, "50", "second", "50" },	/* nothing is left after [stripped] */
-		{ 1, 2, "5", "second", "5" },	/* less than [stripped] strips */
-		{ 0, 0, "50", NULL, NULL },
-		{ 0, 0, "67", "long", "12345678967" },
-		{ 0, 0, "6789012", NULL, NULL },	/* 17 bytes with its NUL */
-		{ 0, 0, "678901", "long", "123456789678901" },
-		{ 0, 0, "", NULL, NULL },
-		{ 0, 0, "999", NULL, NULL },
+		{0, 0, "812", "of_a", "+912"},
+		{0, 1, "812", "inner", "812"},
+		{0, 0, "8123", "inner", "8123"},
+		{1, 2, "812", NULL, NULL},
+		{1, 2, "112", "mapped", "911"},
+		{0, 0, "500", "stripped", "0"},
+		{1, 2, "50", "second", "50"}, /* nothing is left after [stripped] */
+		{1, 2, "5", "second", "5"},   /* less than [stripped] strips */
+		{0, 0, "50", NULL, NULL},
+		{0, 0, "67", "long", "12345678967"},
+		{0, 0, "6789012", NULL, NULL}, /* 17 bytes with its NUL */
+		{0, 0, "678901", "long", "123456789678901"},
+		{0, 0, "", NULL, NULL},
+		{0, 0, "999", NULL, NULL},
 	};
 	char dialled[16];
 
