@@ -2,7 +2,7 @@
 # One non-recursive Makefile: products go to build/, sanitized twins to build/san/.
 #   make            the daemon and the tool          make demo    a call through a lab of namespaces
 #   make check      every test that can run here     make bench   figures, side by side
-# SETUP=0: install no packages.  KEEP=1 (demo): leave the lab up.  CC=clang works, too.
+# V=1: show the commands.  SETUP=0: install no packages.  KEEP=1 (demo): leave the lab up.  CC=clang works, too.
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
@@ -27,6 +27,8 @@ BPF_HDR := $(wildcard bpf/*.h)
 UNIT_SRC := $(wildcard tests/unit/*_test.c tests/bpf/*_test.c)
 SKEL := build/gen/rtpfwd.skel.h
 
+Q := $(if $(V),,@)
+say := @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-4s %s\n')
 obj = $(patsubst %.c,$(1)/obj/%.o,$(2))
 DAEMON_OBJ := $(call obj,build,$(DAEMON_SRC))
 SAN_OBJ := $(call obj,build/san,$(DAEMON_SRC))
@@ -41,36 +43,47 @@ san: build/san/rtpfwd build/san/rtpfwd-ctl
 unit: $(UNIT_BIN)
 
 build/rtpfwd: build/obj/controller/main.o build/librtpfwd.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 build/rtpfwd-ctl: $(call obj,build,$(TOOL_SRC)) build/librtpfwd.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs jansson)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs jansson)
 build/san/rtpfwd: build/san/obj/controller/main.o build/san/librtpfwd.a
-	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 build/san/rtpfwd-ctl: $(call obj,build/san,$(TOOL_SRC)) build/san/librtpfwd.a
-	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs jansson)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs jansson)
 
 build/librtpfwd.a: $(DAEMON_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
 build/san/librtpfwd.a: $(SAN_OBJ)
-	rm -f $@ && ar rcs $@ $^
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 build/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(say) CC $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 build/san/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -O1 $(SAN_FLAGS) -c -o $@ $<
+	$(say) CC $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O1 $(SAN_FLAGS) -c -o $@ $<
 build/san/tests/%: build/san/obj/tests/%.o build/san/librtpfwd.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
 # The fast path: one object, embedded in the daemon as a skeleton.
 build/gen/rtpfwd.bpf.o: bpf/rtpfwd.bpf.c $(BPF_HDR)
 	@mkdir -p $(@D)
-	$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Wno-unused-parameter -Ibpf \
+	$(say) BPF $@
+	$(Q)$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Wno-unused-parameter -Ibpf \
 		-idirafter /usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
 $(SKEL): build/gen/rtpfwd.bpf.o
-	$(BPFTOOL) gen skeleton $< name rtpfwd_bpf > $@
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name rtpfwd_bpf > $@
 build/obj/controller/datapath/xdp.o build/san/obj/controller/datapath/xdp.o: $(SKEL)
 $(patsubst tests/%.c,build/san/tests/%,$(filter tests/bpf/%,$(UNIT_SRC))): \
 	build/san/obj/tests/bpf/lab.o build/san/obj/tests/bpf/relay.o
@@ -89,10 +102,12 @@ check: setup
 # Benchmarks
 build/gen/preamble.bpf.o: tools/bench/preamble.bpf.c tools/bench/xdp_bench.h
 	@mkdir -p $(@D)
-	$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Itools/bench \
+	$(say) BPF $@
+	$(Q)$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Itools/bench \
 		-idirafter /usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
 build/gen/preamble.skel.h: build/gen/preamble.bpf.o
-	$(BPFTOOL) gen skeleton $< name preamble_bpf > $@
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name preamble_bpf > $@
 build/xdp_bench: tools/bench/xdp_bench.c tools/bench/xdp_bench.h $(BPF_HDR) $(SKEL) build/gen/preamble.skel.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs libbpf)
 
