@@ -39,6 +39,7 @@ void call_free(struct call *c)
 	}
 	stream_free(c->stream);
 	peers_unref(c->peers);
+	free(c->replacing);
 	free(c->from);
 	free(c->to);
 	free(c->from_uri);
@@ -164,6 +165,8 @@ static int send_invite(struct call *c)
 	int err = leg_new(&b->leg, c->all->sip, &target, &events, c);
 
 	if (!err)
+		leg_pass(b->leg, c->side[SIDE_A].leg);
+	if (!err)
 		err = leg_invite(b->leg, b->origin.last, b->origin.last_len);
 	return err;
 }
@@ -205,6 +208,7 @@ static bool next_target(struct call *c, int code, const char *reason, unsigned i
 {
 	while (worth_another_target(code) && c->target + 1 < c->route->n_to) {
 		c->target++;
+		leg_pass(c->side[SIDE_A].leg, NULL);
 		code = try_target(c);
 		reason = NULL;
 		retry_after_s = code == 503 ? RETRY_AFTER_S : 0;
@@ -274,8 +278,11 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		const struct conf_peer *from)
 {
 	char dialled[256];
-	const struct conf_route *route = route_find(all->peers, request->realm, from,
-						    request->number, dialled, sizeof(dialled));
+	struct replacing *replacing = call_replacing(request);
+	const struct conf_route *route =
+		replacing ? &replacing->route
+			  : route_find(all->peers, request->realm, from, request->number, dialled,
+				       sizeof(dialled));
 	struct desc *offer;
 	struct call *c;
 	int code;
@@ -286,14 +293,21 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 	}
 	code = request->sdp.p ? call_parse(&offer, request->sdp) : -ENOENT;
 	if (code) {
+		free(replacing);
 		refuse(all, leg, code == -EBADMSG ? 400 : code == -E2BIG ? 413 : 488, NULL);
 		return;
 	}
-	c = call_new(all, request, dialled);
+	c = call_new(all, request, replacing ? replacing->dialled : dialled);
 	if (!c) {
+		free(replacing);
 		desc_free(offer);
 		refuse(all, leg, 503, NULL);
 		return;
+	}
+	c->replacing = replacing;
+	if (replacing) {
+		peers_unref(c->peers);
+		c->peers = peers_ref(replacing->peers);
 	}
 	c->route = route;
 	c->side[SIDE_A] = (struct call_side){
@@ -321,7 +335,7 @@ static void on_progress(void *owner, struct leg *leg, int code, const char *reas
 	struct call_side *a = &c->side[SIDE_A];
 	struct desc *said;
 
-	(void)leg;
+	leg_pass(a->leg, leg);
 	if (c->state == CALL_SETUP)
 		call_set_state(c, CALL_EARLY);
 	if (!sdp.p || call_parse(&said, sdp)) {
@@ -353,6 +367,7 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 	if (call_tell_answer(c, SIDE_A, a->said, b->said))
 		goto unusable;
 	timer_stop(&c->ring);
+	leg_pass(a->leg, leg);
 	if (leg_answer(a->leg, a->origin.last, a->origin.last_len))
 		goto unusable;
 	call_set_state(c, CALL_UP);
@@ -374,7 +389,7 @@ static void on_failed(void *owner, struct leg *leg, int code, const char *reason
 	struct call *c = owner;
 	int mapped = map_refusal(code);
 
-	(void)leg;
+	leg_pass(c->side[SIDE_A].leg, leg);
 	timer_stop(&c->ring);
 	drop_leg(c, SIDE_B);
 	next_target(c, mapped, mapped == code ? reason : NULL, retry_after_s);
@@ -384,7 +399,7 @@ static void on_cancelled(void *owner, struct leg *leg)
 {
 	struct call *c = owner;
 
-	(void)leg;
+	leg_pass(c->side[SIDE_B].leg, leg);
 	drop_leg(c, SIDE_A);
 	call_end(c, "cancelled", 487, NULL, 0);
 }
@@ -418,12 +433,31 @@ static void on_ended(void *owner, struct leg *leg, const char *why)
 	enum side side = side_of(c, leg);
 	bool bye = strcmp(why, "bye") == 0;
 
+	if (bye)
+		leg_pass(c->side[side_other(side)].leg, leg);
 	drop_leg(c, side);
 	if (bye)
 		call_end(c, side == SIDE_A ? "bye_a" : "bye_b", c->answered_ms ? 200 : 487, NULL,
 			 0);
 	else
 		call_end(c, side == SIDE_A ? "no_ack_a" : "no_ack_b", 408, NULL, 0);
+}
+
+static void on_requested(void *owner, struct leg *leg, struct relay *relay)
+{
+	call_requested(owner, side_of(owner, leg), relay);
+}
+
+static void on_gone(void *owner, struct leg *leg, int code)
+{
+	call_gone(owner, side_of(owner, leg), code);
+}
+
+static struct leg *twin(void *owner, const struct leg *leg)
+{
+	struct call *c = owner;
+
+	return c->side[side_other(side_of(c, leg))].leg;
 }
 
 static const struct leg_events events = {
@@ -436,4 +470,7 @@ static const struct leg_events events = {
 	.offer_cancelled = on_offer_cancelled,
 	.reanswered = on_reanswered,
 	.ended = on_ended,
+	.requested = on_requested,
+	.gone = on_gone,
+	.twin = twin,
 };

@@ -6,6 +6,7 @@
 #include "call/call.h"
 #include "lib/log.h"
 #include "media/desc.h"
+#include "sip/relay.h"
 
 #include <uthash.h>
 #include <utlist.h>
@@ -30,6 +31,14 @@ struct call_offer {
 		before; /* what the other leg was told until then: in force again if it refuses */
 };
 
+/* Where an INVITE goes that replaces a dialog of ours (RFC 3891): to whoever has that dialog. */
+struct replacing {
+	struct conf_route route;
+	const struct conf_peer *to; /* its only target, of `peers` */
+	struct peers *peers;	    /* of the call replaced, which lives while this is made */
+	char dialled[256];
+};
+
 struct call {
 	struct calls *all;
 	struct call *prev, *next; /* of all->list, oldest first */
@@ -39,7 +48,8 @@ struct call {
 	enum call_state state;
 	struct peers *peers; /* of its set-up; a reload leaves it */
 	const struct conf_route *route;
-	size_t target; /* index in route->to */
+	struct replacing *replacing; /* holds `route`; NULL: it is the configuration's */
+	size_t target;		     /* index in route->to */
 	struct call_side side[2];
 	struct stream *stream;
 	struct call_offer offer;
@@ -95,6 +105,16 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		     struct slice sdp);
 void call_offer_withdrawn(struct call *c, enum side side);
 void call_offer_close(struct call *c);
+
+/* A leg whose device was heard in the last seconds is alive, whatever it does not answer. */
+bool call_heard_lately(const struct call *c, enum side side);
+
+/* pass.c: what is the far ends' business, within and outside of calls */
+void call_requested(struct call *c, enum side side, struct relay *relay);
+void call_gone(struct call *c, enum side side, int code);
+void calls_requested(struct calls *all, struct relay *relay, const struct sip_request *request);
+/* NULL: it replaces nothing of ours, or no memory. */
+struct replacing *call_replacing(const struct sip_request *request);
 
 /* watch.c: clocks of an answered call */
 void call_watch_start(struct call *c);

@@ -97,9 +97,15 @@ static void on_invite(void *ctx, struct leg *leg, const struct sip_request *requ
 	call_begin(all, leg, request, peer_by_source(all->peers, request->realm, &request->source));
 }
 
+static void on_request(void *ctx, struct relay *relay, const struct sip_request *request)
+{
+	calls_requested(ctx, relay, request);
+}
+
 struct sip_handlers calls_handlers(struct calls *calls)
 {
-	return (struct sip_handlers){.admit = admit, .invite = on_invite, .ctx = calls};
+	return (struct sip_handlers){
+		.admit = admit, .invite = on_invite, .request = on_request, .ctx = calls};
 }
 
 void calls_attach(struct calls *calls, struct sip *sip)

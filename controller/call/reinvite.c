@@ -67,6 +67,7 @@ static void answer_by_ourselves(struct call *c, enum side side, struct desc *off
 		return;
 	}
 	call_heard(c, side, offer);
+	leg_pass(c->side[side].leg, NULL);
 	answer_leg(c, side);
 }
 
@@ -82,8 +83,11 @@ static int pass_on(struct call *c, enum side side, struct desc *offer)
 	c->offer.from = side;
 	err = call_tell_offer(c, to, offer);
 	if (!err)
+		leg_pass(other->leg, c->side[side].leg);
+	if (!err)
 		err = leg_reinvite(other->leg, other->origin.last, other->origin.last_len);
 	if (err) {
+		leg_pass(other->leg, NULL);
 		other_told_as_before(c);
 		call_offer_close(c);
 		return err;
@@ -144,7 +148,7 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 	}
 }
 
-static bool heard_lately(const struct call *c, enum side side)
+bool call_heard_lately(const struct call *c, enum side side)
 {
 	struct stream_report report;
 
@@ -166,6 +170,7 @@ static void agreed(struct call *c, struct desc *answer)
 		return;
 	}
 	call_heard(c, from, offer);
+	leg_pass(c->side[from].leg, c->side[side_other(from)].leg);
 	answer_leg(c, from);
 }
 
@@ -191,6 +196,7 @@ static void refused(struct call *c, int code, const char *reason)
 	call_offer_close(c);
 	if (!offer)
 		return;
+	leg_pass(c->side[from].leg, c->side[side_other(from)].leg);
 	if (code == 491) {
 		leg_refuse(c->side[from].leg, 491, NULL, 0);
 		desc_free(offer);
@@ -204,7 +210,7 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 {
 	struct desc *answer = NULL;
 
-	if (code == 481 || (code == 408 && !heard_lately(c, side))) {
+	if (code == 481 || (code == 408 && !call_heard_lately(c, side))) {
 		call_end(c, side == SIDE_A ? "gone_a" : "gone_b", code, NULL, 0);
 		return;
 	}

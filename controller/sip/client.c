@@ -42,6 +42,7 @@ void sip_client_free(struct sip_client *c)
 	free(c->request);
 	free(c->ack);
 	free(c->ack_tag);
+	sip_pass_drop(&c->why);
 	free(c);
 }
 
@@ -187,7 +188,15 @@ static void build_from_invite(struct buf *out, const struct sip_client *c, enum 
 	buf_printf(out, "CSeq: %u %s\r\n",
 		   (unsigned int)strtoul(cseq + strlen("\r\nCSeq: "), NULL, 10), method_name);
 	buf_str(out, "User-Agent: " SIP_AGENT "\r\n");
+	if (method == SIP_CANCEL && c->why && c->why->headers)
+		copy_lines(out, c->why->headers, "Reason: ");
 	sip_build_body(out, (struct slice){0});
+}
+
+void sip_client_why(struct sip_client *c, struct sip_pass *pass)
+{
+	sip_pass_drop(&c->why);
+	c->why = sip_pass_ref(pass);
 }
 
 void sip_client_cancel(struct sip_client *c)

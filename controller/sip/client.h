@@ -43,6 +43,7 @@ struct sip_client {
 	struct addr ack_to;
 	unsigned int forks; /* unwanted 2xx that were ended */
 	bool cancel;	    /* wanted */
+	struct sip_pass *why; /* what its CANCEL says of the other side's */
 	bool cancelled;	    /* sent */
 	unsigned int interval_ms;
 	uint64_t over_at_ms;
@@ -57,6 +58,8 @@ int sip_client_new(struct sip_client **out, const struct sip_bind *bind, const s
 void sip_client_own(struct sip_client *c, const struct sip_client_events *events, void *owner);
 /* CANCEL, once a provisional response came (9.1). */
 void sip_client_cancel(struct sip_client *c);
+/* What passes into that CANCEL: of `pass` the Reason. */
+void sip_client_why(struct sip_client *c, struct sip_pass *pass);
 /* Sends sip->out as the ACK to this 2xx, and again whenever the 2xx is. */
 void sip_client_ack(struct sip_client *c, const struct sip_msg *m, const struct addr *to);
 void sip_client_free(struct sip_client *c);

@@ -17,6 +17,18 @@ static void clear_routes(struct sip_dialog *d)
 	d->n_routes = 0;
 }
 
+struct sip_key sip_dialog_key(const struct sip_bind *bind, const char *call_id,
+			      const char *local_tag)
+{
+	struct sip_hash h;
+
+	sip_hash_start(&h, bind->sip);
+	sip_hash_bytes(&h, (const char *)&bind->index, sizeof(bind->index));
+	sip_hash_text(&h, call_id);
+	sip_hash_text(&h, local_tag);
+	return sip_hash_end(&h);
+}
+
 void sip_dialog_clear(struct sip_dialog *d)
 {
 	clear_routes(d);
@@ -26,6 +38,7 @@ void sip_dialog_clear(struct sip_dialog *d)
 	free(d->local_tag);
 	free(d->remote_tag);
 	free(d->target);
+	free(d->refers);
 	*d = (struct sip_dialog){0};
 }
 
@@ -214,7 +227,7 @@ void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct
 	add_pair(out, "To: ", d->remote);
 	add_pair(out, "Call-ID: ", d->call_id);
 	buf_printf(out, "CSeq: %u %s\r\n", r->cseq, method);
-	if (r->method == SIP_INVITE)
+	if (sip_method_has_contact(r->method))
 		buf_printf(out, "Contact: <sip:%s>\r\n", d->bind->hostport);
 	buf_str(out, "User-Agent: " SIP_AGENT "\r\n");
 	if (r->method == SIP_INVITE)
@@ -224,7 +237,10 @@ void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct
 		sip_add_plain(out, r->reason);
 		buf_add(out, "\r\n", 2);
 	}
-	sip_build_body(out, r->sdp);
+	sip_pass_headers(out, r->pass);
+	if (r->mapped)
+		buf_str(out, r->mapped);
+	sip_pass_body(out, r->pass, r->sdp);
 	out->failed |= routes.failed;
 	buf_free(&routes);
 }

@@ -4,6 +4,7 @@
 #ifndef RTPFWD_SIP_DIALOG_H
 #define RTPFWD_SIP_DIALOG_H
 
+#include "sip/pass.h"
 #include "sip/stack.h"
 
 /* Texts are malloc()ed. */
@@ -19,6 +20,7 @@ struct sip_dialog {
 	bool remote_cseq_known;
 	bool force_rport;
 	struct addr source; /* of the last message from that side */
+	struct sip_refers *refers; /* REFERs that went out; NULL: none */
 	struct addr hop; /* the first route's or the target's address where it is an IP literal */
 };
 
@@ -31,9 +33,14 @@ struct sip_outgoing {
 	unsigned int max_forwards;
 	const char *branch;
 	const char *reason; /* RFC 3326; NULL: none */
+	const struct sip_pass *pass; /* of the other side; NULL: nothing */
+	const char *mapped;	     /* header lines; NULL: none */
 	struct slice sdp;
 };
 
+/* By what a dialog is found: Call-ID and our tag. */
+struct sip_key sip_dialog_key(const struct sip_bind *bind, const char *call_id,
+			      const char *local_tag);
 void sip_dialog_clear(struct sip_dialog *d);
 /* 0 or -ENOMEM/-E2BIG; `reversed`: the order of a response's Record-Route. */
 int sip_dialog_set_routes(struct sip_dialog *d, const struct sip_msg *m, bool reversed);
@@ -45,6 +52,16 @@ char *sip_contact_uri(const struct sip_msg *m);
 int sip_dialog_set_remote(struct sip_dialog *d, const struct sip_msg *response);
 /* Where a request in the dialog goes. */
 struct addr sip_dialog_hop(const struct sip_dialog *d);
+
+struct leg_target;
+
+/* From, To and request URI of what begins a dialog; its tag must be there. 0 or -ENOMEM. */
+int sip_dialog_parties(struct sip_dialog *d, const struct leg_target *target,
+		       const struct addr *first_hop);
+/* A dialog of its own for a request without a leg, Call-ID and tag new; `d` is overwritten, and to
+ * be cleared either way. */
+int sip_dialog_begin(struct sip_dialog *d, const struct sip_bind *bind,
+		     const struct leg_target *target, const struct addr *first_hop);
 
 void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct sip_outgoing *r);
 

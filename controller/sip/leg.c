@@ -5,18 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct sip_key key_of(const struct sip_bind *bind, const char *call_id,
-			     const char *local_tag)
-{
-	struct sip_hash h;
-
-	sip_hash_start(&h, bind->sip);
-	sip_hash_bytes(&h, (const char *)&bind->index, sizeof(bind->index));
-	sip_hash_text(&h, call_id);
-	sip_hash_text(&h, local_tag);
-	return sip_hash_end(&h);
-}
-
 static void destroy(struct leg *leg)
 {
 	timer_stop(&leg->timer);
@@ -27,6 +15,7 @@ static void destroy(struct leg *leg)
 	free(leg->bye_reason);
 	free(leg->ok.bytes);
 	free(leg->user_agent);
+	sip_pass_drop(&leg->pass);
 	free(leg);
 }
 
@@ -35,8 +24,8 @@ void sip_legs_free(struct sip *sip)
 {
 	struct leg *leg, *next;
 
-	HASH_ITER(hh, sip->legs, leg, next)
-	destroy(leg);
+	HASH_ITER (hh, sip->legs, leg, next)
+		destroy(leg);
 }
 
 struct leg *leg_make(struct sip *sip, const struct sip_bind *bind, const char *call_id)
@@ -54,7 +43,7 @@ struct leg *leg_make(struct sip *sip, const struct sip_bind *bind, const char *c
 	leg->dialog.call_id = strdup(call_id);
 	leg->dialog.remote_tag = strdup("");
 	if (leg->dialog.local_tag && leg->dialog.call_id && leg->dialog.remote_tag) {
-		leg->key = key_of(bind, call_id, tag);
+		leg->key = sip_dialog_key(bind, call_id, tag);
 		SIP_KEY_ADD(hh, sip->legs, key, leg);
 	}
 	if (leg->hh.tbl)
@@ -63,15 +52,28 @@ struct leg *leg_make(struct sip *sip, const struct sip_bind *bind, const char *c
 	return NULL;
 }
 
-struct leg *leg_find(const struct sip_msg *m)
+struct leg *leg_of_key(const struct sip *sip, const struct sip_key *key)
 {
-	struct sip_key key = key_of(m->bind, m->call_id, m->to_tag);
 	struct leg *leg;
 
-	SIP_KEY_FIND(hh, m->bind->sip->legs, &key, leg);
-	if (leg && leg->phase != LEG_NEW && strcmp(leg->dialog.remote_tag, m->from_tag) == 0)
+	SIP_KEY_FIND(hh, sip->legs, key, leg);
+	return leg;
+}
+
+struct leg *leg_of_dialog(const struct sip_bind *bind, const char *call_id, const char *local_tag,
+			  const char *remote_tag)
+{
+	struct sip_key key = sip_dialog_key(bind, call_id, local_tag);
+	struct leg *leg = leg_of_key(bind->sip, &key);
+
+	if (leg && leg->phase != LEG_NEW && strcmp(leg->dialog.remote_tag, remote_tag) == 0)
 		return leg;
 	return NULL;
+}
+
+struct leg *leg_find(const struct sip_msg *m)
+{
+	return leg_of_dialog(m->bind, m->call_id, m->to_tag, m->from_tag);
 }
 
 void leg_enter(struct leg *leg)
@@ -149,6 +151,11 @@ void leg_take(struct leg *leg, const struct leg_events *events, void *owner)
 {
 	leg->events = events;
 	leg->owner = owner;
+}
+
+void *leg_owner(const struct leg *leg)
+{
+	return leg->owner;
 }
 
 void leg_free(struct leg *leg)

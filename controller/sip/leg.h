@@ -14,6 +14,8 @@
 
 #include "sip/sip.h"
 
+struct relay;
+
 struct leg_events {
 	/* Outgoing: 101 to 199. `sdp.p` NULL: none. Called for each, also when the same comes
 	 * again. */
@@ -44,6 +46,14 @@ struct leg_events {
 	/* BYE came (200 went out), or our 2xx was never acknowledged (BYE went out). The leg is
 	 * over: leg_free() it. `why`: "bye" or "no_ack". */
 	void (*ended)(void *owner, struct leg *leg, const char *why);
+	/* A request that is the other side's to answer: relay_to_leg() or relay_refuse(), now
+	 * (sip/relay.h). NULL: 405. */
+	void (*requested)(void *owner, struct leg *leg, struct relay *relay);
+	/* What was passed on into this dialog got 481, or no answer (408): the dialog is the
+	 * owner's to end. */
+	void (*gone)(void *owner, struct leg *leg, int code);
+	/* The other leg of the same call; NULL: none. */
+	struct leg *(*twin)(void *owner, const struct leg *leg);
 };
 
 /* An outgoing leg. All texts are copied. */
@@ -62,6 +72,8 @@ int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 
 /* Makes `owner` the one who gets an incoming leg's events. */
 void leg_take(struct leg *leg, const struct leg_events *events, void *owner);
+/* As of leg_new() or leg_take(); NULL: nobody. */
+void *leg_owner(const struct leg *leg);
 /* The leg sends no more events. Where it is still alive it is ended: outgoing CANCEL or BYE,
  * incoming 500 or BYE. */
 void leg_free(struct leg *leg);
@@ -84,6 +96,11 @@ int leg_reinvite(struct leg *leg, const char *sdp, size_t len);
 void leg_cancel(struct leg *leg);
 /* BYE with a Reason header (RFC 3326; NULL: none). No event follows: leg_free() it. */
 void leg_bye(struct leg *leg, const char *reason);
+
+/* What passes through the node of the message that `from` is being served, or of its INVITE that
+ * waits for an answer (headers, and the parts of a body beside the description), goes into the next
+ * message sent in `to`. Either may be NULL: nothing does. */
+void leg_pass(struct leg *to, const struct leg *from);
 
 const char *leg_call_id(const struct leg *leg);
 /* No INVITE transaction is under way and the last 2xx is acknowledged, either way. */

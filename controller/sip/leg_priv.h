@@ -49,6 +49,7 @@ struct leg {
 	char *bye_reason;
 	struct leg_ok ok;
 	struct timer timer; /* 2xx again, or provisional response again */
+	struct sip_pass *pass; /* of the other side, for the next message sent */
 	char *user_agent;
 	uint64_t arrived_us;
 	UT_hash_handle hh;
@@ -60,6 +61,9 @@ void leg_enter(struct leg *leg);
 void leg_leave(struct leg *leg); /* the leg may be gone after */
 /* The leg whose dialog a request belongs to; NULL: none. */
 struct leg *leg_find(const struct sip_msg *m);
+struct leg *leg_of_key(const struct sip *sip, const struct sip_key *key);
+struct leg *leg_of_dialog(const struct sip_bind *bind, const char *call_id, const char *local_tag,
+			  const char *remote_tag);
 void leg_see_agent(struct leg *leg, const struct sip_msg *m);
 void leg_drop_ok(struct leg *leg);
 /* BYE, or CANCEL, or a final response: whatever ends it in its phase. `reason` as of leg_bye(). */

@@ -6,43 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_parties(struct leg *leg, const struct leg_target *target, struct buf *from,
-			  struct buf *to)
-{
-	char hostport[ADDR_TEXT];
-	const struct sip_bind *bind = leg->dialog.bind;
-	const char *user = *target->from_user ? target->from_user : "anonymous";
-
-	if (*target->from_display) {
-		sip_add_quoted(from, target->from_display);
-		buf_str(from, " ");
-	}
-	buf_str(from, "<sip:");
-	sip_add_user(from, user);
-	buf_printf(from, "@%s>;tag=%s", bind->local.port == 5060 ? bind->host : bind->hostport,
-		   leg->dialog.local_tag);
-	buf_str(to, "sip:");
-	if (*target->number) {
-		sip_add_user(to, target->number);
-		buf_str(to, "@");
-	}
-	buf_str(to, addr_print(hostport, &leg->first_hop));
-}
-
-static int fill_dialog(struct leg *leg, const struct leg_target *target)
-{
-	struct buf from = {0}, uri = {0}, to = {0};
-	struct sip_dialog *d = &leg->dialog;
-
-	print_parties(leg, target, &from, &uri);
-	if (!uri.failed)
-		buf_printf(&to, "<%s>", uri.data);
-	d->local = buf_take(&from);
-	d->remote = buf_take(&to);
-	d->target = buf_take(&uri);
-	return d->local && d->remote && d->target ? 0 : -ENOMEM;
-}
-
 int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	    const struct leg_events *events, void *owner)
 {
@@ -60,7 +23,7 @@ int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	leg->first_hop = addr_with_port(&target->to, target->to.port ? target->to.port : 5060);
 	leg->max_forwards = target->max_forwards;
 	leg->dialog.force_rport = target->force_rport;
-	if (fill_dialog(leg, target)) {
+	if (sip_dialog_parties(&leg->dialog, target, &leg->first_hop)) {
 		leg_free(leg);
 		return -ENOMEM;
 	}
@@ -80,12 +43,14 @@ static int send_invite(struct leg *leg, const struct addr *to, unsigned int max_
 		.cseq = leg->dialog.local_cseq + 1,
 		.max_forwards = max_forwards,
 		.branch = branch,
+		.pass = leg->pass,
 		.sdp = sdp,
 	};
 	int err;
 
 	sip_branch_new(leg->sip, branch);
 	sip_build_request(&leg->sip->out, &leg->dialog, &r);
+	sip_pass_drop(&leg->pass);
 	err = sip_client_new(&leg->ict, leg->dialog.bind, to, SIP_INVITE, branch);
 	if (err)
 		return err;
@@ -126,6 +91,8 @@ void leg_cancel(struct leg *leg)
 		return;
 	if (leg->phase == LEG_SETUP)
 		leg->cancelled = true;
+	sip_client_why(leg->ict, leg->pass);
+	sip_pass_drop(&leg->pass);
 	sip_client_cancel(leg->ict);
 }
 
@@ -163,11 +130,13 @@ void leg_send_bye(struct leg *leg, const char *reason)
 		.max_forwards = SIP_HOPS,
 		.branch = branch,
 		.reason = reason,
+		.pass = leg->pass,
 	};
 
 	leg->phase = LEG_OVER;
 	sip_branch_new(leg->sip, branch);
 	sip_build_request(&leg->sip->out, &leg->dialog, &r);
+	sip_pass_drop(&leg->pass);
 	if (sip_client_new(&leg->bye, leg->dialog.bind, &to, SIP_BYE, branch) == 0)
 		sip_client_own(leg->bye, &bye_events, leg);
 }

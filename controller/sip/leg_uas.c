@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "lib/log.h"
-#include "sip/leg_priv.h"
+#include "sip/relay_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -79,12 +79,14 @@ void leg_invited(const struct sip_msg *m, const struct sip_request *request, boo
 int leg_progress(struct leg *leg, int code, const char *reason, const char *sdp, size_t len)
 {
 	struct sip_reply reply = {
-		.code = code, .reason = reason, .contact = true, .sdp = {sdp, sdp ? len : 0}};
+		.code = code, .reason = reason, .contact = true, .pass = leg->pass,
+		.sdp = {sdp, sdp ? len : 0}};
 	int err;
 
 	if (!leg->ist || code < 101 || code > 199)
 		return -EINVAL;
 	err = sip_server_reply(leg->ist, &reply);
+	sip_pass_drop(&leg->pass);
 	timer_set(&leg->timer, leg->sip->timing.progress);
 	return err;
 }
@@ -119,13 +121,15 @@ static void forget_ist(struct leg *leg)
 int leg_answer(struct leg *leg, const char *sdp, size_t len)
 {
 	struct sip_reply reply = {
-		.code = 200, .contact = true, .capabilities = true, .sdp = {sdp, len}};
+		.code = 200, .contact = true, .capabilities = true, .pass = leg->pass,
+		.sdp = {sdp, len}};
 	struct sip_server *ist = leg->ist;
 	int err;
 
 	if (!ist)
 		return -EINVAL;
 	err = sip_server_reply(ist, &reply);
+	sip_pass_drop(&leg->pass);
 	if (err)
 		return err;
 	timer_stop(&leg->timer);
@@ -139,12 +143,16 @@ int leg_answer(struct leg *leg, const char *sdp, size_t len)
 
 int leg_refuse(struct leg *leg, int code, const char *reason, unsigned int retry_after_s)
 {
-	struct sip_reply reply = {.code = code, .reason = reason, .retry_after_s = retry_after_s};
+	struct sip_reply reply = {.code = code,
+				  .reason = reason,
+				  .retry_after_s = retry_after_s,
+				  .pass = leg->pass};
 	int err;
 
 	if (!leg->ist || code < 300 || code > 699)
 		return -EINVAL;
 	err = sip_server_reply(leg->ist, &reply);
+	sip_pass_drop(&leg->pass);
 	if (err)
 		return err;
 	timer_stop(&leg->timer);
@@ -320,6 +328,10 @@ static void serve(struct leg *leg, const struct sip_msg *m)
 		answer(leg, m, &reply);
 		break;
 	default:
+		if (sip_is_relayed(m->method) && leg->events && leg->events->requested) {
+			relay_from_leg(leg, m);
+			break;
+		}
 		reply = sip_refuse_method(m);
 		answer(leg, m, &reply);
 	}

@@ -21,6 +21,12 @@ enum sip_method sip_method_of(const char *name)
 	return SIP_OTHER;
 }
 
+bool sip_method_has_contact(enum sip_method method)
+{
+	return method == SIP_INVITE || method == SIP_SUBSCRIBE || method == SIP_NOTIFY ||
+	       method == SIP_REFER;
+}
+
 const char *sip_method_name(enum sip_method method)
 {
 	return names[method];

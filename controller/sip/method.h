@@ -3,6 +3,8 @@
 #ifndef RTPFWD_SIP_METHOD_H
 #define RTPFWD_SIP_METHOD_H
 
+#include <stdbool.h>
+
 enum sip_method {
 	SIP_INVITE,
 	SIP_ACK,
@@ -24,6 +26,8 @@ enum sip_method {
 
 /* Methods are case-sensitive (RFC 3261 7.1). */
 enum sip_method sip_method_of(const char *name);
+/* It makes a dialog or refreshes the remote target: it has a Contact. */
+bool sip_method_has_contact(enum sip_method method);
 const char *sip_method_name(enum sip_method method); /* "other" for SIP_OTHER */
 
 #endif

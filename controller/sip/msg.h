@@ -10,6 +10,7 @@
 #include "lib/addr.h"
 #include "lib/buf.h"
 #include "sip/method.h"
+#include "sip/multipart.h"
 
 #include <osipparser2/osip_message.h>
 #include <stdbool.h>
@@ -36,6 +37,7 @@ enum sip_header {
 	SIP_H_FROM,
 	SIP_H_MAX_FORWARDS,
 	SIP_H_RECORD_ROUTE,
+	SIP_H_REPLACES,
 	SIP_H_REQUIRE,
 	SIP_H_RETRY_AFTER,
 	SIP_H_SERVER,
@@ -48,6 +50,7 @@ enum sip_header {
 
 struct sip_line {
 	enum sip_header kind;
+	const char *name; /* as written, a token */
 	const char *value; /* trimmed, unfolded, NUL-terminated */
 };
 
@@ -78,7 +81,10 @@ struct sip_msg {
 	uint32_t cseq;
 	unsigned int max_forwards;
 	struct slice body;
-	bool body_is_sdp;
+	bool body_is_sdp;	    /* it is a description, or has one among its parts */
+	bool multipart;
+	bool bad_parts;		    /* it cannot be taken apart */
+	struct multipart parts;	    /* of a multipart body */
 };
 
 /* Fills `m` from a datagram, which is written to and must have room for a NUL at `len`. 0 or
@@ -86,7 +92,7 @@ struct sip_msg {
 int sip_msg_parse(struct sip_msg *m, char *text, size_t len);
 void sip_msg_clear(struct sip_msg *m);
 
-/* The body where it is SDP, else an empty slice with p NULL. */
+/* The description in the body, else an empty slice with p NULL. */
 struct slice sip_msg_sdp(const struct sip_msg *m);
 /* Seconds of Retry-After; 0 none. */
 unsigned int sip_msg_retry_after(const struct sip_msg *m);

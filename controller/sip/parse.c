@@ -185,10 +185,16 @@ static void parse_body(struct sip_msg *m)
 	}
 	if (!type || !m->body.len || osip_content_type_init(&parsed))
 		return;
-	if (osip_content_type_parse(parsed, type) == 0 && parsed->type && parsed->subtype)
+	if (osip_content_type_parse(parsed, type) == 0 && parsed->type && parsed->subtype) {
 		m->body_is_sdp = strcasecmp(parsed->type, "application") == 0 &&
 				 strcasecmp(parsed->subtype, "sdp") == 0;
+		m->multipart = strcasecmp(parsed->type, "multipart") == 0;
+	}
 	osip_content_type_free(parsed);
+	if (m->multipart) {
+		m->bad_parts = multipart_parse(&m->parts, m->body, type) != 0;
+		m->body_is_sdp = m->parts.sdp.p != NULL;
+	}
 }
 
 static void parse_hops(struct sip_msg *m)
@@ -248,6 +254,8 @@ void sip_msg_clear(struct sip_msg *m)
 
 struct slice sip_msg_sdp(const struct sip_msg *m)
 {
+	if (m->multipart)
+		return m->parts.sdp;
 	return m->body_is_sdp ? m->body : (struct slice){0};
 }
 

@@ -151,7 +151,8 @@ void sip_build_reply(struct buf *out, const struct sip_bind *bind, const char *h
 		sip_add_plain(out, reply->extra_value);
 		buf_add(out, "\r\n", 2);
 	}
-	sip_build_body(out, reply->sdp);
+	sip_pass_headers(out, reply->pass);
+	sip_pass_body(out, reply->pass, reply->sdp);
 }
 
 /* Derived from what stays the same when a request is sent again. */

@@ -3,10 +3,12 @@
 #ifndef RTPFWD_SIP_REPLY_H
 #define RTPFWD_SIP_REPLY_H
 
+#include "sip/pass.h"
 #include "sip/stack.h"
 
 #define SIP_AGENT "rtpfwd/" RTPFWD_VERSION
-#define SIP_ALLOW "INVITE, ACK, CANCEL, BYE, OPTIONS"
+#define SIP_ALLOW                                                                                  \
+	"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, SUBSCRIBE, PUBLISH"
 
 struct sip_reply {
 	int code;
@@ -18,6 +20,7 @@ struct sip_reply {
 	bool contact;		   /* ours */
 	bool capabilities;	   /* Allow and Supported */
 	bool accept;		   /* Accept: application/sdp */
+	const struct sip_pass *pass; /* of the other side; NULL: nothing */
 	struct slice sdp;
 };
 

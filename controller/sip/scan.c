@@ -21,6 +21,7 @@ static const struct {
 	{"Content-Length", 'l', SIP_H_CONTENT_LENGTH},
 	{"Content-Encoding", 'e', SIP_H_CONTENT_ENCODING},
 	{"Record-Route", 0, SIP_H_RECORD_ROUTE},
+	{"Replaces", 0, SIP_H_REPLACES},
 	{"Require", 0, SIP_H_REQUIRE},
 	{"Retry-After", 0, SIP_H_RETRY_AFTER},
 	{"Server", 0, SIP_H_SERVER},
@@ -62,7 +63,8 @@ static void set_fault(struct sip_msg *m, const char *fault)
 		m->fault = fault;
 }
 
-static void add_line(struct sip_msg *m, enum sip_header kind, const char *value)
+static void add_line(struct sip_msg *m, enum sip_header kind, const char *name,
+		     const char *value)
 {
 	if (m->n_lines == SIP_HEADERS_MAX) {
 		set_fault(m, "Too Many Headers");
@@ -72,7 +74,7 @@ static void add_line(struct sip_msg *m, enum sip_header kind, const char *value)
 		set_fault(m, "Repeated Header");
 	if (!m->first[kind])
 		m->first[kind] = value;
-	m->lines[m->n_lines++] = (struct sip_line){kind, value};
+	m->lines[m->n_lines++] = (struct sip_line){kind, name, value};
 }
 
 static bool is_blank(char c)
@@ -102,7 +104,7 @@ static void cut_header(struct sip_msg *m, char *line, char *end)
 	while (is_blank(*colon));
 	while (end > colon && is_blank(end[-1]))
 		*--end = '\0';
-	add_line(m, kind_of(line, (size_t)(name_end - line)), colon);
+	add_line(m, kind_of(line, (size_t)(name_end - line)), line, colon);
 }
 
 /* No header may hold a control character, but TAB, which becomes a blank. */

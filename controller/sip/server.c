@@ -93,6 +93,7 @@ void sip_server_free(struct sip_server *s)
 	free(s->head);
 	free(s->record_routes);
 	free(s->sent);
+	sip_pass_drop(&s->pass);
 	free(s);
 }
 
@@ -185,6 +186,8 @@ struct sip_server *sip_server_new(const struct sip_msg *m, struct leg *leg, cons
 		return NULL;
 	}
 	s->leg = leg;
+	if (leg)
+		s->pass = sip_pass_of(m);
 	if (!*m->to_tag) {
 		s->merge = merge_key(m);
 		SIP_KEY_ADD(hh_merge, m->bind->sip->merges, merge, s);
@@ -209,6 +212,7 @@ static void after_final(struct sip_server *s, int code)
 
 	drop(&s->head);
 	drop(&s->record_routes);
+	sip_pass_drop(&s->pass);
 	s->leg = NULL;
 	s->over_at_ms = loop_now_ms(stack(s)->loop) + 64ull * t->t1;
 	s->interval_ms = 0;

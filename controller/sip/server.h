@@ -29,6 +29,7 @@ struct sip_server {
 	struct leg *leg;	   /* NULL after the final response */
 	char *head;		   /* echoed headers, until the final response */
 	char *record_routes;
+	struct sip_pass *pass; /* an INVITE's, for the other side */
 	char *sent; /* the last response, as long as it may have to be sent again */
 	size_t sent_len;
 	unsigned int interval_ms;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "sip/sip.h"
 
-#include "sip/leg_priv.h"
+#include "sip/relay_priv.h"
 
 #include <errno.h>
 #include <osipparser2/osip_port.h>
@@ -66,10 +66,13 @@ void sip_free(struct sip *sip)
 	sip_server_free(server);
 	HASH_ITER(hh, sip->clients, client, next_client)
 	sip_client_free(client);
+	relays_free(sip);
+	subscriptions_free(sip);
 	sip_legs_free(sip);
 	sip_transport_close(sip);
 	buf_free(&sip->out);
 	buf_free(&sip->head);
+	buf_free(&sip->list);
 	conf_unref(sip->conf);
 	free(sip);
 }
@@ -82,5 +85,5 @@ void sip_set_timing(struct sip *sip, const struct sip_timing *timing)
 void sip_live(const struct sip *sip, size_t *transactions, size_t *legs)
 {
 	*transactions = HASH_CNT(hh, sip->servers) + HASH_CNT(hh, sip->clients);
-	*legs = HASH_CNT(hh, sip->legs);
+	*legs = HASH_CNT(hh, sip->legs) + HASH_CNT(hh, sip->ends);
 }

@@ -13,6 +13,7 @@
 
 struct sip;
 struct leg;
+struct relay;
 
 /* A request outside any dialog, as its handler sees it. All texts live only during the call. */
 struct sip_request {
@@ -28,7 +29,9 @@ struct sip_request {
 	const char *call_id;
 	const char *user_agent;	   /* "" none */
 	unsigned int max_forwards; /* as received; 70 where the header is missing */
-	struct slice sdp;	   /* body of type application/sdp; p NULL: no offer */
+	/* Whose far end has the dialog that is replaced (RFC 3891); NULL: none of ours. */
+	struct leg *replaces;
+	struct slice sdp; /* body of type application/sdp; p NULL: no offer */
 };
 
 /* What is done with a request outside a dialog. */
@@ -47,6 +50,9 @@ struct sip_handlers {
 	/* A new INVITE; 100 was sent. The handler takes the leg (leg_take()) or refuses it
 	 * (leg_refuse() then leg_free()). */
 	void (*invite)(void *ctx, struct leg *leg, const struct sip_request *request);
+	/* A request that is passed on, of those of sip/relay.h: to be sent on or refused in here.
+	 * NULL: 405. */
+	void (*request)(void *ctx, struct relay *relay, const struct sip_request *request);
 	void *ctx;
 };
 

@@ -17,6 +17,8 @@
 struct sip_server;
 struct sip_client;
 struct sip_inbox;
+struct sip_end;
+struct relay;
 
 /* The keyed hash of what identifies a transaction or dialog: far ends choose their branches and
  * Call-IDs, so that a hash which they can foresee would let them pile everything into one bucket.
@@ -82,9 +84,14 @@ struct sip {
 	struct sip_server *servers; /* by transaction key */
 	struct sip_server *merges; /* INVITEs outside dialogs by Call-ID, From tag, CSeq: 8.2.2.2 */
 	struct sip_client *clients;
-	struct leg *legs; /* by Call-ID and our tag */
-	struct buf out;	  /* the message being built: never across an event */
-	struct buf head;  /* the headers echoed in it */
+	struct leg *legs;     /* by Call-ID and our tag */
+	struct sip_end *ends; /* the same of subscriptions */
+	struct relay *relays;
+	size_t n_relays;
+	const struct sip_msg *now; /* the message being served; NULL: none */
+	struct buf out;		   /* the message being built: never across an event */
+	struct buf head;	   /* the headers echoed in it */
+	struct buf list;	   /* of what is refused in it */
 	uint64_t secret[2];
 	unsigned char pool[512]; /* random bytes not yet given out */
 	size_t pool_left;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A datagram's way through the stack, and the requests that belong to no dialog. */
-#include "sip/leg_priv.h"
+#include "sip/refer.h"
+#include "sip/relay_priv.h"
 #include "sip/text.h"
 
 #include <stdlib.h>
@@ -29,17 +30,22 @@ static bool is_encoded(const struct sip_msg *m)
 
 struct sip_reply sip_refuse_content(const struct sip_msg *m)
 {
-	const char *require = m->first[SIP_H_REQUIRE];
+	struct buf *unknown = &m->bind->sip->list;
 
-	if (require && *require)
+	buf_reset(unknown);
+	if (sip_pass_unknown(unknown, m) && unknown->len)
 		return (struct sip_reply){
-			.code = 420, .extra_name = "Unsupported", .extra_value = require};
+			.code = 420, .extra_name = "Unsupported", .extra_value = unknown->data};
+	if (!sip_pass_fits(m))
+		return (struct sip_reply){.code = 513};
 	if (m->method == SIP_INVITE && m->body.len && is_encoded(m))
 		return (struct sip_reply){.code = 415,
 					  .accept = true,
 					  .extra_name = "Accept-Encoding",
 					  .extra_value = "identity"};
-	if (m->method == SIP_INVITE && m->body.len && !m->body_is_sdp)
+	if (m->method == SIP_INVITE && m->bad_parts)
+		return (struct sip_reply){.code = 400, .reason = "Bad Multipart Body"};
+	if (m->method == SIP_INVITE && m->body.len && !m->body_is_sdp && !m->multipart)
 		return (struct sip_reply){.code = 415, .accept = true};
 	return (struct sip_reply){0};
 }
@@ -98,6 +104,14 @@ static const char *add_display(struct texts *t, const char *display)
 	return at;
 }
 
+static struct leg *replaced_leg(const struct sip_msg *m)
+{
+	for (size_t i = 0; m->method == SIP_INVITE && i < m->n_lines; i++)
+		if (m->lines[i].kind == SIP_H_REPLACES)
+			return sip_replaces_leg(m->bind->sip, m->lines[i].value);
+	return NULL;
+}
+
 /* `texts` is to be freed whatever is returned. */
 static bool view_request(struct sip_request *r, struct texts *t, const struct sip_msg *m)
 {
@@ -117,6 +131,7 @@ static bool view_request(struct sip_request *r, struct texts *t, const struct si
 		.call_id = m->call_id,
 		.user_agent = sip_msg_agent(m),
 		.max_forwards = m->max_forwards,
+		.replaces = replaced_leg(m),
 		.sdp = sip_msg_sdp(m),
 	};
 	r->from_user = add_user(t, r->from_uri);
@@ -148,7 +163,8 @@ static struct sip_reply inspect(const struct sip_msg *m, const char **label)
 	*label = "method";
 	if (wants_dialog(m->method))
 		return (struct sip_reply){.code = 481};
-	if (m->method != SIP_INVITE && m->method != SIP_OPTIONS)
+	if (m->method != SIP_INVITE && m->method != SIP_OPTIONS &&
+	    !(sip_is_relayed(m->method) && m->bind->sip->handlers.request))
 		return sip_refuse_method(m);
 	*label = "bad_uri";
 	if (sip_uri_parse(&uri, m->uri) || uri.headers)
@@ -157,10 +173,10 @@ static struct sip_reply inspect(const struct sip_msg *m, const char **label)
 	if (!uri.sip)
 		return (struct sip_reply){.code = 416};
 	*label = "max_forwards";
-	if (m->method == SIP_INVITE && m->max_forwards == 0)
+	if (m->method != SIP_OPTIONS && m->max_forwards == 0)
 		return (struct sip_reply){.code = 483};
 	*label = "overload";
-	if (m->method == SIP_INVITE && sip_server_full(m->bind->sip))
+	if (m->method != SIP_OPTIONS && sip_server_full(m->bind->sip))
 		return (struct sip_reply){.code = 503, .retry_after_s = OVERLOAD_S};
 	refusal = sip_refuse_content(m);
 	*label = refusal.code == 420 ? "extension" : "media_type";
@@ -178,6 +194,8 @@ static void on_admitted(const struct sip_msg *m, const struct sip_request *reque
 	} else if (m->method == SIP_OPTIONS) {
 		reply = (struct sip_reply){.code = 200, .capabilities = true, .accept = true};
 		sip_reply_stateless(m, force_rport, &reply);
+	} else if (m->method != SIP_INVITE) {
+		relay_from_outside(m, request, force_rport);
 	} else {
 		leg_invited(m, request, force_rport);
 	}
@@ -239,6 +257,7 @@ static void on_ack(const struct sip_msg *m)
 static void on_request(const struct sip_msg *m)
 {
 	struct sip_server *s;
+	struct sip_end *end;
 	struct leg *leg;
 
 	m->bind->sip->stats.requests[m->method][SIP_IN]++;
@@ -264,8 +283,11 @@ static void on_request(const struct sip_msg *m)
 		return;
 	}
 	leg = leg_find(m);
+	end = leg ? NULL : sip_end_find(m);
 	if (leg)
 		leg_request(leg, m);
+	else if (end)
+		subscription_request(end, m);
 	else
 		reject(m, false, &(struct sip_reply){.code = 481}, "no_dialog");
 }
@@ -303,6 +325,7 @@ void sip_receive(const struct sip_bind *bind, const struct addr *source, char *t
 	err = sip_msg_parse(&m, text, len);
 	m.bind = bind;
 	m.source = *source;
+	bind->sip->now = &m;
 	if (err) {
 		on_malformed(&m);
 	} else if (m.request) {
@@ -311,5 +334,6 @@ void sip_receive(const struct sip_bind *bind, const struct addr *source, char *t
 		sip_stats_response(&bind->sip->stats, m.method, SIP_IN, m.code);
 		sip_client_receive(&m);
 	}
+	bind->sip->now = NULL;
 	sip_msg_clear(&m);
 }

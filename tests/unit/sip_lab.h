@@ -39,6 +39,9 @@ static const struct sip_timing lab_short = {
 	"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 "   \
 	"RTP/AVP 0\r\n"
 
+#define LAB_ALLOW                                                                                  \
+	"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, SUBSCRIBE, PUBLISH"
+
 struct far {
 	int fd;
 	struct addr at;

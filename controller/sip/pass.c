@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "sip/pass.h"
+
+#include "sip/refer.h"
+#include "sip/reply.h"
+#include "sip/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum rule {
+	NEVER,	 /* of the hop or of the dialog: each side has its own */
+	PASSES,	 /* as it is, like every header that is not in the table */
+	CONTENT, /* goes with the body that it is about, and not without */
+	MAPPED,	 /* names something of the dialog: written by who maps it (refer.c, require()) */
+};
+
+/* The policy, by name in the order of strcasecmp(). What is not listed passes: a node in the middle
+ * does not know what its two sides agree upon. */
+static const struct {
+	const char *name;
+	char compact; /* 0: none */
+	enum rule rule;
+} table[] = {
+	{"Accept", 0, NEVER},
+	{"Accept-Contact", 'a', PASSES},
+	{"Accept-Encoding", 0, NEVER},
+	{"Accept-Language", 0, PASSES},
+	{"Alert-Info", 0, PASSES},
+	{"Allow", 0, NEVER},
+	{"Allow-Events", 'u', PASSES},
+	{"Authentication-Info", 0, NEVER},
+	{"Authorization", 0, NEVER},
+	{"Call-ID", 'i', NEVER},
+	{"Call-Info", 0, PASSES},
+	{"Contact", 'm', NEVER},
+	{"Content-Disposition", 0, CONTENT},
+	{"Content-Encoding", 'e', CONTENT},
+	{"Content-ID", 0, CONTENT},
+	{"Content-Language", 0, CONTENT},
+	{"Content-Length", 'l', NEVER},
+	{"Content-Transfer-Encoding", 0, CONTENT},
+	{"Content-Type", 'c', CONTENT},
+	{"CSeq", 0, NEVER},
+	{"Date", 0, PASSES}, /* signed by Identity, RFC 8224 4.1 */
+	{"Diversion", 0, PASSES},
+	{"Error-Info", 0, PASSES},
+	{"Event", 'o', MAPPED},
+	{"Flow-Timer", 0, NEVER},
+	{"From", 'f', NEVER},
+	{"Geolocation", 0, PASSES},
+	{"Geolocation-Error", 0, PASSES},
+	{"Geolocation-Routing", 0, PASSES},
+	{"History-Info", 0, PASSES},
+	{"Identity", 'y', PASSES},
+	{"Identity-Info", 'n', PASSES},
+	{"In-Reply-To", 0, NEVER}, /* Call-IDs of the other side */
+	{"Join", 0, NEVER},
+	{"Max-Breadth", 0, NEVER},
+	{"Max-Forwards", 0, NEVER},
+	{"MIME-Version", 0, CONTENT},
+	{"Min-SE", 0, NEVER},
+	{"Organization", 0, NEVER},
+	{"P-Access-Network-Info", 0, PASSES},
+	{"P-Asserted-Identity", 0, PASSES},
+	{"P-Charging-Vector", 0, PASSES},
+	{"P-Early-Media", 0, PASSES},
+	{"P-Preferred-Identity", 0, PASSES},
+	{"Path", 0, NEVER},
+	{"Priority", 0, PASSES},
+	{"Privacy", 0, PASSES},
+	{"Proxy-Authenticate", 0, NEVER},
+	{"Proxy-Authentication-Info", 0, NEVER},
+	{"Proxy-Authorization", 0, NEVER},
+	{"Proxy-Require", 0, NEVER},
+	{"RAck", 0, NEVER},
+	{"Reason", 0, PASSES},
+	{"Record-Route", 0, NEVER},
+	{"Recv-Info", 0, PASSES},
+	{"Refer-Sub", 0, PASSES},
+	{"Refer-To", 'r', MAPPED},
+	{"Referred-By", 'b', PASSES},
+	{"Reject-Contact", 'j', PASSES},
+	{"Replaces", 0, MAPPED},
+	{"Request-Disposition", 'd', PASSES},
+	{"Require", 0, MAPPED},
+	{"Resource-Priority", 0, PASSES},
+	{"Retry-After", 0, NEVER}, /* ours to write: leg_refuse() */
+	{"Route", 0, NEVER},
+	{"RSeq", 0, NEVER},
+	{"Security-Client", 0, NEVER},
+	{"Security-Server", 0, NEVER},
+	{"Security-Verify", 0, NEVER},
+	{"Server", 0, NEVER},
+	{"Service-Route", 0, NEVER},
+	{"Session-Expires", 'x', NEVER},
+	{"Subject", 's', PASSES},
+	{"Subscription-State", 0, PASSES},
+	{"Supported", 'k', NEVER},
+	{"Target-Dialog", 0, NEVER},
+	{"Timestamp", 0, NEVER},
+	{"To", 't', NEVER},
+	{"Unsupported", 0, NEVER},
+	{"User-Agent", 0, NEVER},
+	{"User-to-User", 0, PASSES},
+	{"Via", 'v', NEVER},
+	{"Warning", 0, PASSES},
+	{"WWW-Authenticate", 0, NEVER},
+};
+
+enum { ENTRIES = sizeof(table) / sizeof(*table) };
+
+/* Options about what the far ends do with headers and bodies that pass. */
+static const char *const options[] = {
+	"answermode",
+	"eventlist",
+	"geolocation-http",
+	"geolocation-sip",
+	"histinfo",
+	"multiple-refer",
+	"norefersub",
+	"nosub",
+	"policy",
+	"pref",
+	"privacy",
+	"recipient-list-invite",
+	"replaces",
+	"resource-priority",
+	"uui",
+};
+
+/* The entry of a header, NULL: none. */
+static const char *find(const char *name, enum rule *rule)
+{
+	size_t low = 0, high = ENTRIES;
+
+	*rule = PASSES;
+	if (name[0] && !name[1]) {
+		for (size_t i = 0; i < ENTRIES; i++)
+			if (table[i].compact == (name[0] | 0x20)) {
+				*rule = table[i].rule;
+				return table[i].name;
+			}
+		return NULL;
+	}
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		int order = strcasecmp(name, table[mid].name);
+
+		if (order == 0) {
+			*rule = table[mid].rule;
+			return table[mid].name;
+		}
+		if (order < 0)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return NULL;
+}
+
+bool sip_pass_fits(const struct sip_msg *m)
+{
+	size_t lines = 0, bytes = 0;
+	enum rule rule;
+
+	for (size_t i = 0; i < m->n_lines; i++) {
+		find(m->lines[i].name, &rule);
+		if (rule != PASSES && rule != MAPPED)
+			continue;
+		lines++;
+		bytes += strlen(m->lines[i].name) + strlen(m->lines[i].value) + 4;
+	}
+	return lines <= PASS_LINES_MAX && bytes <= PASS_MAX;
+}
+
+bool sip_pass_option(struct slice option)
+{
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++)
+		if (slice_is(option, options[i]))
+			return true;
+	return false;
+}
+
+static void add_options(struct buf *out, const struct sip_msg *m, bool passing)
+{
+	struct slice item;
+
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const char *rest = m->lines[i].value;
+
+		if (m->lines[i].kind != SIP_H_REQUIRE)
+			continue;
+		while (sip_list_next(&rest, ',', &item)) {
+			if (!item.len || sip_pass_option(item) != passing)
+				continue;
+			if (out->len)
+				buf_str(out, ", ");
+			buf_add(out, item.p, item.len);
+		}
+	}
+}
+
+bool sip_pass_unknown(struct buf *out, const struct sip_msg *m)
+{
+	add_options(out, m, false);
+	return !out->failed;
+}
+
+static void add_line(struct buf *out, const char *name, const char *value)
+{
+	buf_str(out, name);
+	buf_str(out, ": ");
+	buf_str(out, value);
+	buf_str(out, "\r\n");
+}
+
+/* Extensions that both far ends must have, and have heard of in each other. */
+static void add_require(struct buf *out, const struct sip_msg *m)
+{
+	struct buf list = {0};
+
+	add_options(&list, m, true);
+	if (list.len)
+		add_line(out, "Require", list.data);
+	out->failed |= list.failed;
+	buf_free(&list);
+}
+
+static bool body_passes(const struct sip_msg *m)
+{
+	if (!m->body.len || m->method == SIP_CANCEL || m->method == SIP_BYE)
+		return false;
+	return m->method != SIP_INVITE || (m->multipart && !m->bad_parts && m->code < 300);
+}
+
+/* A CANCEL is of one hop; only why it came matters to the next (RFC 3326). */
+static bool line_passes(const struct sip_msg *m, const char *name)
+{
+	return m->method != SIP_CANCEL || strcasecmp(name, "Reason") == 0;
+}
+
+static void collect_lines(const struct sip_msg *m, struct buf *headers, struct buf *content)
+{
+	bool with_body = body_passes(m);
+	enum rule rule;
+
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const struct sip_line *line = &m->lines[i];
+		const char *name = find(line->name, &rule);
+
+		if (!name)
+			name = line->name;
+		if (rule == PASSES && line_passes(m, name))
+			add_line(headers, name, line->value);
+		else if (rule == MAPPED && m->request && m->method == SIP_INVITE &&
+			 strcasecmp(name, "Replaces") == 0)
+			sip_replaces_line(headers, m->bind->sip, line->value);
+		else if (rule == CONTENT && with_body)
+			add_line(content, name, line->value);
+	}
+	if (m->request && m->method != SIP_CANCEL)
+		add_require(headers, m);
+}
+
+static bool keep(char **out, size_t *len, const char *from, const char *to)
+{
+	*len = (size_t)(to - from);
+	*out = malloc(*len + 1);
+	if (!*out)
+		return false;
+	memcpy(*out, from, *len);
+	(*out)[*len] = '\0';
+	return true;
+}
+
+/* What stands around the description; its own Content-Length would be of the one that came. */
+static bool keep_around(struct sip_pass *p, const struct sip_msg *m)
+{
+	const struct slice *sdp = &m->parts.sdp, *own = &m->parts.length;
+	const char *end = m->body.p + m->body.len;
+	size_t cut = own->p ? (size_t)(own->p - m->body.p) : 0;
+
+	if (!keep(&p->before, &p->before_len, m->body.p, sdp->p) ||
+	    !keep(&p->after, &p->after_len, sdp->p + sdp->len, end))
+		return false;
+	if (own->p) {
+		memmove(p->before + cut, p->before + cut + own->len,
+			p->before_len - cut - own->len);
+		p->before_len -= own->len;
+	}
+	return true;
+}
+
+static bool keep_body(struct sip_pass *p, const struct sip_msg *m)
+{
+	p->around = m->method == SIP_INVITE && m->parts.sdp.p;
+	if (p->around)
+		return keep_around(p, m);
+	return keep(&p->before, &p->before_len, m->body.p, m->body.p + m->body.len);
+}
+
+struct sip_pass *sip_pass_of(const struct sip_msg *m)
+{
+	struct buf headers = {0}, content = {0};
+	struct sip_pass *p;
+
+	if (!sip_pass_fits(m))
+		return NULL;
+	collect_lines(m, &headers, &content);
+	if (!headers.len && !body_passes(m)) {
+		buf_free(&headers);
+		buf_free(&content);
+		return NULL;
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p || headers.failed || content.failed)
+		goto fail;
+	p->refs = 1;
+	p->headers = buf_take(&headers);
+	p->content = buf_take(&content);
+	if (body_passes(m) && !keep_body(p, m))
+		sip_pass_drop(&p);
+	return p;
+fail:
+	buf_free(&headers);
+	buf_free(&content);
+	free(p);
+	return NULL;
+}
+
+struct sip_pass *sip_pass_ref(struct sip_pass *p)
+{
+	if (p)
+		p->refs++;
+	return p;
+}
+
+void sip_pass_drop(struct sip_pass **at)
+{
+	struct sip_pass *p = *at;
+
+	*at = NULL;
+	if (!p || --p->refs)
+		return;
+	free(p->headers);
+	free(p->content);
+	free(p->before);
+	free(p->after);
+	free(p);
+}
+
+void sip_pass_headers(struct buf *out, const struct sip_pass *p)
+{
+	if (p && p->headers)
+		buf_str(out, p->headers);
+}
+
+void sip_pass_body(struct buf *out, const struct sip_pass *p, struct slice sdp)
+{
+	if (!p || !p->before || p->around != (sdp.len > 0)) {
+		sip_build_body(out, sdp);
+		return;
+	}
+	if (p->content)
+		buf_str(out, p->content);
+	buf_printf(out, "Content-Length: %zu\r\n\r\n", p->before_len + sdp.len + p->after_len);
+	buf_add(out, p->before, p->before_len);
+	if (sdp.len)
+		buf_add(out, sdp.p, sdp.len);
+	if (p->after_len)
+		buf_add(out, p->after, p->after_len);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Private to controller/sip: the inside of relays, and the subscriptions that they make. */
+#ifndef RTPFWD_SIP_RELAY_PRIV_H
+#define RTPFWD_SIP_RELAY_PRIV_H
+
+#include "sip/leg_priv.h"
+#include "sip/relay.h"
+
+struct relay {
+	struct sip *sip;
+	struct relay *prev, *next; /* of sip->relays */
+	const struct sip_msg *m;   /* while its handler runs */
+	struct sip_dialog *in;	   /* while its handler runs: the dialog it came in; NULL: none */
+	struct sip_server *server;
+	struct sip_client *client;
+	bool over; /* answered: gone when its handler returns */
+	enum sip_method method;
+	struct sip_key from, to; /* the dialogs, which may be gone when the answer comes */
+	char *target;		 /* Contact of the request: in force once it is accepted */
+	bool last;		 /* NOTIFY that ends the subscription */
+	uint32_t expires_s;	 /* of a NOTIFY; 0: it says nothing */
+	struct timer trying;	 /* 100 to a far end that would send again and again (RFC 4320) */
+};
+
+bool sip_is_relayed(enum sip_method method);
+/* A request in the leg's dialog. */
+void relay_from_leg(struct leg *leg, const struct sip_msg *m);
+/* A request outside of dialogs. */
+void relay_from_outside(const struct sip_msg *m, const struct sip_request *request,
+			bool force_rport);
+/* sip_free(): without a word to anybody. */
+void relays_free(struct sip *sip);
+
+/* subscription.c: two dialogs without a call, of which one is the caller's of SUBSCRIBE or REFER */
+struct subscription;
+struct sip_end {
+	struct sip_dialog dialog;
+	struct sip_key key;
+	struct subscription *of;
+	UT_hash_handle hh;
+};
+
+struct subscription {
+	struct sip *sip;
+	struct sip_end end[2]; /* who asked, and who was asked */
+	struct timer life;
+};
+
+/* The dialogs of a request that makes them: end[0] is answered, end[1] is to be sent in. NULL: too
+ * many, or no memory. */
+struct subscription *subscription_new(const struct sip_msg *m, const char *tag,
+				      const struct sip_bind *to, bool force_rport);
+/* After end[1]'s texts were written. False: no memory. */
+bool subscription_enter(struct subscription *s);
+void subscription_free(struct subscription *s);
+void subscriptions_free(struct sip *sip);
+struct sip_end *sip_end_of_key(const struct sip *sip, const struct sip_key *key);
+/* The end whose dialog a request belongs to; NULL: none. */
+struct sip_end *sip_end_find(const struct sip_msg *m);
+struct sip_end *sip_end_other(struct sip_end *end);
+/* A request in its dialog. */
+void subscription_request(struct sip_end *end, const struct sip_msg *m);
+/* What was passed on got this answer; `m` NULL: none. The subscription may be gone after. */
+void subscription_answered(struct sip_end *to, const struct relay *r, const struct sip_msg *m);
+
+/* relay.c, for subscription.c: what came in the dialog `in` goes out in the dialog `to`. */
+void relay_between(struct sip_dialog *in, const struct sip_key *from, const struct sip_msg *m,
+		   struct sip_dialog *to, const struct sip_key *to_key);
+
+#endif
