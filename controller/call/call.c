@@ -155,7 +155,7 @@ static int send_invite(struct call *c)
 	struct call_side *b = &c->side[SIDE_B];
 	struct leg_target target = {
 		.realm = b->realm,
-		.to = b->peer->host,
+		.to = c->replacing ? c->replacing->at : b->peer->host,
 		.number = c->dialled,
 		.from_user = c->from,
 		.from_display = c->display,

@@ -35,6 +35,7 @@ struct call_offer {
 struct replacing {
 	struct conf_route route;
 	const struct conf_peer *to; /* its only target, of `peers` */
+	struct addr at;		    /* where the device is that has the dialog */
 	struct peers *peers;	    /* of the call replaced, which lives while this is made */
 	char dialled[256];
 };

@@ -176,6 +176,11 @@ void leg_bye(struct leg *leg, const char *reason)
 	leg_end(leg, reason);
 }
 
+struct addr leg_hop(const struct leg *leg)
+{
+	return sip_dialog_hop(&leg->dialog);
+}
+
 const char *leg_call_id(const struct leg *leg)
 {
 	return leg->dialog.call_id;

@@ -103,6 +103,8 @@ void leg_bye(struct leg *leg, const char *reason);
 void leg_pass(struct leg *to, const struct leg *from);
 
 const char *leg_call_id(const struct leg *leg);
+/* Where the next request in the dialog goes. */
+struct addr leg_hop(const struct leg *leg);
 /* No INVITE transaction is under way and the last 2xx is acknowledged, either way. */
 bool leg_settled(const struct leg *leg);
 /* The User-Agent or Server of the far end's last INVITE or answer; "" unknown. */

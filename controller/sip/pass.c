@@ -13,19 +13,21 @@ enum rule {
 	NEVER,	 /* of the hop or of the dialog: each side has its own */
 	PASSES,	 /* as it is, like every header that is not in the table */
 	CONTENT, /* goes with the body that it is about, and not without */
-	MAPPED,	 /* names something of the dialog: written by who maps it (refer.c, require()) */
+	RELAYED, /* about bodies: ours in a call, the far ends' in what is passed on whole */
+	OPTIONS, /* a list of options, of which some are ours and some the far ends' */
+	MAPPED,	 /* names something of the dialog: written by refer.c */
 };
 
 /* The policy, by name in the order of strcasecmp(). What is not listed passes: a node in the middle
  * does not know what its two sides agree upon. */
-static const struct {
+static const struct entry {
 	const char *name;
 	char compact; /* 0: none */
 	enum rule rule;
 } table[] = {
-	{"Accept", 0, NEVER},
+	{"Accept", 0, RELAYED},
 	{"Accept-Contact", 'a', PASSES},
-	{"Accept-Encoding", 0, NEVER},
+	{"Accept-Encoding", 0, RELAYED},
 	{"Accept-Language", 0, PASSES},
 	{"Alert-Info", 0, PASSES},
 	{"Allow", 0, NEVER},
@@ -84,7 +86,7 @@ static const struct {
 	{"Reject-Contact", 'j', PASSES},
 	{"Replaces", 0, MAPPED},
 	{"Request-Disposition", 'd', PASSES},
-	{"Require", 0, MAPPED},
+	{"Require", 0, OPTIONS},
 	{"Resource-Priority", 0, PASSES},
 	{"Retry-After", 0, NEVER}, /* ours to write: leg_refuse() */
 	{"Route", 0, NEVER},
@@ -97,11 +99,11 @@ static const struct {
 	{"Session-Expires", 'x', NEVER},
 	{"Subject", 's', PASSES},
 	{"Subscription-State", 0, PASSES},
-	{"Supported", 'k', NEVER},
+	{"Supported", 'k', OPTIONS},
 	{"Target-Dialog", 0, NEVER},
 	{"Timestamp", 0, NEVER},
 	{"To", 't', NEVER},
-	{"Unsupported", 0, NEVER},
+	{"Unsupported", 0, OPTIONS},
 	{"User-Agent", 0, NEVER},
 	{"User-to-User", 0, PASSES},
 	{"Via", 'v', NEVER},
@@ -115,6 +117,7 @@ enum { ENTRIES = sizeof(table) / sizeof(*table) };
 static const char *const options[] = {
 	"answermode",
 	"eventlist",
+	"explicitsub",
 	"geolocation-http",
 	"geolocation-sip",
 	"histinfo",
@@ -125,39 +128,55 @@ static const char *const options[] = {
 	"pref",
 	"privacy",
 	"recipient-list-invite",
+	"recipient-list-message",
+	"recipient-list-subscribe",
+	"record-aware",
 	"replaces",
 	"resource-priority",
+	"siprec",
 	"uui",
 };
 
-/* The entry of a header, NULL: none. */
-static const char *find(const char *name, enum rule *rule)
+static int by_name(const void *name, const void *entry)
 {
-	size_t low = 0, high = ENTRIES;
+	return strcasecmp(name, ((const struct entry *)entry)->name);
+}
 
-	*rule = PASSES;
-	if (name[0] && !name[1]) {
-		for (size_t i = 0; i < ENTRIES; i++)
-			if (table[i].compact == (name[0] | 0x20)) {
-				*rule = table[i].rule;
-				return table[i].name;
-			}
-		return NULL;
-	}
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-		int order = strcasecmp(name, table[mid].name);
-
-		if (order == 0) {
-			*rule = table[mid].rule;
-			return table[mid].name;
-		}
-		if (order < 0)
-			high = mid;
-		else
-			low = mid + 1;
-	}
+static const struct entry *by_letter(char letter)
+{
+	for (size_t i = 0; i < ENTRIES; i++)
+		if (table[i].compact == (letter | 0x20))
+			return &table[i];
 	return NULL;
+}
+
+/* The name that a header gets from us, and what becomes of it. What every message has is not looked
+ * up. */
+static const char *find(const struct sip_line *line, enum rule *rule)
+{
+	const struct entry *entry;
+	const char *name = line->name;
+
+	*rule = NEVER;
+	switch (line->kind) {
+	case SIP_H_CALL_ID:
+	case SIP_H_CONTACT:
+	case SIP_H_CONTENT_LENGTH:
+	case SIP_H_CSEQ:
+	case SIP_H_FROM:
+	case SIP_H_MAX_FORWARDS:
+	case SIP_H_RECORD_ROUTE:
+	case SIP_H_TO:
+	case SIP_H_USER_AGENT:
+	case SIP_H_VIA:
+		return name;
+	default:
+		break;
+	}
+	entry = name[1] ? bsearch(name, table, ENTRIES, sizeof(*table), by_name)
+			: by_letter(name[0]);
+	*rule = entry ? entry->rule : PASSES;
+	return entry ? entry->name : name;
 }
 
 bool sip_pass_fits(const struct sip_msg *m)
@@ -166,8 +185,8 @@ bool sip_pass_fits(const struct sip_msg *m)
 	enum rule rule;
 
 	for (size_t i = 0; i < m->n_lines; i++) {
-		find(m->lines[i].name, &rule);
-		if (rule != PASSES && rule != MAPPED)
+		find(&m->lines[i], &rule);
+		if (rule == NEVER || rule == CONTENT)
 			continue;
 		lines++;
 		bytes += strlen(m->lines[i].name) + strlen(m->lines[i].value) + 4;
@@ -183,28 +202,26 @@ bool sip_pass_option(struct slice option)
 	return false;
 }
 
-static void add_options(struct buf *out, const struct sip_msg *m, bool passing)
+/* Of a list of options those that pass, or those that do not. */
+static void add_options(struct buf *out, const char *list, bool passing)
 {
+	const char *rest = list;
 	struct slice item;
 
-	for (size_t i = 0; i < m->n_lines; i++) {
-		const char *rest = m->lines[i].value;
-
-		if (m->lines[i].kind != SIP_H_REQUIRE)
+	while (sip_list_next(&rest, ',', &item)) {
+		if (!item.len || sip_pass_option(item) != passing)
 			continue;
-		while (sip_list_next(&rest, ',', &item)) {
-			if (!item.len || sip_pass_option(item) != passing)
-				continue;
-			if (out->len)
-				buf_str(out, ", ");
-			buf_add(out, item.p, item.len);
-		}
+		if (out->len)
+			buf_str(out, ", ");
+		buf_add(out, item.p, item.len);
 	}
 }
 
 bool sip_pass_unknown(struct buf *out, const struct sip_msg *m)
 {
-	add_options(out, m, false);
+	for (size_t i = 0; i < m->n_lines; i++)
+		if (m->lines[i].kind == SIP_H_REQUIRE)
+			add_options(out, m->lines[i].value, false);
 	return !out->failed;
 }
 
@@ -216,14 +233,13 @@ static void add_line(struct buf *out, const char *name, const char *value)
 	buf_str(out, "\r\n");
 }
 
-/* Extensions that both far ends must have, and have heard of in each other. */
-static void add_require(struct buf *out, const struct sip_msg *m)
+static void add_option_line(struct buf *out, const char *name, const char *value)
 {
 	struct buf list = {0};
 
-	add_options(&list, m, true);
+	add_options(&list, value, true);
 	if (list.len)
-		add_line(out, "Require", list.data);
+		add_line(out, name, list.data);
 	out->failed |= list.failed;
 	buf_free(&list);
 }
@@ -235,33 +251,35 @@ static bool body_passes(const struct sip_msg *m)
 	return m->method != SIP_INVITE || (m->multipart && !m->bad_parts && m->code < 300);
 }
 
-/* A CANCEL is of one hop; only why it came matters to the next (RFC 3326). */
-static bool line_passes(const struct sip_msg *m, const char *name)
+static bool is_call(enum sip_method method)
 {
-	return m->method != SIP_CANCEL || strcasecmp(name, "Reason") == 0;
+	return method == SIP_INVITE || method == SIP_BYE || method == SIP_PRACK ||
+	       method == SIP_UPDATE || method == SIP_ACK;
+}
+
+static void collect_line(const struct sip_msg *m, const struct sip_line *line, struct buf *headers,
+			 struct buf *content)
+{
+	enum rule rule;
+	const char *name = find(line, &rule);
+
+	if (rule == PASSES || (rule == RELAYED && !is_call(m->method)))
+		add_line(headers, name, line->value);
+	else if (rule == OPTIONS)
+		add_option_line(headers, name, line->value);
+	else if (rule == CONTENT && body_passes(m))
+		add_line(content, name, line->value);
+	else if (rule == MAPPED && m->request && m->method == SIP_INVITE &&
+		 strcasecmp(name, "Replaces") == 0)
+		sip_replaces_line(headers, m->bind->sip, line->value);
 }
 
 static void collect_lines(const struct sip_msg *m, struct buf *headers, struct buf *content)
 {
-	bool with_body = body_passes(m);
-	enum rule rule;
-
-	for (size_t i = 0; i < m->n_lines; i++) {
-		const struct sip_line *line = &m->lines[i];
-		const char *name = find(line->name, &rule);
-
-		if (!name)
-			name = line->name;
-		if (rule == PASSES && line_passes(m, name))
-			add_line(headers, name, line->value);
-		else if (rule == MAPPED && m->request && m->method == SIP_INVITE &&
-			 strcasecmp(name, "Replaces") == 0)
-			sip_replaces_line(headers, m->bind->sip, line->value);
-		else if (rule == CONTENT && with_body)
-			add_line(content, name, line->value);
-	}
-	if (m->request && m->method != SIP_CANCEL)
-		add_require(headers, m);
+	for (size_t i = 0; i < m->n_lines; i++)
+		/* A CANCEL is of one hop; only why it came matters to the next (RFC 3326). */
+		if (m->method != SIP_CANCEL || strcasecmp(m->lines[i].name, "Reason") == 0)
+			collect_line(m, &m->lines[i], headers, content);
 }
 
 static bool keep(char **out, size_t *len, const char *from, const char *to)

@@ -20,6 +20,12 @@ bool sip_is_relayed(enum sip_method method)
 	       method == SIP_NOTIFY || method == SIP_SUBSCRIBE || method == SIP_PUBLISH;
 }
 
+/* Outside of any. */
+static bool makes_dialogs(enum sip_method method)
+{
+	return method == SIP_SUBSCRIBE || method == SIP_REFER;
+}
+
 static void destroy(struct relay *r)
 {
 	timer_stop(&r->trying);
@@ -33,8 +39,8 @@ void relays_free(struct sip *sip)
 {
 	struct relay *r, *next;
 
-	DL_FOREACH_SAFE(sip->relays, r, next)
-	destroy(r);
+	DL_FOREACH_SAFE (sip->relays, r, next)
+		destroy(r);
 }
 
 /* The handler may still hold it. */
@@ -312,7 +318,7 @@ int relay_to_target(struct relay *r, const struct leg_target *target)
 
 	if (!bind)
 		return -EADDRNOTAVAIL;
-	if (r->method == SIP_SUBSCRIBE || r->method == SIP_REFER)
+	if (makes_dialogs(r->method))
 		return send_subscribing(r, bind, target, &hop);
 	return send_alone(r, bind, target, &hop);
 }
@@ -362,7 +368,10 @@ void relay_from_outside(const struct sip_msg *m, const struct sip_request *reque
 	r = begin(m, tag, force_rport);
 	if (!r)
 		return;
-	handlers->request(handlers->ctx, r, request);
+	if (makes_dialogs(r->method) && !r->target)
+		relay_refuse(r, 400, "Bad Or Missing Contact");
+	else
+		handlers->request(handlers->ctx, r, request);
 	release(r);
 }
 

@@ -421,6 +421,7 @@ def subscription(lab):
                                                     ("Accept", "application/dialog-info+xml")])
     got = b.expect("SUBSCRIBE")
     equal((got.get("event"), got.get("expires")), ("dialog", "600"), "Event and Expires")
+    equal(got.all("accept"), ["application/dialog-info+xml"], "Accept")
     hidden(got, CALLER, INSIDE)
     e = Dialog.of_invite(b, got)
     notify(e, d, "active;expires=600", "<one/>")        # before the 2xx

@@ -127,6 +127,11 @@ static void test_refused(void **state)
 	far_respond(lab, far, "408 Request Timeout", "tt", "", "");
 	lab_drain(lab);
 	assert_int_equal(lab_counter(lab, SIP_RESPONSES, "PUBLISH", 408, "out"), 0);
+	far_send(lab, far,
+		 "SUBSCRIBE sip:1@%s SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bKr5\nFrom: "
+		 "<sip:1@a>;tag=1\nTo: <sip:1@b>\nCall-ID: r5\nCSeq: 1 SUBSCRIBE\n\n",
+		 lab->node_text, lab->far_text);
+	far_expect(lab, far, "SIP/2.0 400 Bad Or Missing Contact\r\n");
 	lab->sip->handlers.request = NULL;
 	ask(lab, "PUBLISH", "r4", "");
 	far_expect(lab, far, "SIP/2.0 405 ");
