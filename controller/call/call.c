@@ -161,6 +161,8 @@ static int send_invite(struct call *c)
 		.from_display = c->display,
 		.max_forwards = c->max_forwards,
 		.force_rport = (b->peer->nat & NAT_FORCE_RPORT) != 0,
+		.transport = conf_transport_to(b->peer, b->realm),
+		.grows = conf_transport_grows(b->peer, b->realm),
 	};
 	int err = leg_new(&b->leg, c->all->sip, &target, &events, c);
 

@@ -69,7 +69,7 @@ static void log_refusal(struct calls *all, const struct sip_request *request)
 static void admit(void *ctx, const struct sip_request *request, struct sip_verdict *verdict)
 {
 	struct calls *all = ctx;
-	const struct conf_peer *peer = peer_by_source(all->peers, request->realm, &request->source);
+	const struct conf_peer *peer = peer_by_source(all->peers, request->realm, &request->asker);
 	size_t live = HASH_COUNT(all->by_owner);
 
 	if (!peer) {
@@ -77,7 +77,12 @@ static void admit(void *ctx, const struct sip_request *request, struct sip_verdi
 		log_refusal(all, request);
 		return;
 	}
+	if (!conf_transport_allowed(peer, request->transport)) {
+		*verdict = (struct sip_verdict){ .code = 403, .label = "transport" };
+		return;
+	}
 	verdict->force_rport = (peer->nat & NAT_FORCE_RPORT) != 0;
+	verdict->grows = conf_transport_grows(peer, request->realm);
 	if (strcmp(request->method, "INVITE") != 0)
 		return;
 	if (all->draining)
@@ -94,7 +99,7 @@ static void on_invite(void *ctx, struct leg *leg, const struct sip_request *requ
 {
 	struct calls *all = ctx;
 
-	call_begin(all, leg, request, peer_by_source(all->peers, request->realm, &request->source));
+	call_begin(all, leg, request, peer_by_source(all->peers, request->realm, &request->asker));
 }
 
 static void on_request(void *ctx, struct relay *relay, const struct sip_request *request)

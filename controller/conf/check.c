@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What no single key can tell: what a section must have, and what must not meet. */
-#include "conf/load.h"
+#include "conf/keys.h"
 
 #include <string.h>
 #include <strings.h>
@@ -79,6 +79,13 @@ static int check_media(struct conf_loader *l, const struct conf_section *s,
 	return 0;
 }
 
+/* TLS is TCP to the kernel. */
+static bool same_socket(const struct conf_bind *a, const struct conf_bind *b)
+{
+	return addr_equal(&a->addr, &b->addr) &&
+	       (a->transport == CONF_UDP) == (b->transport == CONF_UDP);
+}
+
 static int check_bind(struct conf_loader *l, const struct conf_section *s,
 		      const struct conf_section *before)
 {
@@ -89,9 +96,10 @@ static int check_bind(struct conf_loader *l, const struct conf_section *s,
 		size_t n = a == b ? i : b->n_binds;
 
 		for (size_t j = 0; j < n; j++)
-			if (addr_equal(&a->binds[i].addr, &b->binds[j].addr))
+			if (same_socket(&a->binds[i], &b->binds[j]))
 				return conf_fault(l, conf_section_place(s, "bind"),
-						  "udp:%s is bound by realm '%s' (%s:%d) already",
+						  "%s:%s is bound by realm '%s' (%s:%d) already",
+						  conf_transport_name(a->binds[i].transport),
 						  addr_print(text, &a->binds[i].addr), before->name,
 						  before->at.file, before->at.line);
 	}
@@ -108,7 +116,8 @@ static int check_bind_outside(struct conf_loader *l, const struct conf_section *
 	for (size_t i = 0; i < a->n_binds; i++) {
 		const struct addr *bind = &a->binds[i].addr;
 
-		if (bind->port < b->port_lo || bind->port > b->port_hi)
+		if (a->binds[i].transport != CONF_UDP || bind->port < b->port_lo ||
+		    bind->port > b->port_hi)
 			continue;
 		for (size_t j = 0; j < b->n_media; j++)
 			if (addr_same_ip(bind, &b->media[j]))
@@ -126,6 +135,8 @@ static int check_realm(struct conf_loader *l, const struct conf_section *s)
 	const struct conf_section *other;
 	int rc = check_complete(l, s);
 
+	if (!rc)
+		rc = conf_transport_check_realm(l, s);
 	/* The hash keeps the order of the file. */
 	for (other = l->realms; !rc && other; other = other->hh_scope.next) {
 		rc = check_media(l, s, other);
@@ -167,7 +178,7 @@ static int check_peer(struct conf_loader *l, const struct conf_section *s)
 		return conf_fault(l, conf_section_place(s, "host"),
 				  "peer '%s' has an %s address, but realm '%s' binds none", s->name,
 				  host->family == AF_INET6 ? "IPv6" : "IPv4", peer->realm->name);
-	return 0;
+	return conf_transport_check_peer(l, s);
 }
 
 static int check_route(struct conf_loader *l, const struct conf_section *s)

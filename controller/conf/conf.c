@@ -203,15 +203,16 @@ static int make_realm(struct conf_loader *l, struct conf_section *s)
 	return apply(l, s);
 }
 
-/* `port` counts where `host` names none. */
+/* `port` counts where `host` names none, and else what is usual. */
 static void take_port(struct conf_peer *peer, const struct conf_section *s)
 {
 	const struct conf_entry *port = conf_section_entry(s, "port");
 
-	if (!port || peer->port_written)
+	if (peer->port_written)
 		return;
-	peer->host.port = (uint16_t)strtoul(port->value, NULL, 10);
-	peer->port_written = true;
+	peer->port_written = port != NULL;
+	peer->host.port = port ? (uint16_t)strtoul(port->value, NULL, 10)
+			       : conf_transport_port(peer->transports[0]);
 }
 
 static int make_peer(struct conf_loader *l, struct conf_section *s)

@@ -23,6 +23,8 @@ enum conf_canreinvite {
 };
 enum conf_nat { NAT_FORCE_RPORT = 1, NAT_COMEDIA = 2 };
 enum conf_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
+/* Ways to speak SIP; also an index. */
+enum conf_transport { CONF_UDP, CONF_TCP, CONF_TLS, CONF_TRANSPORTS };
 enum conf_dtmf { DTMF_RFC2833, DTMF_INFO, DTMF_INBAND, DTMF_AUTO };
 
 /* allow/disallow after they were applied in order. Names are SDP's (PCMU, not ulaw). */
@@ -44,7 +46,7 @@ struct conf_acl {
 };
 
 struct conf_bind {
-	const char *transport;	/* "udp" */
+	enum conf_transport transport;
 	struct addr addr;	/* with port */
 };
 
@@ -62,6 +64,9 @@ struct conf_realm {
 	enum conf_xdp xdp;
 	/* Written into SIP and SDP instead of the bind and media address; AF_UNSPEC: none. */
 	struct addr advertise;
+	/* PEM files of its TLS binds; NULL: not written. */
+	const char *tls_cert, *tls_key, *tls_ca;
+	bool tls_verify;	/* the far end must show a certificate that tls_ca signed */
 	const char **direct;	/* names of realms */
 	size_t n_direct;
 };
@@ -74,6 +79,10 @@ struct conf_peer {
 	const struct conf_realm *realm;	/* NULL: none written; the peer module finds it by route */
 	struct addr host;	/* with port (default 5060) */
 	bool port_written;	/* host = address:port; else 5060 was assumed */
+	/* How it is spoken to: the first that its realm binds; how it may speak to us: any of these.
+	 * n_transports 0: none written, UDP is preferred and any may be used. */
+	enum conf_transport transports[CONF_TRANSPORTS];
+	size_t n_transports;
 	unsigned int canreinvite;
 	struct conf_codecs codecs;
 	unsigned int nat;
@@ -145,6 +154,14 @@ const char *conf_reload_obstacle(const struct conf *now, const struct conf *next
 /* `encoding` is SDP's name, case ignored. */
 bool conf_codec_allowed(const struct conf_codecs *codecs, const char *encoding);
 bool conf_acl_permits(const struct conf_acl *acl, const struct addr *a);
+/* "udp", "tcp", "tls": as in `bind` and in the transport parameter of SIP URIs. */
+const char *conf_transport_name(enum conf_transport transport);
+/* May this peer use that transport? */
+bool conf_transport_allowed(const struct conf_peer *peer, enum conf_transport transport);
+/* The transport by which a peer of this realm is sent requests. */
+enum conf_transport conf_transport_to(const struct conf_peer *peer, const struct conf_realm *realm);
+/* Does this peer, to which requests go over UDP, take those that are too large for that over TCP? */
+bool conf_transport_grows(const struct conf_peer *peer, const struct conf_realm *realm);
 /* "yes", "no", "update,nonat": the canonical text, for show peers and conf_print(). */
 const char *conf_canreinvite_text(unsigned int canreinvite, char text[32]);
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #define IN_CONF(member)	 offsetof(struct conf, member)
+#define IN_REALM(member) offsetof(struct conf_realm, member)
 #define IN_PEER(member)	 offsetof(struct conf_peer, member)
 #define IN_ROUTE(member) offsetof(struct conf_route, member)
 
@@ -47,6 +48,10 @@ static const struct conf_key table[] = {
 	{ "ports", CONF_REALM, conf_set_ports, 0, 0, 0 },
 	{ "xdp", CONF_REALM, conf_set_xdp, 0, 0, 0 },
 	{ "advertise", CONF_REALM, conf_set_advertise, 0, 0, 0 },
+	{ "tlscertfile", CONF_REALM, conf_set_path, IN_REALM(tls_cert), 1, MAX_PATH },
+	{ "tlsprivatekey", CONF_REALM, conf_set_path, IN_REALM(tls_key), 1, MAX_PATH },
+	{ "tlscafile", CONF_REALM, conf_set_path, IN_REALM(tls_ca), 1, MAX_PATH },
+	{ "tlsverify", CONF_REALM, conf_set_bool, IN_REALM(tls_verify), 0, 0 },
 	{ "direct", CONF_REALM, conf_set_refused, 0, 0, 0 },
 
 	{ "realm", CONF_PEER, conf_set_realm, 0, 0, 0 },

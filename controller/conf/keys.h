@@ -37,7 +37,6 @@ CONF_SETTER(conf_set_cdr);
 CONF_SETTER(conf_set_metrics);
 CONF_SETTER(conf_set_off_only);	/* not supported by this version, except as off */
 CONF_SETTER(conf_set_refused);	/* not supported by this version */
-CONF_SETTER(conf_set_transport);
 
 /* set_realm.c: the object is a conf_realm */
 CONF_SETTER(conf_set_interface);
@@ -46,6 +45,17 @@ CONF_SETTER(conf_set_media);
 CONF_SETTER(conf_set_ports);
 CONF_SETTER(conf_set_xdp);
 CONF_SETTER(conf_set_advertise);
+
+/* transport.c: the object is a conf_peer */
+CONF_SETTER(conf_set_transport);
+/* `udp:ADDRESS[:PORT]` of a bind. */
+int conf_transport_parse_bind(struct conf_loader *l, const struct conf_entry *e, const char *text,
+			      struct conf_bind *out);
+/* The port of SIP where none is written. */
+uint16_t conf_transport_port(enum conf_transport transport);
+/* What a realm's and a peer's section must have. */
+int conf_transport_check_realm(struct conf_loader *l, const struct conf_section *s);
+int conf_transport_check_peer(struct conf_loader *l, const struct conf_section *s);
 
 /* set_peer.c: the object is a conf_peer */
 CONF_SETTER(conf_set_type);

@@ -19,7 +19,8 @@ static bool same_binds(const struct conf_realm *a, const struct conf_realm *b)
 	bool same = a->n_binds == b->n_binds;
 
 	for (size_t i = 0; same && i < a->n_binds; i++)
-		same = addr_equal(&a->binds[i].addr, &b->binds[i].addr);
+		same = addr_equal(&a->binds[i].addr, &b->binds[i].addr) &&
+		       a->binds[i].transport == b->binds[i].transport;
 	return same;
 }
 
@@ -30,6 +31,22 @@ static bool same_media(const struct conf_realm *a, const struct conf_realm *b)
 	for (size_t i = 0; same && i < a->n_media; i++)
 		same = addr_same_ip(&a->media[i], &b->media[i]);
 	return same;
+}
+
+static bool same_path(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static const char *tls_difference(const struct conf_realm *a, const struct conf_realm *b)
+{
+	if (!same_path(a->tls_cert, b->tls_cert))
+		return "tlscertfile";
+	if (!same_path(a->tls_key, b->tls_key))
+		return "tlsprivatekey";
+	if (!same_path(a->tls_ca, b->tls_ca))
+		return "tlscafile";
+	return a->tls_verify != b->tls_verify ? "tlsverify" : NULL;
 }
 
 /* The key that differs, or NULL. */
@@ -47,7 +64,7 @@ static const char *realm_difference(const struct conf_realm *a, const struct con
 		return "xdp";
 	if (!addr_same_ip(&a->advertise, &b->advertise))
 		return "advertise";
-	return NULL;
+	return tls_difference(a, b);
 }
 
 static const char *realms_obstacle(const struct conf *now, const struct conf *next)

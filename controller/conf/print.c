@@ -46,6 +46,19 @@ static void print_general(const struct conf *conf, FILE *out)
 	fprintf(out, "max_calls = %u\n", conf->max_calls);
 }
 
+/* Only where something was said of it: most realms speak no TLS. */
+static void print_tls(const struct conf_realm *realm, FILE *out)
+{
+	if (realm->tls_cert)
+		print_path(out, "tlscertfile", realm->tls_cert);
+	if (realm->tls_key)
+		print_path(out, "tlsprivatekey", realm->tls_key);
+	if (realm->tls_ca)
+		print_path(out, "tlscafile", realm->tls_ca);
+	if (realm->tls_cert || realm->tls_verify)
+		fprintf(out, "tlsverify = %s\n", realm->tls_verify ? "yes" : "no");
+}
+
 static void print_realm(const struct conf_realm *realm, FILE *out)
 {
 	static const char *const xdp[] = { "auto", "native", "generic", "off" };
@@ -56,7 +69,7 @@ static void print_realm(const struct conf_realm *realm, FILE *out)
 		fprintf(out, "%s%s", separator(i), realm->interfaces[i]);
 	fprintf(out, "\nbind = ");
 	for (size_t i = 0; i < realm->n_binds; i++)
-		fprintf(out, "%s%s:%s", separator(i), realm->binds[i].transport,
+		fprintf(out, "%s%s:%s", separator(i), conf_transport_name(realm->binds[i].transport),
 			addr_print(text, &realm->binds[i].addr));
 	fprintf(out, "\nmedia = ");
 	for (size_t i = 0; i < realm->n_media; i++)
@@ -65,6 +78,7 @@ static void print_realm(const struct conf_realm *realm, FILE *out)
 		xdp[realm->xdp]);
 	if (realm->advertise.family != AF_UNSPEC)
 		fprintf(out, "advertise = %s\n", addr_print(text, &realm->advertise));
+	print_tls(realm, out);
 }
 
 static void print_names(FILE *out, const char *key, const char *const *encodings, size_t n)
@@ -130,6 +144,10 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	fprintf(out, "host = %s\n",
 		peer->port_written ? addr_print(text, &peer->host)
 				   : addr_print_ip(text, &peer->host));
+	for (size_t i = 0; i < peer->n_transports; i++)
+		fprintf(out, "%s%s%s", i ? "," : "transport = ",
+			conf_transport_name(peer->transports[i]),
+			i + 1 < peer->n_transports ? "" : "\n");
 	fprintf(out, "canreinvite = %s\n", conf_canreinvite_text(peer->canreinvite, canreinvite));
 	print_codecs(&peer->codecs, out);
 	fprintf(out, "nat = %s\n", peer->nat & NAT_FORCE_RPORT ? "force_rport" : "no");

@@ -94,17 +94,3 @@ CONF_SETTER(conf_set_refused)
 	(void)object;
 	return conf_fault(l, &e->at, "%s is not supported by this version: leave it out", e->key);
 }
-
-/* Asterisk's `transport = udp,tcp`: what we speak must be among it. */
-CONF_SETTER(conf_set_transport)
-{
-	struct conf_list list;
-	int rc = conf_value_list(l, e, &list);
-
-	(void)key;
-	(void)object;
-	for (size_t i = 0; !rc && i < list.n; i++)
-		if (strcasecmp(list.items[i], "udp") == 0)
-			return 0;
-	return rc ? rc : conf_bad_value(l, e, "udp: this version speaks SIP over UDP only");
-}

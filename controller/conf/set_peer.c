@@ -5,8 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-enum { SIP_PORT = 5060 };
-
 /* Which section this is was decided before; a peer remembers how it was written. */
 CONF_SETTER(conf_set_type)
 {
@@ -55,7 +53,7 @@ CONF_SETTER(conf_set_host)
 	if (!conf_value_host_address(&a))
 		return conf_bad_value(l, e, "the address of a host");
 	peer->port_written = a.port != 0;
-	peer->host = addr_with_port(&a, a.port ? a.port : SIP_PORT);
+	peer->host = a;
 	return 0;
 }
 

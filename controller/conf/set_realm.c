@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { SIP_PORT = 5060, PORT_MIN = 1024, PORT_MAX = 65535 };
+enum { PORT_MIN = 1024, PORT_MAX = 65535 };
 
 static bool is_interface_name(const char *name)
 {
@@ -59,30 +59,6 @@ CONF_SETTER(conf_set_interface)
 	return 0;
 }
 
-static int parse_bind(struct conf_loader *l, const struct conf_entry *e, const char *text,
-		      struct conf_bind *out)
-{
-	size_t word = strcspn(text, ":");
-
-	if ((word == 3 && (strncasecmp(text, "tcp", 3) == 0 || strncasecmp(text, "tls", 3) == 0)) ||
-	    strncasecmp(text, "ws:", 3) == 0 || strncasecmp(text, "wss:", 4) == 0)
-		return conf_fault(l, &e->at,
-				  "bind '%.80s': this version speaks SIP over UDP only: "
-				  "allowed is udp:ADDRESS[:PORT]",
-				  text);
-	if (strncasecmp(text, "udp:", 4) != 0 || addr_parse(&out->addr, text + 4))
-		return conf_fault(l, &e->at, "bind '%.80s': allowed is udp:ADDRESS[:PORT]", text);
-	if (!conf_value_host_address(&out->addr))
-		return conf_fault(l, &e->at,
-				  "bind '%.80s': an address of this node is needed, since "
-				  "it is what the other side is told",
-				  text);
-	if (!out->addr.port)
-		out->addr.port = SIP_PORT;
-	out->transport = "udp";
-	return 0;
-}
-
 CONF_SETTER(conf_set_bind)
 {
 	struct conf_realm *realm = object;
@@ -97,7 +73,7 @@ CONF_SETTER(conf_set_bind)
 		return conf_no_memory(l);
 	realm->n_binds = list.n;
 	for (size_t i = 0; !rc && i < list.n; i++)
-		rc = parse_bind(l, e, list.items[i], &realm->binds[i]);
+		rc = conf_transport_parse_bind(l, e, list.items[i], &realm->binds[i]);
 	return rc;
 }
 

@@ -10,6 +10,8 @@
 /* How many unwanted 2xx to one INVITE are answered: a fork has few branches, a far end that never
  * stops gets no more. */
 enum { FORKS_MAX = 16 };
+/* Above this a datagram may be more than the path takes in one piece (18.1.1). */
+enum { DATAGRAM_REQUEST_MAX = 1300 };
 
 static struct sip *stack(const struct sip_client *c)
 {
@@ -22,7 +24,7 @@ static struct sip_key key_of(const struct sip_bind *bind, const char *branch,
 	struct sip_hash h;
 
 	sip_hash_start(&h, bind->sip);
-	sip_hash_bytes(&h, (const char *)&bind->index, sizeof(bind->index));
+	sip_hash_bytes(&h, (const char *)&bind->realm->index, sizeof(bind->realm->index));
 	sip_hash_text(&h, sip_method_name(method));
 	sip_hash_text(&h, branch);
 	return sip_hash_end(&h);
@@ -37,6 +39,7 @@ static void drop(char **text)
 void sip_client_free(struct sip_client *c)
 {
 	timer_stop(&c->timer);
+	sip_wait_end(&c->wait);
 	if (c->hh.tbl)
 		HASH_DELETE(hh, stack(c)->clients, c);
 	free(c->request);
@@ -84,6 +87,11 @@ static void over(struct sip_client *c)
 	}
 }
 
+static int send_request(struct sip_client *c)
+{
+	return sip_send_waiting(c->bind, &c->to, c->request, c->request_len, &c->wait);
+}
+
 static void on_timer(void *owner)
 {
 	struct sip_client *c = owner;
@@ -95,7 +103,7 @@ static void on_timer(void *owner)
 	}
 	if (c->interval_ms) {
 		stack(c)->stats.retransmits++;
-		if (sip_send(c->bind, &c->to, c->request, c->request_len)) {
+		if (send_request(c)) {
 			lose(c, 503);
 			return;
 		}
@@ -107,44 +115,129 @@ static void on_timer(void *owner)
 	arm(c);
 }
 
-int sip_client_new(struct sip_client **out, const struct sip_bind *bind, const struct addr *to,
-		   enum sip_method method, const char *branch)
+/* Timers A and E run where datagrams may be lost, B and F always (17.1.1.2, 17.1.2.2). */
+static void start_timers(struct sip_client *c)
+{
+	const struct sip_timing *t = &stack(c)->timing;
+
+	c->interval_ms = sip_bind_reliable(c->bind) ? 0 : t->t1;
+	c->over_at_ms = loop_now_ms(stack(c)->loop) + 64ull * t->t1;
+	arm(c);
+}
+
+/* Goes by another bind: the Via that we wrote says which. */
+static int move(struct sip_client *c, const struct sip_bind *bind)
+{
+	const char *via = strstr(c->request, "\r\nVia: ") + strlen("\r\nVia: ");
+	struct buf moved = {0};
+
+	buf_add(&moved, c->request, (size_t)(via - c->request));
+	buf_str(&moved, bind->via);
+	buf_str(&moved, bind->hostport);
+	via = strchr(via, ';');
+	buf_add(&moved, via, c->request_len - (size_t)(via - c->request));
+	if (moved.failed) {
+		buf_free(&moved);
+		return -ENOMEM;
+	}
+	free(c->request);
+	c->request_len = moved.len;
+	c->request = buf_take(&moved);
+	c->bind = bind;
+	return 0;
+}
+
+/* TCP was tried for the size alone and is refused: UDP after all (18.1.1). */
+static int shrink(struct sip_client *c)
+{
+	const struct sip_bind *small = c->small;
+	int err = small ? move(c, small) : -ECONNREFUSED;
+
+	c->small = NULL;
+	return err ? err : send_request(c);
+}
+
+/* Once a response came the next one may come by another connection, too. */
+static void on_conn_lost(struct sip_wait *wait, bool reached)
+{
+	struct sip_client *c =
+		(struct sip_client *)((char *)wait - offsetof(struct sip_client, wait));
+
+	if (c->state != CLIENT_CALLING)
+		return;
+	if (!reached && shrink(c) == 0)
+		start_timers(c);
+	else
+		lose(c, 503); /* 8.1.3.1 */
+}
+
+static struct sip_client *make(const struct sip_bind *bind, const struct addr *to,
+			       enum sip_method method, const char *branch)
 {
 	struct sip *sip = bind->sip;
 	struct sip_client *c = calloc(1, sizeof(*c));
-	int err = -ENOMEM;
 
 	if (!c)
-		return -ENOMEM;
+		return NULL;
 	c->bind = bind;
 	c->to = *to;
 	c->method = method;
+	c->wait.lost = on_conn_lost;
 	memcpy(c->branch, branch, strnlen(branch, SIP_BRANCH_LEN));
 	c->key = key_of(bind, branch, method);
 	timer_init(&c->timer, sip->loop, on_timer, c);
-	if (sip->out.failed)
-		goto fail;
 	c->request_len = sip->out.len;
-	c->request = malloc(c->request_len + 1);
-	if (!c->request)
-		goto fail;
-	memcpy(c->request, sip->out.data, c->request_len + 1);
-	SIP_KEY_ADD(hh, sip->clients, key, c);
-	if (!c->hh.tbl)
-		goto fail;
-	err = sip_send(bind, to, c->request, c->request_len);
-	if (err)
-		goto fail;
-	sip->stats.requests[method][SIP_OUT]++;
-	c->interval_ms = sip->timing.t1;
-	c->over_at_ms = loop_now_ms(sip->loop) + 64ull * sip->timing.t1;
-	arm(c);
+	c->request = sip->out.failed ? NULL : malloc(c->request_len + 1);
+	if (c->request) {
+		memcpy(c->request, sip->out.data, c->request_len + 1);
+		SIP_KEY_ADD(hh, sip->clients, key, c);
+	}
+	if (c->hh.tbl)
+		return c;
+	sip_client_free(c);
+	return NULL;
+}
+
+/* `large`: the bind for requests of that kind; NULL: none. */
+static int begin(struct sip_client **out, struct sip_client *c, const struct sip_bind *large)
+{
+	const struct sip_bind *small = c ? c->bind : NULL;
+	int err = c ? 0 : -ENOMEM;
+
+	if (!err && large && c->request_len > DATAGRAM_REQUEST_MAX) {
+		err = move(c, large);
+		c->small = small;
+	}
+	if (!err)
+		err = send_request(c);
+	if (err && c && c->small)
+		err = shrink(c);
+	if (err) {
+		if (c)
+			sip_client_free(c);
+		return err;
+	}
+	stack(c)->stats.requests[c->method][SIP_OUT]++;
+	start_timers(c);
 	if (out)
 		*out = c;
 	return 0;
-fail:
-	sip_client_free(c);
-	return err;
+}
+
+int sip_client_new(struct sip_client **out, const struct sip_bind *bind, const struct addr *to,
+		   enum sip_method method, const char *branch)
+{
+	return begin(out, make(bind, to, method, branch), NULL);
+}
+
+int sip_client_new_in(struct sip_client **out, const struct sip_dialog *d, const struct addr *to,
+		      enum sip_method method, const char *branch)
+{
+	const struct sip_bind *bind = d->bind, *large = NULL;
+
+	if (d->grows && bind->transport == CONF_UDP)
+		large = sip_bind_find(bind->sip, bind->realm->name, bind->local.family, CONF_TCP);
+	return begin(out, make(bind, to, method, branch), large);
 }
 
 void sip_client_own(struct sip_client *c, const struct sip_client_events *events, void *owner)
@@ -212,7 +305,8 @@ void sip_client_cancel(struct sip_client *c)
 	wait_for(c, 64ull * sip->timing.t1);
 }
 
-static void keep_ack(struct sip_client *c, const struct sip_msg *m, const struct addr *to)
+static void keep_ack(struct sip_client *c, const struct sip_msg *m, const struct sip_bind *bind,
+		     const struct addr *to)
 {
 	struct buf *out = &stack(c)->out;
 
@@ -224,18 +318,20 @@ static void keep_ack(struct sip_client *c, const struct sip_msg *m, const struct
 		return;
 	memcpy(c->ack, out->data, out->len);
 	c->ack_len = out->len;
+	c->ack_bind = bind;
 	c->ack_to = *to;
 }
 
-void sip_client_ack(struct sip_client *c, const struct sip_msg *m, const struct addr *to)
+void sip_client_ack(struct sip_client *c, const struct sip_msg *m, const struct sip_bind *bind,
+		    const struct addr *to)
 {
 	struct sip *sip = stack(c);
 
 	if (sip->out.failed)
 		return;
 	sip->stats.requests[SIP_ACK][SIP_OUT]++;
-	sip_send(c->bind, to, sip->out.data, sip->out.len);
-	keep_ack(c, m, to);
+	sip_send(bind, to, sip->out.data, sip->out.len);
+	keep_ack(c, m, bind, to);
 }
 
 /* A 2xx of another branch of a fork, after one was taken: acknowledged and ended at once
@@ -263,14 +359,14 @@ static void discard_fork(struct sip_client *c, const struct sip_msg *m)
 						 .max_forwards = SIP_HOPS,
 						 .branch = branch});
 	sip->stats.requests[SIP_ACK][SIP_OUT]++;
-	sip_send(c->bind, &to, sip->out.data, sip->out.len);
+	sip_send(d.bind, &to, sip->out.data, sip->out.len);
 	sip_branch_new(sip, branch);
 	sip_build_request(&sip->out, &d,
 			  &(struct sip_outgoing){.method = SIP_BYE,
 						 .cseq = m->cseq + 1,
 						 .max_forwards = SIP_HOPS,
 						 .branch = branch});
-	sip_client_new(NULL, c->bind, &to, SIP_BYE, branch);
+	sip_client_new_in(NULL, &d, &to, SIP_BYE, branch);
 out:
 	sip_dialog_clear(&d);
 }
@@ -317,7 +413,7 @@ static void on_success(struct sip_client *c, const struct sip_msg *m)
 			discard_fork(c, m);
 	} else if (c->ack_tag && strcmp(c->ack_tag, m->to_tag) == 0) {
 		sip->stats.retransmits++;
-		sip_send(c->bind, &c->ack_to, c->ack, c->ack_len);
+		sip_send(c->ack_bind, &c->ack_to, c->ack, c->ack_len);
 	} else {
 		discard_fork(c, m);
 	}
@@ -339,7 +435,7 @@ static void on_refusal(struct sip_client *c, const struct sip_msg *m)
 	}
 	sip->stats.requests[SIP_ACK][SIP_OUT]++;
 	c->state = CLIENT_COMPLETED;
-	wait_for(c, sip->timing.d);
+	wait_for(c, sip_bind_reliable(c->bind) ? 0 : sip->timing.d);
 	tell(c, m, true);
 }
 
@@ -349,7 +445,7 @@ static void on_final(struct sip_client *c, const struct sip_msg *m)
 		return;
 	c->state = CLIENT_COMPLETED;
 	drop(&c->request);
-	wait_for(c, stack(c)->timing.t4);
+	wait_for(c, sip_bind_reliable(c->bind) ? 0 : stack(c)->timing.t4);
 	tell(c, m, true);
 }
 

@@ -7,6 +7,7 @@
 #ifndef RTPFWD_SIP_CLIENT_H
 #define RTPFWD_SIP_CLIENT_H
 
+#include "sip/conn.h"
 #include "sip/dialog.h"
 
 enum sip_client_state {
@@ -28,7 +29,9 @@ struct sip_client_events {
 
 struct sip_client {
 	const struct sip_bind *bind;
+	const struct sip_bind *small; /* UDP, which it is sent by should TCP be refused; NULL: not */
 	struct addr to;
+	struct sip_wait wait; /* for the end of the connection it went over */
 	struct sip_key key;
 	enum sip_method method;
 	enum sip_client_state state;
@@ -40,6 +43,7 @@ struct sip_client {
 	char *ack; /* to the 2xx with `ack_tag` */
 	size_t ack_len;
 	char *ack_tag;
+	const struct sip_bind *ack_bind;
 	struct addr ack_to;
 	unsigned int forks; /* unwanted 2xx that were ended */
 	bool cancel;	    /* wanted */
@@ -54,6 +58,9 @@ struct sip_client {
 /* Sends sip->out, which was built with `branch`. 0 or -errno: nothing was sent. */
 int sip_client_new(struct sip_client **out, const struct sip_bind *bind, const struct addr *to,
 		   enum sip_method method, const char *branch);
+/* The same in a dialog, which knows its bind, and whether a large request goes over TCP. */
+int sip_client_new_in(struct sip_client **out, const struct sip_dialog *d, const struct addr *to,
+		      enum sip_method method, const char *branch);
 /* Who hears of it; may be left out. */
 void sip_client_own(struct sip_client *c, const struct sip_client_events *events, void *owner);
 /* CANCEL, once a provisional response came (9.1). */
@@ -61,7 +68,8 @@ void sip_client_cancel(struct sip_client *c);
 /* What passes into that CANCEL: of `pass` the Reason. */
 void sip_client_why(struct sip_client *c, struct sip_pass *pass);
 /* Sends sip->out as the ACK to this 2xx, and again whenever the 2xx is. */
-void sip_client_ack(struct sip_client *c, const struct sip_msg *m, const struct addr *to);
+void sip_client_ack(struct sip_client *c, const struct sip_msg *m, const struct sip_bind *bind,
+		    const struct addr *to);
 void sip_client_free(struct sip_client *c);
 
 /* A response came. False: to no transaction of ours. */

@@ -23,7 +23,7 @@ struct sip_key sip_dialog_key(const struct sip_bind *bind, const char *call_id,
 	struct sip_hash h;
 
 	sip_hash_start(&h, bind->sip);
-	sip_hash_bytes(&h, (const char *)&bind->index, sizeof(bind->index));
+	sip_hash_bytes(&h, (const char *)&bind->realm->index, sizeof(bind->realm->index));
 	sip_hash_text(&h, call_id);
 	sip_hash_text(&h, local_tag);
 	return sip_hash_end(&h);
@@ -53,6 +53,31 @@ static int route_uri(struct sip_uri *out, const char *route)
 	return err;
 }
 
+/* A dialog goes where its target or first route says (12.2.1.1), also when that is by another
+ * transport, unless the way it came is the only one. What a URI does not say stays as it is: far
+ * ends that speak TCP and do not write so into Contact are common. */
+static void follow(struct sip_dialog *d, const struct sip_uri *uri)
+{
+	enum conf_transport transport = d->bind->transport;
+	sa_family_t family = d->bind->local.family;
+	const struct sip_bind *bind = NULL;
+
+	if (uri->sips)
+		transport = CONF_TLS;
+	else if (uri->transport_written)
+		transport = uri->transport;
+	if (uri->addr.family != AF_UNSPEC)
+		family = uri->addr.family;
+	if (d->force_rport || transport == CONF_TRANSPORTS ||
+	    (transport == d->bind->transport && family == d->bind->local.family))
+		return;
+	bind = sip_bind_find(d->bind->sip, d->bind->realm->name, family, transport);
+	if (!bind)
+		return;
+	d->bind = bind;
+	d->source = (struct addr){0};
+}
+
 static void find_hop(struct sip_dialog *d)
 {
 	struct sip_uri uri = {0};
@@ -62,6 +87,13 @@ static void find_hop(struct sip_dialog *d)
 	else if (d->target)
 		sip_uri_parse(&uri, d->target);
 	d->hop = uri.addr;
+	follow(d, &uri);
+}
+
+void sip_dialog_heard(struct sip_dialog *d, const struct sip_msg *m)
+{
+	if (m->bind == d->bind)
+		d->source = m->source;
 }
 
 static int add_route(struct sip_dialog *d, struct slice item)
@@ -170,13 +202,23 @@ int sip_dialog_set_remote(struct sip_dialog *d, const struct sip_msg *response)
 	return 0;
 }
 
+/* Is the way by which the far end's last message came the one to take? Of a connection: as long as
+ * it stands and no other leads to the same far end. */
+static bool comes_back(const struct sip_dialog *d)
+{
+	bool forced = d->force_rport || d->hop.family != d->bind->local.family;
+
+	if (d->source.family == AF_UNSPEC || !sip_bind_reliable(d->bind))
+		return d->source.family != AF_UNSPEC && forced;
+	if (!sip_bind_connected(d->bind, &d->source))
+		return d->hop.family != d->bind->local.family;
+	return forced || (addr_same_ip(&d->source, &d->hop) &&
+			  !sip_bind_connected(d->bind, &d->hop));
+}
+
 struct addr sip_dialog_hop(const struct sip_dialog *d)
 {
-	bool reachable = d->hop.family == d->bind->local.family;
-
-	if (d->source.family != AF_UNSPEC && (d->force_rport || !reachable))
-		return d->source;
-	return d->hop;
+	return comes_back(d) ? d->source : d->hop;
 }
 
 /* The request URI and the Route headers: RFC 3261 12.2.1.1, with its rule for a strict router in
@@ -216,7 +258,8 @@ void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct
 	buf_str(out, method);
 	buf_add(out, " ", 1);
 	build_routing(out, &routes, d);
-	buf_str(out, " SIP/2.0\r\nVia: SIP/2.0/UDP ");
+	buf_str(out, " SIP/2.0\r\nVia: ");
+	buf_str(out, d->bind->via);
 	buf_str(out, d->bind->hostport);
 	buf_str(out, ";branch=");
 	buf_str(out, r->branch);
@@ -228,7 +271,8 @@ void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct
 	add_pair(out, "Call-ID: ", d->call_id);
 	buf_printf(out, "CSeq: %u %s\r\n", r->cseq, method);
 	if (sip_method_has_contact(r->method))
-		buf_printf(out, "Contact: <sip:%s>\r\n", d->bind->hostport);
+		buf_printf(out, "Contact: <sip:%s%s>\r\n", d->bind->hostport,
+			   d->bind->params);
 	buf_str(out, "User-Agent: " SIP_AGENT "\r\n");
 	if (r->method == SIP_INVITE)
 		buf_str(out, "Allow: " SIP_ALLOW "\r\nSupported:\r\n");

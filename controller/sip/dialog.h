@@ -9,7 +9,7 @@
 
 /* Texts are malloc()ed. */
 struct sip_dialog {
-	const struct sip_bind *bind;
+	const struct sip_bind *bind; /* by which we send: it follows the target's transport */
 	char *call_id;
 	char *local, *remote;	      /* From and To of our requests, tags included */
 	char *local_tag, *remote_tag; /* remote "": none yet, or an RFC 2543 far end */
@@ -19,7 +19,8 @@ struct sip_dialog {
 	uint32_t local_cseq, remote_cseq;
 	bool remote_cseq_known;
 	bool force_rport;
-	struct addr source; /* of the last message from that side */
+	bool grows;	    /* requests too large for UDP go over TCP */
+	struct addr source; /* of the last message from that side that came by `bind` */
 	struct sip_refers *refers; /* REFERs that went out; NULL: none */
 	struct addr hop; /* the first route's or the target's address where it is an IP literal */
 };
@@ -50,6 +51,8 @@ int sip_dialog_set_target(struct sip_dialog *d, const char *target);
 char *sip_contact_uri(const struct sip_msg *m);
 /* The far end's tag and header value as a response gives them. */
 int sip_dialog_set_remote(struct sip_dialog *d, const struct sip_msg *response);
+/* A message of that side came. */
+void sip_dialog_heard(struct sip_dialog *d, const struct sip_msg *m);
 /* Where a request in the dialog goes. */
 struct addr sip_dialog_hop(const struct sip_dialog *d);
 

@@ -19,7 +19,8 @@ enum leg_phase {
 struct leg_ok {
 	char *bytes; /* NULL: none */
 	size_t len;
-	struct addr to;
+	const struct sip_bind *bind;
+	struct addr to, fallback; /* of sip_send_back() */
 	uint32_t cseq;
 	bool initial;
 	bool offer; /* it carries an offer, whose answer comes in the ACK */
@@ -71,7 +72,8 @@ void leg_end(struct leg *leg, const char *reason);
 
 /* leg_uas.c */
 /* A new INVITE: makes the leg, sends 100, hands it over. */
-void leg_invited(const struct sip_msg *m, const struct sip_request *request, bool force_rport);
+void leg_invited(const struct sip_msg *m, const struct sip_request *request,
+		 const struct sip_verdict *verdict);
 /* A request in the dialog but ACK and CANCEL. */
 void leg_request(struct leg *leg, const struct sip_msg *m);
 void leg_ack_received(struct leg *leg, const struct sip_msg *m);

@@ -9,7 +9,7 @@
 int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	    const struct leg_events *events, void *owner)
 {
-	const struct sip_bind *bind = sip_bind_of(sip, target->realm->name, target->to.family);
+	const struct sip_bind *bind = sip_bind_to(sip, target);
 	char call_id[SIP_CALL_ID_LEN + 1];
 	struct leg *leg;
 
@@ -23,6 +23,7 @@ int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	leg->first_hop = addr_with_port(&target->to, target->to.port ? target->to.port : 5060);
 	leg->max_forwards = target->max_forwards;
 	leg->dialog.force_rport = target->force_rport;
+	leg->dialog.grows = target->grows;
 	if (sip_dialog_parties(&leg->dialog, target, &leg->first_hop)) {
 		leg_free(leg);
 		return -ENOMEM;
@@ -51,7 +52,7 @@ static int send_invite(struct leg *leg, const struct addr *to, unsigned int max_
 	sip_branch_new(leg->sip, branch);
 	sip_build_request(&leg->sip->out, &leg->dialog, &r);
 	sip_pass_drop(&leg->pass);
-	err = sip_client_new(&leg->ict, leg->dialog.bind, to, SIP_INVITE, branch);
+	err = sip_client_new_in(&leg->ict, &leg->dialog, to, SIP_INVITE, branch);
 	if (err)
 		return err;
 	leg->dialog.local_cseq++;
@@ -137,7 +138,7 @@ void leg_send_bye(struct leg *leg, const char *reason)
 	sip_branch_new(leg->sip, branch);
 	sip_build_request(&leg->sip->out, &leg->dialog, &r);
 	sip_pass_drop(&leg->pass);
-	if (sip_client_new(&leg->bye, leg->dialog.bind, &to, SIP_BYE, branch) == 0)
+	if (sip_client_new_in(&leg->bye, &leg->dialog, &to, SIP_BYE, branch) == 0)
 		sip_client_own(leg->bye, &bye_events, leg);
 }
 
@@ -185,7 +186,7 @@ static void send_ack(struct leg *leg, struct sip_client *c, const struct sip_msg
 
 	sip_branch_new(leg->sip, branch);
 	sip_build_request(&leg->sip->out, &leg->dialog, &r);
-	sip_client_ack(c, m, &to);
+	sip_client_ack(c, m, leg->dialog.bind, &to);
 }
 
 static void fail(struct leg *leg, int code, const char *reason, unsigned int retry_after_s)
@@ -243,7 +244,7 @@ static void on_invite_response(void *owner, struct sip_client *c, const struct s
 	struct leg *leg = owner;
 
 	leg_enter(leg);
-	leg->dialog.source = m->source;
+	sip_dialog_heard(&leg->dialog, m);
 	if (m->code >= 200)
 		leg->ict = NULL;
 	if (m->code < 200)

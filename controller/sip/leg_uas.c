@@ -23,19 +23,22 @@ static bool fill_dialog(struct leg *leg, const struct sip_msg *m, const char *ta
 	d->remote_tag = strdup(m->from_tag);
 	d->remote_cseq = m->cseq;
 	d->remote_cseq_known = true;
-	d->source = m->source;
+	sip_dialog_heard(d, m);
 	return d->local && d->remote && d->remote_tag && sip_dialog_set_target(d, target) == 0 &&
 	       sip_dialog_set_routes(d, m, false) == 0;
 }
 
-static struct leg *incoming_leg(const struct sip_msg *m, const char *target, bool force_rport)
+static struct leg *incoming_leg(const struct sip_msg *m, const char *target,
+				const struct sip_verdict *verdict)
 {
+	bool force_rport = verdict->force_rport;
 	struct leg *leg = leg_make(m->bind->sip, m->bind, m->call_id);
 
 	if (!leg)
 		return NULL;
 	leg->incoming = true;
 	leg->dialog.force_rport = force_rport;
+	leg->dialog.grows = verdict->grows;
 	leg->ist_offer = m->body_is_sdp;
 	leg->arrived_us = loop_now_us(leg->sip->loop);
 	leg_see_agent(leg, m);
@@ -49,8 +52,10 @@ static struct leg *incoming_leg(const struct sip_msg *m, const char *target, boo
 	return NULL;
 }
 
-void leg_invited(const struct sip_msg *m, const struct sip_request *request, bool force_rport)
+void leg_invited(const struct sip_msg *m, const struct sip_request *request,
+		 const struct sip_verdict *verdict)
 {
+	bool force_rport = verdict->force_rport;
 	const struct sip_handlers *handlers = &m->bind->sip->handlers;
 	char *target = sip_contact_uri(m);
 	struct leg *leg;
@@ -61,7 +66,7 @@ void leg_invited(const struct sip_msg *m, const struct sip_request *request, boo
 			&(struct sip_reply){.code = 400, .reason = "Bad Or Missing Contact"});
 		return;
 	}
-	leg = incoming_leg(m, target, force_rport);
+	leg = incoming_leg(m, target, verdict);
 	free(target);
 	if (!leg) {
 		sip_reply_stateless(m, force_rport,
@@ -102,7 +107,9 @@ static void keep_ok(struct leg *leg, const struct sip_server *ist)
 		return;
 	memcpy(ok->bytes, out->data, out->len);
 	ok->len = out->len;
+	ok->bind = ist->bind;
 	ok->to = ist->to;
+	ok->fallback = ist->fallback;
 	ok->cseq = ist->cseq;
 	ok->initial = leg->phase == LEG_SETUP;
 	ok->offer = !leg->ist_offer;
@@ -185,7 +192,7 @@ static void resend_ok(struct leg *leg)
 		return;
 	}
 	leg->sip->stats.retransmits++;
-	sip_send(leg->dialog.bind, &ok->to, ok->bytes, ok->len);
+	sip_send_back(ok->bind, &ok->to, &ok->fallback, ok->bytes, ok->len);
 	ok->interval_ms = 2 * ok->interval_ms < t2 ? 2 * ok->interval_ms : t2;
 	timer_set(&leg->timer,
 		  ok->over_at_ms - now < ok->interval_ms ? ok->over_at_ms - now : ok->interval_ms);
@@ -218,7 +225,7 @@ void leg_ack_received(struct leg *leg, const struct sip_msg *m)
 {
 	leg_enter(leg);
 	if (leg->ok.bytes && leg->ok.cseq == m->cseq) {
-		leg->dialog.source = m->source;
+		sip_dialog_heard(&leg->dialog, m);
 		acked(leg, sip_msg_sdp(m));
 	}
 	leg_leave(leg);
@@ -364,7 +371,7 @@ void leg_request(struct leg *leg, const struct sip_msg *m)
 	} else {
 		leg->dialog.remote_cseq = m->cseq;
 		leg->dialog.remote_cseq_known = true;
-		leg->dialog.source = m->source;
+		sip_dialog_heard(&leg->dialog, m);
 		serve(leg, m);
 	}
 	leg_leave(leg);

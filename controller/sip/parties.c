@@ -38,6 +38,7 @@ int sip_dialog_parties(struct sip_dialog *d, const struct leg_target *target,
 	print_parties(d, target, first_hop, &from, &uri);
 	if (!uri.failed)
 		buf_printf(&to, "<%s>", uri.data);
+	buf_str(&uri, d->bind->params);
 	d->local = buf_take(&from);
 	d->remote = buf_take(&to);
 	d->target = buf_take(&uri);
@@ -49,7 +50,8 @@ int sip_dialog_begin(struct sip_dialog *d, const struct sip_bind *bind,
 {
 	char tag[SIP_TAG_LEN + 1], call_id[SIP_CALL_ID_LEN + 1];
 
-	*d = (struct sip_dialog){.bind = bind, .force_rport = target->force_rport};
+	*d = (struct sip_dialog){
+		.bind = bind, .force_rport = target->force_rport, .grows = target->grows};
 	sip_random_hex(bind->sip, tag, SIP_TAG_LEN / 2);
 	sip_random_hex(bind->sip, call_id, SIP_CALL_ID_LEN / 2);
 	d->local_tag = strdup(tag);

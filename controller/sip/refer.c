@@ -223,6 +223,7 @@ static void add_through_us(struct buf *out, const struct sip_bind *to, const cha
 	if (at)
 		buf_add(out, user, (size_t)(at + 1 - user));
 	buf_str(out, to->hostport);
+	buf_str(out, to->params);
 	sip_list_next(&rest, ';', &item);
 	while (sip_list_next(&rest, ';', &item)) {
 		if (is_of_hop(item))

@@ -251,7 +251,7 @@ static int send_on(struct relay *r, struct sip_dialog *to, const struct addr *ho
 	sip_branch_new(r->sip, branch);
 	sip_build_request(&r->sip->out, to, &o);
 	r->sip->out.failed |= mapped.failed;
-	err = sip_client_new(&r->client, to->bind, hop, r->method, branch);
+	err = sip_client_new_in(&r->client, to, hop, r->method, branch);
 	if (!err) {
 		to->local_cseq++;
 		sip_client_own(r->client, &client_events, r);
@@ -313,7 +313,7 @@ static int send_subscribing(struct relay *r, const struct sip_bind *bind,
 
 int relay_to_target(struct relay *r, const struct leg_target *target)
 {
-	const struct sip_bind *bind = sip_bind_of(r->sip, target->realm->name, target->to.family);
+	const struct sip_bind *bind = sip_bind_to(r->sip, target);
 	struct addr hop = addr_with_port(&target->to, target->to.port ? target->to.port : 5060);
 
 	if (!bind)

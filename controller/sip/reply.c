@@ -13,15 +13,20 @@ static bool asked_for_rport(const struct sip_msg *m)
 	return osip_via_param_get_byname(m->via, (char *)(uintptr_t) "rport", &param) == 0 && param;
 }
 
-struct addr sip_reply_to(const struct sip_msg *m, bool force_rport)
+struct addr sip_reply_fallback(const struct sip_msg *m)
 {
-	uint32_t port = 5060;
+	uint32_t port = m->bind->transport == CONF_TLS ? 5061 : 5060;
 
-	if (force_rport || asked_for_rport(m))
-		return m->source;
 	if (m->via->port && (!sip_number(m->via->port, 65535, &port) || !port))
 		return m->source;
 	return addr_with_port(&m->source, (uint16_t)port);
+}
+
+struct addr sip_reply_to(const struct sip_msg *m, bool force_rport)
+{
+	if (force_rport || asked_for_rport(m) || sip_bind_reliable(m->bind))
+		return m->source;
+	return sip_reply_fallback(m);
 }
 
 static bool is_param(struct slice param, const char *name)
@@ -138,7 +143,7 @@ void sip_build_reply(struct buf *out, const struct sip_bind *bind, const char *h
 	if (reply->record_routes)
 		buf_str(out, reply->record_routes);
 	if (reply->contact)
-		buf_printf(out, "Contact: <sip:%s>\r\n", bind->hostport);
+		buf_printf(out, "Contact: <sip:%s%s>\r\n", bind->hostport, bind->params);
 	buf_str(out, "Server: " SIP_AGENT "\r\n");
 	if (reply->capabilities)
 		buf_str(out, "Allow: " SIP_ALLOW "\r\nSupported:\r\n");
@@ -172,7 +177,7 @@ static void stateless_tag(const struct sip_msg *m, char tag[SIP_TAG_LEN + 1])
 void sip_reply_stateless(const struct sip_msg *m, bool force_rport, const struct sip_reply *reply)
 {
 	struct sip *sip = m->bind->sip;
-	struct addr to = sip_reply_to(m, force_rport);
+	struct addr to = sip_reply_to(m, force_rport), fallback = sip_reply_fallback(m);
 	char tag[SIP_TAG_LEN + 1];
 
 	stateless_tag(m, tag);
@@ -184,5 +189,5 @@ void sip_reply_stateless(const struct sip_msg *m, bool force_rport, const struct
 	if (sip->out.failed)
 		return;
 	sip_stats_response(&sip->stats, m->method, SIP_OUT, reply->code);
-	sip_send(m->bind, &to, sip->out.data, sip->out.len);
+	sip_send_back(m->bind, &to, &fallback, sip->out.data, sip->out.len);
 }

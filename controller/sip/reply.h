@@ -28,6 +28,8 @@ struct sip_reply {
  * one can have us send responses to somebody else (maddr included); `force_rport`: and to its port.
  */
 struct addr sip_reply_to(const struct sip_msg *m, bool force_rport);
+/* Where it goes once the connection is gone by which the request came: to the port in Via. */
+struct addr sip_reply_fallback(const struct sip_msg *m);
 
 /* The headers that a response takes from its request: Via with received and rport, From, To with
  * `tag` unless it has one (NULL: none added), Call-ID, CSeq, Timestamp. */

@@ -22,7 +22,8 @@ static struct sip_key key_of(const struct sip_msg *m, enum sip_method method)
 	struct sip_hash h;
 
 	sip_hash_start(&h, m->bind->sip);
-	sip_hash_bytes(&h, (const char *)&m->bind->index, sizeof(m->bind->index));
+	sip_hash_bytes(&h, (const char *)&m->bind->realm->index,
+		       sizeof(m->bind->realm->index));
 	sip_hash_text(&h, method == SIP_OTHER ? m->method_name : sip_method_name(method));
 	if (strncmp(m->branch, "z9hG4bK", 7) == 0 && m->branch[7]) {
 		sip_hash_text(&h, m->branch);
@@ -45,7 +46,8 @@ static struct sip_key merge_key(const struct sip_msg *m)
 	struct sip_hash h;
 
 	sip_hash_start(&h, m->bind->sip);
-	sip_hash_bytes(&h, (const char *)&m->bind->index, sizeof(m->bind->index));
+	sip_hash_bytes(&h, (const char *)&m->bind->realm->index,
+		       sizeof(m->bind->realm->index));
 	sip_hash_text(&h, m->call_id);
 	sip_hash_text(&h, m->from_tag);
 	sip_hash_bytes(&h, (const char *)&m->cseq, sizeof(m->cseq));
@@ -102,7 +104,7 @@ static void resend(struct sip_server *s)
 	if (!s->sent)
 		return;
 	stack(s)->stats.retransmits++;
-	sip_send(s->bind, &s->to, s->sent, s->sent_len);
+	sip_send_back(s->bind, &s->to, &s->fallback, s->sent, s->sent_len);
 }
 
 void sip_server_resend(struct sip_server *s)
@@ -143,6 +145,7 @@ static struct sip_server *server_new(const struct sip_msg *m, const char *tag, b
 		return NULL;
 	s->bind = m->bind;
 	s->to = sip_reply_to(m, force_rport);
+	s->fallback = sip_reply_fallback(m);
 	s->method = m->method;
 	s->cseq = m->cseq;
 	s->force_rport = force_rport;
@@ -206,22 +209,25 @@ static void keep_sent(struct sip_server *s)
 		memcpy(s->sent, out->data, out->len);
 }
 
+/* Over a reliable transport no request comes again: timers I and J are 0, G does not run (17.2). */
 static void after_final(struct sip_server *s, int code)
 {
 	const struct sip_timing *t = &stack(s)->timing;
+	bool reliable = sip_bind_reliable(s->bind);
+	uint64_t wait = reliable && s->method != SIP_INVITE ? 0 : 64ull * t->t1;
 
 	drop(&s->head);
 	drop(&s->record_routes);
 	sip_pass_drop(&s->pass);
 	s->leg = NULL;
-	s->over_at_ms = loop_now_ms(stack(s)->loop) + 64ull * t->t1;
+	s->over_at_ms = loop_now_ms(stack(s)->loop) + wait;
 	s->interval_ms = 0;
 	if (s->method == SIP_INVITE && code < 300) {
 		s->state = SERVER_ACCEPTED;
 		drop(&s->sent);
 	} else {
 		s->state = SERVER_COMPLETED;
-		if (s->method == SIP_INVITE)
+		if (s->method == SIP_INVITE && !reliable)
 			s->interval_ms = t->t1;
 		keep_sent(s);
 	}
@@ -240,7 +246,7 @@ int sip_server_reply(struct sip_server *s, const struct sip_reply *reply)
 	if (sip->out.failed)
 		return -ENOMEM;
 	sip_stats_response(&sip->stats, s->method, SIP_OUT, reply->code);
-	sip_send(s->bind, &s->to, sip->out.data, sip->out.len);
+	sip_send_back(s->bind, &s->to, &s->fallback, sip->out.data, sip->out.len);
 	if (reply->code >= 200)
 		after_final(s, reply->code);
 	else
@@ -276,7 +282,8 @@ bool sip_server_acked(struct sip_server *s)
 		s->state = SERVER_CONFIRMED;
 		drop(&s->sent);
 		s->interval_ms = 0;
-		s->over_at_ms = loop_now_ms(stack(s)->loop) + stack(s)->timing.t4;
+		s->over_at_ms = loop_now_ms(stack(s)->loop) +
+				(sip_bind_reliable(s->bind) ? 0 : stack(s)->timing.t4);
 		arm(s);
 	}
 	return true;

@@ -19,7 +19,7 @@ enum sip_server_state {
 
 struct sip_server {
 	const struct sip_bind *bind;
-	struct addr to;
+	struct addr to, fallback; /* of sip_send_back() */
 	struct sip_key key, merge;
 	enum sip_method method;
 	enum sip_server_state state;

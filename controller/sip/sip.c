@@ -38,6 +38,15 @@ int sip_new(struct sip **out, struct conf *conf, struct loop *loop,
 					  .d = 32000,
 					  .c = 181000,
 					  .progress = 60000};
+	sip->limits = (struct sip_limits){.connect_ms = 5000,
+					  .message_ms = 10000,
+					  .idle_ms = 900000,
+					  .linger_ms = 2000,
+					  .per_source = 256,
+					  .unproven = 1024,
+					  .total = 20000,
+					  .output = 1 << 20,
+					  .pause = 1 << 16};
 	sip->malformed_log =
 		(struct log_limit){.per_s = MALFORMED_LOG_PER_S, .burst = MALFORMED_LOG_BURST};
 	if (getrandom(sip->secret, sizeof(sip->secret), 0) != (ssize_t)sizeof(sip->secret)) {

@@ -19,7 +19,11 @@ struct relay;
 struct sip_request {
 	const char *method;		/* "INVITE", "OPTIONS", ... */
 	const struct conf_realm *realm; /* where it came in */
+	enum conf_transport transport;	/* by which it came */
 	struct addr source;		/* of the packet */
+	/* The same for telling peers apart: without the port, of a connection that the far end
+	 * opened from just any. */
+	struct addr asker;
 	const char
 		*number; /* user part of the request URI, unescaped, without parameters; "" none */
 	const char *from_user;	       /* of From; "" none */
@@ -41,6 +45,7 @@ struct sip_verdict {
 	const char *label;	    /* of rtpfwd_sip_rejected_total{reason}, e.g. "unknown_peer" */
 	unsigned int retry_after_s; /* 0: no such header */
 	bool force_rport;	    /* answer to the packet's source whatever Via says */
+	bool grows;		    /* what is too large for UDP may be sent to it over TCP */
 };
 
 struct sip_handlers {

@@ -18,7 +18,11 @@ struct sip_server;
 struct sip_client;
 struct sip_inbox;
 struct sip_end;
+struct leg_target;
 struct relay;
+struct sip_streams;
+struct sip_tls;
+struct sip_wait;
 
 /* The keyed hash of what identifies a transaction or dialog: far ends choose their branches and
  * Call-IDs, so that a hash which they can foresee would let them pile everything into one bucket.
@@ -54,16 +58,41 @@ struct sip_timing {
 	unsigned int progress; /* provisional responses again, 13.3.1.1 */
 };
 
-/* One socket. Who came in by it is answered from it, and nothing of one realm ever leaves by
+/* What connections may cost. */
+struct sip_limits {
+	unsigned int connect_ms; /* until a connection that we open stands, TLS included */
+	unsigned int message_ms; /* from the first byte of a message to its last; until the first
+				  * message of a connection that we accept */
+	unsigned int idle_ms;	 /* without a byte */
+	unsigned int linger_ms;	 /* for the far end to read our last words */
+	unsigned int per_source; /* accepted from one address, or IPv6 /64 */
+	unsigned int unproven;	 /* accepted and without a whole message */
+	unsigned int total;
+	size_t output;		 /* bytes waiting in one connection */
+	size_t pause;		 /* of these, after which no more is read from it */
+};
+
+/* Why a message on a stream has no end that we could find, and how it is refused. */
+struct sip_unframed {
+	int code;
+	const char *reason;
+};
+
+/* One socket: of TCP and TLS one that listens, with the connections accepted by it or opened from
+ * its address. Who came in by it is answered from it, and nothing of one realm ever leaves by
  * another's. */
 struct sip_bind {
 	struct sip *sip;
 	const struct conf_realm *realm;
 	unsigned int index;
+	enum conf_transport transport;
 	struct addr local;
 	/* What is written into Contact, Via and From: advertised or local, IPv6 in brackets. */
 	char host[ADDR_TEXT];
 	char hostport[ADDR_TEXT];
+	const char *via;    /* "SIP/2.0/TCP " */
+	const char *params; /* ";transport=tcp" of the URI in Contact; "" UDP */
+	struct sip_tls *tls; /* NULL: not TLS */
 	int fd;
 	struct watch watch;
 };
@@ -81,6 +110,8 @@ struct sip {
 	struct sip_bind *binds;
 	size_t n_binds;
 	struct sip_inbox *inbox;
+	struct sip_streams *streams;
+	struct sip_limits limits;
 	struct sip_server *servers; /* by transaction key */
 	struct sip_server *merges; /* INVITEs outside dialogs by Call-ID, From tag, CSeq: 8.2.2.2 */
 	struct sip_client *clients;
@@ -108,16 +139,40 @@ void sip_branch_new(struct sip *sip, char branch[SIP_BRANCH_LEN + 1]);
 /* Does a Via header carry a branch that we made? */
 bool sip_branch_seen(const struct sip *sip, const char *via);
 
+/* Room for one message and a NUL, for whoever reads it off a socket. */
+char *sip_inbox_text(struct sip *sip);
 /* transport.c. `why` as in sip_new(). */
 int sip_transport_open(struct sip *sip, char *why, size_t why_size);
 void sip_transport_close(struct sip *sip);
-/* The first bind of the realm of that name and family; NULL: none. */
+/* The first bind of the realm of that name and family, UDP before TCP before TLS; NULL: none. */
 const struct sip_bind *sip_bind_of(const struct sip *sip, const char *realm, sa_family_t family);
-/* 0, also where the datagram was lost for want of room; -errno: `to` cannot be reached. */
+/* The same of one transport. */
+const struct sip_bind *sip_bind_find(const struct sip *sip, const char *realm, sa_family_t family,
+				     enum conf_transport transport);
+/* The one by which a target is sent requests; NULL: its realm has none. */
+const struct sip_bind *sip_bind_to(const struct sip *sip, const struct leg_target *target);
+/* RFC 3261 17: does the transport itself see to it that nothing is lost? */
+bool sip_bind_reliable(const struct sip_bind *bind);
+/* Is there a connection with `peer`, or about to be? Never over UDP. */
+bool sip_bind_connected(const struct sip_bind *bind, const struct addr *peer);
+/* `asker` of a sip_request. */
+struct addr sip_bind_asker(const struct sip_bind *bind, const struct addr *source);
+/* Over UDP a datagram; else over the connection with `to`, or over a new one. 0, also where a
+ * datagram was lost for want of room; -errno: `to` cannot be reached. */
 int sip_send(const struct sip_bind *bind, const struct addr *to, const char *bytes, size_t len);
+/* A response: over the connection with `to`, if it is gone over one with `fallback`, RFC 3261
+ * 18.2.2. */
+int sip_send_back(const struct sip_bind *bind, const struct addr *to, const struct addr *fallback,
+		  const char *bytes, size_t len);
+/* A request: `wait` (sip/conn.h) hears when its connection ends. */
+int sip_send_waiting(const struct sip_bind *bind, const struct addr *to, const char *bytes,
+		     size_t len, struct sip_wait *wait);
 
-/* ua.c: one datagram; `text` may be written to and has room for a NUL at `len`. */
+/* ua.c: one message; `text` may be written to and has room for a NUL at `len`. */
 void sip_receive(const struct sip_bind *bind, const struct addr *source, char *text, size_t len);
+/* A message whose end nobody can tell, as far as its headers: refused if it can be. */
+void sip_receive_endless(const struct sip_bind *bind, const struct addr *source, char *text,
+			 size_t len, const struct sip_unframed *why);
 
 /* leg.c, for sip_free(): every leg goes without a word to anybody. */
 void sip_legs_free(struct sip *sip);

@@ -14,6 +14,7 @@ struct sip_stats {
 	uint64_t responses[SIP_METHODS][SIP_DIRECTIONS][600]; /* code - 100 */
 	uint64_t retransmits;
 	uint64_t malformed;
+	uint64_t turned_away; /* connections beyond a limit */
 	struct sip_rejected {
 		char label[32];
 		uint64_t value;

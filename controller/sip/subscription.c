@@ -65,7 +65,7 @@ static bool fill_asking(struct sip_dialog *d, const struct sip_msg *m, const cha
 	d->target = sip_contact_uri(m);
 	d->remote_cseq = m->cseq;
 	d->remote_cseq_known = true;
-	d->source = m->source;
+	sip_dialog_heard(d, m);
 	return d->call_id && d->local_tag && d->remote_tag && d->local && d->remote && d->target &&
 	       sip_dialog_set_routes(d, m, false) == 0;
 }
@@ -188,7 +188,7 @@ void subscription_request(struct sip_end *end, const struct sip_msg *m)
 		refuse(end, m, code);
 		return;
 	}
-	end->dialog.source = m->source;
+	sip_dialog_heard(&end->dialog, m);
 	relay_between(&end->dialog, &end->key, m, &other->dialog, &other->key);
 }
 

@@ -154,9 +154,9 @@ void sip_uri_user(char *out, const char *uri)
 	*out = '\0';
 }
 
-static int host_addr(struct addr *out, const char *host, const char *port)
+static int host_addr(struct addr *out, const char *host, const char *port, uint32_t usual)
 {
-	uint32_t number = 5060;
+	uint32_t number = usual;
 	struct addr a;
 
 	if (port && (!sip_number(port, 65535, &number) || !number))
@@ -166,9 +166,23 @@ static int host_addr(struct addr *out, const char *host, const char *port)
 	return 0;
 }
 
+static void read_params(struct sip_uri *out, osip_uri_t *uri)
+{
+	osip_uri_param_t *lr = NULL, *transport = NULL;
+	int t = CONF_UDP;
+
+	out->loose = osip_uri_uparam_get_byname(uri, "lr", &lr) == 0;
+	if (osip_uri_uparam_get_byname(uri, "transport", &transport) || !transport->gvalue)
+		return;
+	out->transport_written = true;
+	while (t < CONF_TRANSPORTS &&
+	       strcasecmp(transport->gvalue, conf_transport_name((enum conf_transport)t)))
+		t++;
+	out->transport = (enum conf_transport)t;
+}
+
 int sip_uri_parse(struct sip_uri *out, const char *text)
 {
-	osip_uri_param_t *lr = NULL;
 	osip_uri_t *uri;
 	int err = -EINVAL;
 
@@ -179,12 +193,13 @@ int sip_uri_parse(struct sip_uri *out, const char *text)
 		goto out;
 	out->sip = strcasecmp(uri->scheme, "sip") == 0;
 	out->sips = strcasecmp(uri->scheme, "sips") == 0;
+	if (out->sip)
+		read_params(out, uri);
 	if (!out->sip && !out->sips)
 		err = 0;
 	else if (uri->host && *uri->host)
-		err = host_addr(&out->addr, uri->host, uri->port);
-	if (out->sip && osip_uri_uparam_get_byname(uri, "lr", &lr) == 0)
-		out->loose = true;
+		err = host_addr(&out->addr, uri->host, uri->port,
+				out->sips || out->transport == CONF_TLS ? 5061 : 5060);
 	out->headers = osip_list_size(&uri->url_headers) > 0;
 out:
 	osip_uri_free(uri);

@@ -4,6 +4,7 @@
 #ifndef RTPFWD_SIP_TEXT_H
 #define RTPFWD_SIP_TEXT_H
 
+#include "conf/conf.h"
 #include "lib/addr.h"
 #include "lib/buf.h"
 
@@ -26,8 +27,10 @@ struct sip_uri {
 	bool sips;
 	bool headers;	  /* ?name=value: no request URI has that */
 	bool loose;	  /* lr parameter */
-	struct addr addr; /* host where it is an IP literal, port 5060 if none is written;
-			     AF_UNSPEC: a name */
+	bool transport_written;
+	enum conf_transport transport; /* CONF_TRANSPORTS: one that we do not speak */
+	struct addr addr; /* host where it is an IP literal, port 5060, of TLS 5061, if none is
+			     written; AF_UNSPEC: a name */
 };
 
 int sip_uri_parse(struct sip_uri *out, const char *uri); /* 0 or -EINVAL */

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* UDP: one socket per bind, read in batches of which only so many are taken in one turn of the
- * loop. */
-#include "lib/log.h"
-#include "sip/stack.h"
+/* The sockets of the binds, and which way a message goes. UDP is read here, in batches of which only
+ * so many are taken in one turn of the loop; TCP and TLS are conn.c's. */
+#include "sip/conn.h"
+#include "sip/leg.h"
+#include "sip/stun.h"
+#include "sip/tls.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { BATCH = 16, BATCHES_PER_TURN = 4, DATAGRAM_MAX = 65535, SOCKET_BUFFER = 4 << 20 };
+/* Descriptors wanted for connections, and those that all else may need. */
+enum { DESCRIPTORS = 65536, DESCRIPTORS_ELSEWHERE = 512 };
 
 struct sip_inbox {
 	struct mmsghdr headers[BATCH];
@@ -32,31 +37,13 @@ static void inbox_reset(struct sip_inbox *inbox)
 	}
 }
 
-/* Hands a batch over. True: there may be more. */
-static bool take_batch(struct sip_bind *bind, struct sip_inbox *inbox)
+char *sip_inbox_text(struct sip *sip)
 {
-	struct addr source;
-	int n;
-
-	inbox_reset(inbox);
-	n = recvmmsg(bind->fd, inbox->headers, BATCH, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++) {
-		if (addr_from_sockaddr(&source, (struct sockaddr *)&inbox->sources[i]) == 0)
-			sip_receive(bind, &source, inbox->texts[i], inbox->headers[i].msg_len);
-	}
-	return n == BATCH;
+	return sip->inbox->texts[0];
 }
 
-static void on_readable(void *owner)
-{
-	struct sip_bind *bind = owner;
-
-	for (int i = 0; i < BATCHES_PER_TURN; i++)
-		if (!take_batch(bind, bind->sip->inbox))
-			break;
-}
-
-int sip_send(const struct sip_bind *bind, const struct addr *to, const char *bytes, size_t len)
+static int send_datagram(const struct sip_bind *bind, const struct addr *to, const char *bytes,
+			 size_t len)
 {
 	struct sockaddr_storage sa;
 	socklen_t sa_len;
@@ -74,9 +61,102 @@ int sip_send(const struct sip_bind *bind, const struct addr *to, const char *byt
 	return -errno;
 }
 
-static int open_socket(const struct addr *at)
+static void take_datagram(struct sip_bind *bind, const struct addr *source, char *text, size_t len)
 {
-	int fd = socket(at->family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1,
+	char answer[SIP_STUN_ANSWER_MAX];
+	size_t n = sip_stun_answer(answer, text, len, source);
+
+	if (n)
+		send_datagram(bind, source, answer, n);
+	else
+		sip_receive(bind, source, text, len);
+}
+
+/* Hands a batch over. True: there may be more. */
+static bool take_batch(struct sip_bind *bind, struct sip_inbox *inbox)
+{
+	struct addr source;
+	int n;
+
+	inbox_reset(inbox);
+	n = recvmmsg(bind->fd, inbox->headers, BATCH, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < n; i++) {
+		if (addr_from_sockaddr(&source, (struct sockaddr *)&inbox->sources[i]) == 0)
+			take_datagram(bind, &source, inbox->texts[i], inbox->headers[i].msg_len);
+	}
+	return n == BATCH;
+}
+
+static void on_readable(void *owner)
+{
+	struct sip_bind *bind = owner;
+
+	for (int i = 0; i < BATCHES_PER_TURN; i++)
+		if (!take_batch(bind, bind->sip->inbox))
+			break;
+}
+
+const struct sip_bind *sip_bind_to(const struct sip *sip, const struct leg_target *target)
+{
+	const char *realm = target->realm->name;
+	sa_family_t family = target->to.family;
+	const struct sip_bind *bind = sip_bind_find(sip, realm, family, target->transport);
+
+	return bind ? bind : sip_bind_of(sip, realm, family);
+}
+
+bool sip_bind_reliable(const struct sip_bind *bind)
+{
+	return bind->transport != CONF_UDP;
+}
+
+bool sip_bind_connected(const struct sip_bind *bind, const struct addr *peer)
+{
+	return sip_bind_reliable(bind) && sip_conn_find(bind, peer);
+}
+
+struct addr sip_bind_asker(const struct sip_bind *bind, const struct addr *source)
+{
+	const struct sip_conn *conn = sip_bind_reliable(bind) ? sip_conn_find(bind, source) : NULL;
+
+	return conn && conn->source ? addr_with_port(source, 0) : *source;
+}
+
+int sip_send_waiting(const struct sip_bind *bind, const struct addr *to, const char *bytes,
+		     size_t len, struct sip_wait *wait)
+{
+	struct sip_conn *conn;
+	int err = 0;
+
+	if (!sip_bind_reliable(bind))
+		return send_datagram(bind, to, bytes, len);
+	conn = sip_conn_find(bind, to);
+	if (!conn)
+		err = sip_conn_open(&conn, bind, to);
+	if (err)
+		return err;
+	err = sip_conn_write(conn, bytes, len);
+	if (!err && wait)
+		sip_wait_add(wait, conn);
+	return err;
+}
+
+int sip_send(const struct sip_bind *bind, const struct addr *to, const char *bytes, size_t len)
+{
+	return sip_send_waiting(bind, to, bytes, len, NULL);
+}
+
+int sip_send_back(const struct sip_bind *bind, const struct addr *to, const struct addr *fallback,
+		  const char *bytes, size_t len)
+{
+	bool gone = sip_bind_reliable(bind) && !sip_bind_connected(bind, to);
+
+	return sip_send(bind, gone ? fallback : to, bytes, len);
+}
+
+static int open_socket(const struct addr *at, int type)
+{
+	int fd = socket(at->family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1,
 	    size = SOCKET_BUFFER;
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(&sa, at);
@@ -86,7 +166,10 @@ static int open_socket(const struct addr *at)
 		return -errno;
 	if (at->family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
+	/* Connections of the last daemon, not yet forgotten, do not keep us from listening. */
+	if (type == SOCK_STREAM)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	else if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 	if (bind(fd, (struct sockaddr *)&sa, len) == 0)
 		return fd;
@@ -111,20 +194,32 @@ static void name_bind(struct sip_bind *b)
 	addr_print(b->hostport, &shown);
 }
 
-static int open_bind(struct sip_bind *b, const struct conf_bind *conf)
+/* The certificates of a realm's TLS binds; `why` is empty where there is nothing to say. */
+static int open_tls(struct sip_bind *b, char *why, size_t why_size)
 {
+	if (b->transport != CONF_TLS)
+		return 0;
+	return sip_tls_new(&b->tls, b->realm, why, why_size);
+}
+
+static int open_bind(struct sip_bind *b, const struct addr *at)
+{
+	static const char *const via[] = {"SIP/2.0/UDP ", "SIP/2.0/TCP ", "SIP/2.0/TLS "};
+	static const char *const params[] = {"", ";transport=tcp", ";transport=tls"};
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 
-	if (strcmp(conf->transport, "udp") != 0)
-		return -EPROTONOSUPPORT;
-	b->fd = open_socket(&conf->addr);
+	b->via = via[b->transport];
+	b->params = params[b->transport];
+	b->fd = open_socket(at, sip_bind_reliable(b) ? SOCK_STREAM : SOCK_DGRAM);
 	if (b->fd < 0)
 		return b->fd;
 	if (getsockname(b->fd, (struct sockaddr *)&sa, &len) ||
 	    addr_from_sockaddr(&b->local, (struct sockaddr *)&sa))
 		return -EIO;
 	name_bind(b);
+	if (sip_bind_reliable(b))
+		return sip_conn_listen(b);
 	return loop_watch(&b->watch, b->sip->loop, b->fd, on_readable, b);
 }
 
@@ -136,30 +231,60 @@ static int open_realm(struct sip *sip, const struct conf_realm *realm, char *why
 	for (size_t i = 0; i < realm->n_binds; i++) {
 		struct sip_bind *b = &sip->binds[sip->n_binds];
 
-		*b = (struct sip_bind){
-			.sip = sip, .realm = realm, .index = (unsigned int)sip->n_binds, .fd = -1};
+		*b = (struct sip_bind){.sip = sip,
+				       .realm = realm,
+				       .index = (unsigned int)sip->n_binds,
+				       .transport = realm->binds[i].transport,
+				       .fd = -1};
 		sip->n_binds++;
-		err = open_bind(b, &realm->binds[i]);
+		err = open_tls(b, why, why_size);
+		if (err)
+			return err;
+		err = open_bind(b, &realm->binds[i].addr);
 		if (err) {
 			snprintf(why, why_size, "realm '%s': cannot bind %s:%s: %s", realm->name,
-				 realm->binds[i].transport, addr_print(text, &realm->binds[i].addr),
-				 strerror(-err));
+				 conf_transport_name(b->transport),
+				 addr_print(text, &realm->binds[i].addr), strerror(-err));
 			return err;
 		}
 	}
 	return 0;
 }
 
+/* Connections are descriptors: the total is what the system lets us have. */
+static void fit_limits(struct sip_limits *limits)
+{
+	struct rlimit files;
+	rlim_t spare;
+
+	if (getrlimit(RLIMIT_NOFILE, &files))
+		return;
+	if (files.rlim_cur < DESCRIPTORS && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max < DESCRIPTORS ? files.rlim_max : DESCRIPTORS;
+		setrlimit(RLIMIT_NOFILE, &files);
+		getrlimit(RLIMIT_NOFILE, &files);
+	}
+	spare = files.rlim_cur > 2 * DESCRIPTORS_ELSEWHERE
+			? files.rlim_cur - DESCRIPTORS_ELSEWHERE
+			: files.rlim_cur / 2;
+	if (limits->total > spare)
+		limits->total = (unsigned int)spare;
+	if (limits->unproven > limits->total / 2)
+		limits->unproven = limits->total / 2;
+}
+
 int sip_transport_open(struct sip *sip, char *why, size_t why_size)
 {
 	size_t n = 0;
-	int err = 0;
+	int err = sip_streams_new(sip);
+
+	fit_limits(&sip->limits);
 
 	for (size_t i = 0; i < sip->conf->n_realms; i++)
 		n += sip->conf->realms[i].n_binds;
 	sip->binds = calloc(n + 1, sizeof(*sip->binds));
 	sip->inbox = calloc(1, sizeof(*sip->inbox));
-	if (!sip->binds || !sip->inbox) {
+	if (!sip->binds || !sip->inbox || err) {
 		snprintf(why, why_size, "no memory");
 		return -ENOMEM;
 	}
@@ -170,20 +295,32 @@ int sip_transport_open(struct sip *sip, char *why, size_t why_size)
 
 void sip_transport_close(struct sip *sip)
 {
+	sip_streams_free(sip);
 	for (size_t i = 0; i < sip->n_binds; i++) {
 		loop_unwatch(&sip->binds[i].watch);
 		if (sip->binds[i].fd >= 0)
 			close(sip->binds[i].fd);
+		sip_tls_free(sip->binds[i].tls);
 	}
 	free(sip->binds);
 	free(sip->inbox);
 }
 
-const struct sip_bind *sip_bind_of(const struct sip *sip, const char *realm, sa_family_t family)
+const struct sip_bind *sip_bind_find(const struct sip *sip, const char *realm, sa_family_t family,
+				     enum conf_transport transport)
 {
 	for (size_t i = 0; i < sip->n_binds; i++)
-		if (sip->binds[i].local.family == family &&
+		if (sip->binds[i].local.family == family && sip->binds[i].transport == transport &&
 		    strcmp(sip->binds[i].realm->name, realm) == 0)
 			return &sip->binds[i];
 	return NULL;
+}
+
+const struct sip_bind *sip_bind_of(const struct sip *sip, const char *realm, sa_family_t family)
+{
+	const struct sip_bind *bind = NULL;
+
+	for (int t = 0; !bind && t < CONF_TRANSPORTS; t++)
+		bind = sip_bind_find(sip, realm, family, (enum conf_transport)t);
+	return bind;
 }

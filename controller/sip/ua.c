@@ -123,7 +123,9 @@ static bool view_request(struct sip_request *r, struct texts *t, const struct si
 	*r = (struct sip_request){
 		.method = m->method_name,
 		.realm = m->bind->realm,
+		.transport = m->bind->transport,
 		.source = m->source,
+		.asker = sip_bind_asker(m->bind, &m->source),
 		.number = add_user(t, m->uri),
 		.from_uri = add_slice(t, sip_addr_spec(from)),
 		.to_uri = add_slice(t, sip_addr_spec(to)),
@@ -184,8 +186,9 @@ static struct sip_reply inspect(const struct sip_msg *m, const char **label)
 }
 
 static void on_admitted(const struct sip_msg *m, const struct sip_request *request,
-			bool force_rport)
+			const struct sip_verdict *verdict)
 {
+	bool force_rport = verdict->force_rport;
 	const char *label;
 	struct sip_reply reply = inspect(m, &label);
 
@@ -197,7 +200,7 @@ static void on_admitted(const struct sip_msg *m, const struct sip_request *reque
 	} else if (m->method != SIP_INVITE) {
 		relay_from_outside(m, request, force_rport);
 	} else {
-		leg_invited(m, request, force_rport);
+		leg_invited(m, request, verdict);
 	}
 }
 
@@ -220,7 +223,7 @@ static void on_new_request(const struct sip_msg *m)
 	if (verdict.code)
 		reject(m, verdict.force_rport, &reply, verdict.label ? verdict.label : "refused");
 	else
-		on_admitted(m, &request, verdict.force_rport);
+		on_admitted(m, &request, &verdict);
 	free(texts.memory);
 }
 
@@ -292,7 +295,7 @@ static void on_request(const struct sip_msg *m)
 		reject(m, false, &(struct sip_reply){.code = 481}, "no_dialog");
 }
 
-static void on_malformed(const struct sip_msg *m)
+static void refuse_malformed(const struct sip_msg *m, int code)
 {
 	struct sip *sip = m->bind->sip;
 	char text[ADDR_TEXT];
@@ -303,7 +306,8 @@ static void on_malformed(const struct sip_msg *m)
 		log_info("malformed message from %s: %s (%lu more unseen)",
 			 addr_print(text, &m->source), m->fault, missed);
 	if (m->answerable)
-		sip_reply_stateless(m, false, &(struct sip_reply){.code = 400, .reason = m->fault});
+		sip_reply_stateless(m, false,
+				    &(struct sip_reply){.code = code, .reason = m->fault});
 }
 
 /* CRLF and NUL datagrams keep NAT bindings open and mean nothing. */
@@ -313,6 +317,19 @@ static bool is_keepalive(const char *text, size_t len)
 		if (text[i] != '\r' && text[i] != '\n' && text[i] != '\0' && text[i] != ' ')
 			return false;
 	return true;
+}
+
+void sip_receive_endless(const struct sip_bind *bind, const struct addr *source, char *text,
+			 size_t len, const struct sip_unframed *why)
+{
+	struct sip_msg m;
+
+	sip_msg_parse(&m, text, len);
+	m.bind = bind;
+	m.source = *source;
+	m.fault = why->reason ? why->reason : sip_reason(why->code);
+	refuse_malformed(&m, why->code);
+	sip_msg_clear(&m);
 }
 
 void sip_receive(const struct sip_bind *bind, const struct addr *source, char *text, size_t len)
@@ -327,7 +344,7 @@ void sip_receive(const struct sip_bind *bind, const struct addr *source, char *t
 	m.source = *source;
 	bind->sip->now = &m;
 	if (err) {
-		on_malformed(&m);
+		refuse_malformed(&m, 400);
 	} else if (m.request) {
 		on_request(&m);
 	} else {
