@@ -104,6 +104,7 @@ static void free_conn(struct sip_conn *conn)
 	sip_source_leave(conn);
 	DL_DELETE(all->all, conn);
 	all->n--;
+	conn->sip->stats.connections[conn->bind->transport]--;
 	bufferevent_free(conn->bev);
 	free(conn);
 }
@@ -349,6 +350,7 @@ struct sip_conn *sip_conn_new(const struct sip_bind *bind, const struct addr *pe
 	timer_init(&conn->timer, conn->sip->loop, on_timer, conn);
 	DL_APPEND(all->all, conn);
 	all->n++;
+	conn->sip->stats.connections[bind->transport]++;
 	bufferevent_setcb(conn->bev, on_input, on_drained, on_event, conn);
 	bufferevent_setwatermark(conn->bev, EV_READ, 0, SIP_FRAME_MAX + 1);
 	bufferevent_setwatermark(conn->bev, EV_WRITE, conn->sip->limits.pause / 2, 0);

@@ -81,6 +81,8 @@ enum sip_counter {
 	SIP_RETRANSMITS, /* sent again by us */
 	SIP_MALFORMED,	 /* datagrams that could not be parsed */
 	SIP_REJECTED,	 /* reason (label of the verdict) */
+	SIP_CONNECTIONS, /* transport; how many there are */
+	SIP_TURNED_AWAY, /* connections beyond a limit */
 };
 
 void sip_report(const struct sip *sip,

@@ -54,6 +54,9 @@ void sip_report(const struct sip *sip,
 	}
 	each(ctx, SIP_RETRANSMITS, "", 0, "", s->retransmits);
 	each(ctx, SIP_MALFORMED, "", 0, "", s->malformed);
+	each(ctx, SIP_CONNECTIONS, "", 0, "tcp", s->connections[CONF_TCP]);
+	each(ctx, SIP_CONNECTIONS, "", 0, "tls", s->connections[CONF_TLS]);
+	each(ctx, SIP_TURNED_AWAY, "", 0, "", s->turned_away);
 	for (size_t i = 0; i < sizeof(s->rejected) / sizeof(*s->rejected); i++)
 		if (s->rejected[i].value)
 			each(ctx, SIP_REJECTED, "", 0, s->rejected[i].label, s->rejected[i].value);

@@ -3,6 +3,7 @@
 #ifndef RTPFWD_SIP_STATS_H
 #define RTPFWD_SIP_STATS_H
 
+#include "conf/conf.h"
 #include "sip/method.h"
 
 #include <stdint.h>
@@ -14,7 +15,8 @@ struct sip_stats {
 	uint64_t responses[SIP_METHODS][SIP_DIRECTIONS][600]; /* code - 100 */
 	uint64_t retransmits;
 	uint64_t malformed;
-	uint64_t turned_away; /* connections beyond a limit */
+	uint64_t connections[CONF_TRANSPORTS]; /* that there are */
+	uint64_t turned_away;		       /* beyond a limit */
 	struct sip_rejected {
 		char label[32];
 		uint64_t value;

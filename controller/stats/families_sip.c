@@ -74,7 +74,9 @@ static void labelled(struct buf *out, const char *name, const struct families_se
 	char code[16];
 
 	snprintf(code, sizeof(code), "%d", s->code);
-	if (s->counter == SIP_REQUESTS)
+	if (s->counter == SIP_CONNECTIONS)
+		expo_count(out, name, EXPO_LABELS({"transport", s->label}), s->value);
+	else if (s->counter == SIP_REQUESTS)
 		expo_count(out, name, EXPO_LABELS({"method", s->method}, {"direction", s->label}),
 			   s->value);
 	else if (s->counter == SIP_RESPONSES)
@@ -89,7 +91,7 @@ static void labelled(struct buf *out, const char *name, const struct families_se
 static void family(struct buf *out, const struct families_sip *in, enum sip_counter counter,
 		   const char *name, const char *help)
 {
-	expo_family(out, name, "counter", help);
+	expo_family(out, name, counter == SIP_CONNECTIONS ? "gauge" : "counter", help);
 	for (size_t i = 0; i < in->n; i++)
 		if (in->series[i].counter == counter)
 			labelled(out, name, &in->series[i]);
@@ -114,9 +116,13 @@ void families_sip(struct buf *out, const struct families_sip *in)
 	expo_counter(out, "rtpfwd_sip_retransmits_total", "SIP messages that were sent again.",
 		     total(in, SIP_RETRANSMITS));
 	expo_counter(out, "rtpfwd_sip_malformed_total",
-		     "Datagrams that could not be parsed as SIP.", total(in, SIP_MALFORMED));
+		     "Messages that could not be parsed as SIP.", total(in, SIP_MALFORMED));
 	family(out, in, SIP_REJECTED, "rtpfwd_sip_rejected_total",
 	       "Requests refused before a call was made.");
+	family(out, in, SIP_CONNECTIONS, "rtpfwd_sip_connections",
+	       "SIP connections now, by transport.");
+	expo_counter(out, "rtpfwd_sip_connections_turned_away_total",
+		     "Connections beyond a limit, closed at once.", total(in, SIP_TURNED_AWAY));
 }
 
 void families_sip_free(struct families_sip *in)

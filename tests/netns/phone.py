@@ -15,6 +15,8 @@ REASONS = {100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 40
 
 
 class Phone:
+    transport, params = "UDP", ""       # of Via, and of the URI in Contact
+
     def __init__(self, ns, ip, node, port=5060, user="phone"):
         self.ip, self.port, self.node, self.user, self.ns = ip, port, node, user, ns
         self.sock = netns.udp(ns, ip, port)
@@ -88,7 +90,7 @@ class Phone:
         check(msg is None, f"{self.user}@{self.ip}: heard {msg}")
 
     def call(self, number, sdp, headers=(), node=None, via=None, user=None, branch=None):
-        dialog = Dialog(self, f"sip:{number}@{self.node[0]}", node=node, user=user)
+        dialog = Dialog(self, f"sip:{number}@{sip.host(self.node[0])}", node=node, user=user)
         dialog.invite = dialog.request("INVITE", sdp, headers=headers, via=via, branch=branch)
         return dialog
 
@@ -137,7 +139,7 @@ class Dialog:
         self.phone = phone
         self.node = node or phone.node
         self.call_id = f"{token(16)}@{phone.ip}"
-        self.local_uri = f"sip:{user or phone.user}@{phone.ip}"
+        self.local_uri = f"sip:{user or phone.user}@{sip.host(phone.ip)}"
         self.remote_uri = self.target = remote_uri
         self.local_tag, self.remote_tag = token(), None
         self.cseq = 0
@@ -155,16 +157,17 @@ class Dialog:
 
     @property
     def contact(self):
-        return f"<sip:{self.phone.user}@{self.phone.ip}:{self.phone.port}>"
+        return f"<sip:{self.phone.user}@{sip.host(self.phone.ip)}:{self.phone.port}" \
+            f"{self.phone.params}>"
 
     def request(self, method, sdp=None, headers=(), cseq=None, branch=None, via=None):
         if cseq is None:
             self.cseq += 1
             cseq = self.cseq
-        via = via or f"{self.phone.ip}:{self.phone.port};rport"
+        via = via or f"{sip.host(self.phone.ip)}:{self.phone.port};rport"
         to = f"<{self.remote_uri}>" + (f";tag={self.remote_tag}" if self.remote_tag else "")
         msg = Msg(method, self.target, headers=[
-            ("Via", f"SIP/2.0/UDP {via};branch={branch or 'z9hG4bK' + token(12)}"),
+            ("Via", f"SIP/2.0/{self.phone.transport} {via};branch={branch or 'z9hG4bK' + token(12)}"),
             ("Max-Forwards", "70"), ("From", f"<{self.local_uri}>;tag={self.local_tag}"),
             ("To", to), ("Call-ID", self.call_id), ("CSeq", f"{cseq} {method}"),
             ("Contact", self.contact), ("User-Agent", "scripted")])

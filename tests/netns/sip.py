@@ -13,6 +13,11 @@ def token(n=10):
     return "".join(random.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(n))
 
 
+def host(ip):
+    """As URIs and Via have it."""
+    return f"[{ip}]" if ":" in ip else ip
+
+
 class Msg:
     """A request (method, uri) or a response (code, reason); headers in order, as written."""
 
