@@ -79,8 +79,8 @@ struct conf_peer {
 	const struct conf_realm *realm;	/* NULL: none written; the peer module finds it by route */
 	struct addr host;	/* with port (default 5060) */
 	bool port_written;	/* host = address:port; else 5060 was assumed */
-	/* How it is spoken to: the first that its realm binds; how it may speak to us: any of these.
-	 * n_transports 0: none written, UDP is preferred and any may be used. */
+	/* How it is spoken to: the first that its realm binds; how it may speak to us: any of
+	 * these. n_transports 0: none written, UDP is preferred and any may be used. */
 	enum conf_transport transports[CONF_TRANSPORTS];
 	size_t n_transports;
 	unsigned int canreinvite;
@@ -160,7 +160,7 @@ const char *conf_transport_name(enum conf_transport transport);
 bool conf_transport_allowed(const struct conf_peer *peer, enum conf_transport transport);
 /* The transport by which a peer of this realm is sent requests. */
 enum conf_transport conf_transport_to(const struct conf_peer *peer, const struct conf_realm *realm);
-/* Does this peer, to which requests go over UDP, take those that are too large for that over TCP? */
+/* Does this peer, which is sent requests over UDP, take those too large for that over TCP? */
 bool conf_transport_grows(const struct conf_peer *peer, const struct conf_realm *realm);
 /* "yes", "no", "update,nonat": the canonical text, for show peers and conf_print(). */
 const char *conf_canreinvite_text(unsigned int canreinvite, char text[32]);

@@ -69,7 +69,8 @@ static void print_realm(const struct conf_realm *realm, FILE *out)
 		fprintf(out, "%s%s", separator(i), realm->interfaces[i]);
 	fprintf(out, "\nbind = ");
 	for (size_t i = 0; i < realm->n_binds; i++)
-		fprintf(out, "%s%s:%s", separator(i), conf_transport_name(realm->binds[i].transport),
+		fprintf(out, "%s%s:%s", separator(i),
+			conf_transport_name(realm->binds[i].transport),
 			addr_print(text, &realm->binds[i].addr));
 	fprintf(out, "\nmedia = ");
 	for (size_t i = 0; i < realm->n_media; i++)

@@ -88,8 +88,7 @@ CONF_SETTER(conf_set_transport)
 static bool binds(const struct conf_realm *realm, enum conf_transport transport, sa_family_t family)
 {
 	for (size_t i = 0; i < realm->n_binds; i++)
-		if (realm->binds[i].transport == transport &&
-		    realm->binds[i].addr.family == family)
+		if (realm->binds[i].transport == transport && realm->binds[i].addr.family == family)
 			return true;
 	return false;
 }
@@ -128,8 +127,9 @@ int conf_transport_check_realm(struct conf_loader *l, const struct conf_section 
 		return conf_fault(l, conf_section_place(s, "bind"),
 				  "realm '%s' binds tls: 'tlscertfile = FILE' is missing", s->name);
 	if (realm->tls_verify && !realm->tls_ca)
-		return conf_fault(l, conf_section_place(s, "tlsverify"),
-				  "tlsverify = yes: 'tlscafile = FILE' says whose signature counts");
+		return conf_fault(
+			l, conf_section_place(s, "tlsverify"),
+			"tlsverify = yes: 'tlscafile = FILE' says whose signature counts");
 	return 0;
 }
 

@@ -29,7 +29,8 @@ struct sip_client_events {
 
 struct sip_client {
 	const struct sip_bind *bind;
-	const struct sip_bind *small; /* UDP, which it is sent by should TCP be refused; NULL: not */
+	const struct sip_bind
+		*small; /* UDP, which it is sent by should TCP be refused; NULL: not */
 	struct addr to;
 	struct sip_wait wait; /* for the end of the connection it went over */
 	struct sip_key key;

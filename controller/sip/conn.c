@@ -380,7 +380,7 @@ void sip_streams_free(struct sip *sip)
 	if (!sip->streams)
 		return;
 	DL_FOREACH_SAFE(sip->streams->all, conn, next)
-		free_conn(conn);
+	free_conn(conn);
 	if (sip->streams->spare >= 0)
 		close(sip->streams->spare);
 	free(sip->streams);

@@ -46,11 +46,11 @@ struct sip_conn {
 	struct sip_source *source; /* NULL: we opened it */
 	struct sip_frame frame;
 	struct sip_wait *waits;
-	bool up;	/* it stands, TLS included */
-	bool proven;	/* a whole message came */
-	bool paused;	/* nothing is read until what waits to go out is gone */
-	bool lingering; /* nothing that comes in counts any more */
-	bool dead;	/* out of the table, and freed by its timer */
+	bool up;	   /* it stands, TLS included */
+	bool proven;	   /* a whole message came */
+	bool paused;	   /* nothing is read until what waits to go out is gone */
+	bool lingering;	   /* nothing that comes in counts any more */
+	bool dead;	   /* out of the table, and freed by its timer */
 	uint64_t last_ms;  /* when the last byte came or went */
 	uint64_t since_ms; /* when what is awaited began to be; 0: nothing */
 	struct timer timer;

@@ -212,8 +212,8 @@ static bool comes_back(const struct sip_dialog *d)
 		return d->source.family != AF_UNSPEC && forced;
 	if (!sip_bind_connected(d->bind, &d->source))
 		return d->hop.family != d->bind->local.family;
-	return forced || (addr_same_ip(&d->source, &d->hop) &&
-			  !sip_bind_connected(d->bind, &d->hop));
+	return forced ||
+	       (addr_same_ip(&d->source, &d->hop) && !sip_bind_connected(d->bind, &d->hop));
 }
 
 struct addr sip_dialog_hop(const struct sip_dialog *d)
@@ -271,8 +271,7 @@ void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct
 	add_pair(out, "Call-ID: ", d->call_id);
 	buf_printf(out, "CSeq: %u %s\r\n", r->cseq, method);
 	if (sip_method_has_contact(r->method))
-		buf_printf(out, "Contact: <sip:%s%s>\r\n", d->bind->hostport,
-			   d->bind->params);
+		buf_printf(out, "Contact: <sip:%s%s>\r\n", d->bind->hostport, d->bind->params);
 	buf_str(out, "User-Agent: " SIP_AGENT "\r\n");
 	if (r->method == SIP_INVITE)
 		buf_str(out, "Allow: " SIP_ALLOW "\r\nSupported:\r\n");

@@ -12,14 +12,14 @@ enum {
 };
 
 enum sip_frame_kind {
-	FRAME_MORE,	 /* bytes are missing */
-	FRAME_SKIP,	 /* a line end between messages */
-	FRAME_PING,	 /* the second of two, which asks for one (RFC 5626 4.4.1) */
+	FRAME_MORE, /* bytes are missing */
+	FRAME_SKIP, /* a line end between messages */
+	FRAME_PING, /* the second of two, which asks for one (RFC 5626 4.4.1) */
 	FRAME_MESSAGE,
 	FRAME_NO_LENGTH, /* headers without Content-Length, which a stream needs (20.14) */
 	FRAME_BAD_LENGTH,
 	FRAME_TOO_LARGE,
-	FRAME_GARBAGE,	 /* this is not SIP */
+	FRAME_GARBAGE, /* this is not SIP */
 };
 
 /* What is known of the message that the stream begins with. Zero-initialise. */

@@ -22,8 +22,7 @@ static struct sip_key key_of(const struct sip_msg *m, enum sip_method method)
 	struct sip_hash h;
 
 	sip_hash_start(&h, m->bind->sip);
-	sip_hash_bytes(&h, (const char *)&m->bind->realm->index,
-		       sizeof(m->bind->realm->index));
+	sip_hash_bytes(&h, (const char *)&m->bind->realm->index, sizeof(m->bind->realm->index));
 	sip_hash_text(&h, method == SIP_OTHER ? m->method_name : sip_method_name(method));
 	if (strncmp(m->branch, "z9hG4bK", 7) == 0 && m->branch[7]) {
 		sip_hash_text(&h, m->branch);
@@ -46,8 +45,7 @@ static struct sip_key merge_key(const struct sip_msg *m)
 	struct sip_hash h;
 
 	sip_hash_start(&h, m->bind->sip);
-	sip_hash_bytes(&h, (const char *)&m->bind->realm->index,
-		       sizeof(m->bind->realm->index));
+	sip_hash_bytes(&h, (const char *)&m->bind->realm->index, sizeof(m->bind->realm->index));
 	sip_hash_text(&h, m->call_id);
 	sip_hash_text(&h, m->from_tag);
 	sip_hash_bytes(&h, (const char *)&m->cseq, sizeof(m->cseq));

@@ -68,8 +68,8 @@ struct sip_limits {
 	unsigned int per_source; /* accepted from one address, or IPv6 /64 */
 	unsigned int unproven;	 /* accepted and without a whole message */
 	unsigned int total;
-	size_t output;		 /* bytes waiting in one connection */
-	size_t pause;		 /* of these, after which no more is read from it */
+	size_t output; /* bytes waiting in one connection */
+	size_t pause;  /* of these, after which no more is read from it */
 };
 
 /* Why a message on a stream has no end that we could find, and how it is refused. */
@@ -90,8 +90,8 @@ struct sip_bind {
 	/* What is written into Contact, Via and From: advertised or local, IPv6 in brackets. */
 	char host[ADDR_TEXT];
 	char hostport[ADDR_TEXT];
-	const char *via;    /* "SIP/2.0/TCP " */
-	const char *params; /* ";transport=tcp" of the URI in Contact; "" UDP */
+	const char *via;     /* "SIP/2.0/TCP " */
+	const char *params;  /* ";transport=tcp" of the URI in Contact; "" UDP */
 	struct sip_tls *tls; /* NULL: not TLS */
 	int fd;
 	struct watch watch;

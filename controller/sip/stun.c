@@ -37,7 +37,8 @@ static bool is_request(const char *in, size_t len)
 {
 	uint32_t cookie;
 
-	if (len < HEADER || get16(in) != BINDING_REQUEST || get16(in + 2) != len - HEADER || len % 4)
+	if (len < HEADER || get16(in) != BINDING_REQUEST || get16(in + 2) != len - HEADER ||
+	    len % 4)
 		return false;
 	memcpy(&cookie, in + COOKIE_AT, sizeof(cookie));
 	return cookie == htonl(COOKIE);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Private to controller/sip: binding requests on the socket of SIP, with which phones keep their NAT
- * open and see what it made of their address (RFC 5389, RFC 5626 4.4.2). Pure. */
+/* Private to controller/sip: binding requests on the socket of SIP, with which phones keep their
+ * NAT open and see what it made of their address (RFC 5389, RFC 5626 4.4.2). Pure. */
 #ifndef RTPFWD_SIP_STUN_H
 #define RTPFWD_SIP_STUN_H
 

@@ -25,8 +25,8 @@ void sip_uri_user(char *out, const char *uri);
 struct sip_uri {
 	bool sip; /* scheme sip; all else is empty where not */
 	bool sips;
-	bool headers;	  /* ?name=value: no request URI has that */
-	bool loose;	  /* lr parameter */
+	bool headers; /* ?name=value: no request URI has that */
+	bool loose;   /* lr parameter */
 	bool transport_written;
 	enum conf_transport transport; /* CONF_TRANSPORTS: one that we do not speak */
 	struct addr addr; /* host where it is an IP literal, port 5060, of TLS 5061, if none is

@@ -9,7 +9,8 @@ struct bufferevent;
 struct event_base;
 struct sip_tls;
 
-/* What the binds of a realm need. 0, or -EINVAL and `why`: which file, and what is wrong with it. */
+/* What the binds of a realm need. 0, or -EINVAL and `why`: which file, and what is wrong with it.
+ */
 int sip_tls_new(struct sip_tls **out, const struct conf_realm *realm, char *why, size_t why_size);
 void sip_tls_free(struct sip_tls *tls); /* NULL-safe */
 /* A connection that comes in, or one that we open (`connecting`, to `fd`'s far end). NULL: no

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The sockets of the binds, and which way a message goes. UDP is read here, in batches of which only
- * so many are taken in one turn of the loop; TCP and TLS are conn.c's. */
+/* The sockets of the binds, and which way a message goes. UDP is read here, in batches of which
+ * only so many are taken in one turn of the loop; TCP and TLS are conn.c's. */
 #include "sip/conn.h"
 #include "sip/leg.h"
 #include "sip/stun.h"
@@ -264,9 +264,8 @@ static void fit_limits(struct sip_limits *limits)
 		setrlimit(RLIMIT_NOFILE, &files);
 		getrlimit(RLIMIT_NOFILE, &files);
 	}
-	spare = files.rlim_cur > 2 * DESCRIPTORS_ELSEWHERE
-			? files.rlim_cur - DESCRIPTORS_ELSEWHERE
-			: files.rlim_cur / 2;
+	spare = files.rlim_cur > 2 * DESCRIPTORS_ELSEWHERE ? files.rlim_cur - DESCRIPTORS_ELSEWHERE
+							   : files.rlim_cur / 2;
 	if (limits->total > spare)
 		limits->total = (unsigned int)spare;
 	if (limits->unproven > limits->total / 2)

@@ -167,7 +167,8 @@ class Dialog:
         via = via or f"{sip.host(self.phone.ip)}:{self.phone.port};rport"
         to = f"<{self.remote_uri}>" + (f";tag={self.remote_tag}" if self.remote_tag else "")
         msg = Msg(method, self.target, headers=[
-            ("Via", f"SIP/2.0/{self.phone.transport} {via};branch={branch or 'z9hG4bK' + token(12)}"),
+            ("Via", f"SIP/2.0/{self.phone.transport} {via};"
+                    f"branch={branch or 'z9hG4bK' + token(12)}"),
             ("Max-Forwards", "70"), ("From", f"<{self.local_uri}>;tag={self.local_tag}"),
             ("To", to), ("Call-ID", self.call_id), ("CSeq", f"{cseq} {method}"),
             ("Contact", self.contact), ("User-Agent", "scripted")])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A scripted SIP peer over TCP or TLS: a Phone that listens, connects, and cuts its stream itself."""
+"""A scripted SIP peer over TCP or TLS: a Phone that listens, connects, and cuts its stream."""
 import re
 import select
 import socket

@@ -130,7 +130,7 @@ def tcp_to_udp(lab):
 
 
 def udp_to_tcp(lab):
-    """from UDP to a peer with transport = tcp: one connection for the whole call, then for the next"""
+    """from UDP to a peer with transport = tcp: one connection for the call, and for the next"""
     a, b = lab.phone(CALLER, user="alice"), callee(lab, "10.91.2.21")
     c = through(lab, a, b, "8")
     via_is(c.b.invite, "TCP", f"{OUTSIDE}:5060")

@@ -30,9 +30,12 @@ struct cut {
 static void note(struct cut *c, enum sip_frame_kind kind, size_t len)
 {
 	static const char *const names[] = {
-		[FRAME_SKIP] = "skip",		[FRAME_PING] = "ping",
-		[FRAME_MESSAGE] = "message",	[FRAME_NO_LENGTH] = "no_length",
-		[FRAME_BAD_LENGTH] = "bad_length", [FRAME_TOO_LARGE] = "too_large",
+		[FRAME_SKIP] = "skip",
+		[FRAME_PING] = "ping",
+		[FRAME_MESSAGE] = "message",
+		[FRAME_NO_LENGTH] = "no_length",
+		[FRAME_BAD_LENGTH] = "bad_length",
+		[FRAME_TOO_LARGE] = "too_large",
 		[FRAME_GARBAGE] = "garbage",
 	};
 	size_t at = strlen(c->log);
@@ -240,9 +243,17 @@ static void test_stun_attributes(void **state)
 
 	(void)state;
 	assert_int_equal(addr_parse(&source, "192.0.2.1:32853"), 0);
-	n = stun_request(in, "\x80\x22\x00\x03" "abc\0" "\x00\x06\x00\x04user", 16);
+	n = stun_request(in,
+			 "\x80\x22\x00\x03"
+			 "abc\0"
+			 "\x00\x06\x00\x04user",
+			 16);
 	assert_int_equal(sip_stun_answer(out, in, n, &source), 32);
-	n = stun_request(in, "\x80\x22\x00\x01" "a\0\0\0" "\x00\x03\x00\x04\0\0\0\2", 16);
+	n = stun_request(in,
+			 "\x80\x22\x00\x01"
+			 "a\0\0\0"
+			 "\x00\x03\x00\x04\0\0\0\2",
+			 16);
 	assert_int_equal(sip_stun_answer(out, in, n, &source), 36);
 	assert_memory_equal(out, error, 36);
 }
@@ -269,9 +280,9 @@ static void test_stun_none(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_whole),	       cmocka_unit_test(test_pieces),
-		cmocka_unit_test(test_empty),	       cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_stun_address),   cmocka_unit_test(test_stun_attributes),
+		cmocka_unit_test(test_whole),	     cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_empty),	     cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_stun_address), cmocka_unit_test(test_stun_attributes),
 		cmocka_unit_test(test_stun_none),
 	};
 
