@@ -65,8 +65,8 @@ struct leg_target {
 	const char *from_display;  /* "" none */
 	unsigned int max_forwards; /* to send */
 	bool force_rport;
-	enum conf_transport transport;	/* another is taken where the realm does not bind it */
-	bool grows;			/* requests too large for UDP go over TCP (RFC 3261 18.1.1) */
+	enum conf_transport transport; /* another is taken where the realm does not bind it */
+	bool grows; /* requests too large for UDP go over TCP (RFC 3261 18.1.1) */
 };
 
 int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
