@@ -122,6 +122,7 @@ void call_watch_start(struct call *c);
 
 /* report.c */
 void call_fill_report(const struct call *c, struct call_report *out);
+const char *call_path(const struct call *c);
 const char *call_reason(const struct call *c);
 void histogram_init(struct calls_histogram *h, const double *bounds, size_t n);
 void histogram_add(struct calls_histogram *h, double seconds);

@@ -10,16 +10,16 @@
 
 int calls_new(struct calls **out, const struct calls_setup *setup)
 {
-	static const double setup_bounds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01,
-					      0.025,  0.05,  0.1,    0.25,  1};
-	static const double call_bounds[] = {1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600};
+	static const double setup_bounds[] = { 0.0005, 0.001, 0.0025, 0.005, 0.01,
+					       0.025,  0.05,  0.1,    0.25,  1 };
+	static const double call_bounds[] = { 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600 };
 	struct calls *all = calloc(1, sizeof(*all));
 
 	if (!all)
 		return -ENOMEM;
 	all->setup = *setup;
 	all->peers = setup->peers;
-	all->refusals = (struct log_limit){.per_s = 10, .burst = 50};
+	all->refusals = (struct log_limit){ .per_s = 10, .burst = 50 };
 	histogram_init(&all->counts.setup_seconds, setup_bounds,
 		       sizeof(setup_bounds) / sizeof(double));
 	histogram_init(&all->counts.call_seconds, call_bounds,
@@ -44,7 +44,7 @@ void calls_free(struct calls *calls)
 
 	if (!calls)
 		return;
-	DL_FOREACH_SAFE (calls->list, c, next) {
+	DL_FOREACH_SAFE(calls->list, c, next) {
 		leave(c);
 		call_free(c);
 	}
@@ -73,7 +73,7 @@ static void admit(void *ctx, const struct sip_request *request, struct sip_verdi
 	size_t live = HASH_COUNT(all->by_owner);
 
 	if (!peer) {
-		*verdict = (struct sip_verdict){.code = 403, .label = "unknown_peer"};
+		*verdict = (struct sip_verdict){ .code = 403, .label = "unknown_peer" };
 		log_refusal(all, request);
 		return;
 	}
@@ -110,7 +110,8 @@ static void on_request(void *ctx, struct relay *relay, const struct sip_request 
 struct sip_handlers calls_handlers(struct calls *calls)
 {
 	return (struct sip_handlers){
-		.admit = admit, .invite = on_invite, .request = on_request, .ctx = calls};
+		.admit = admit, .invite = on_invite, .request = on_request, .ctx = calls
+	};
 }
 
 void calls_attach(struct calls *calls, struct sip *sip)
@@ -145,11 +146,20 @@ void calls_each(const struct calls *calls,
 	struct call_report report;
 	const struct call *c;
 
-	DL_FOREACH (calls->list, c) {
+	DL_FOREACH(calls->list, c) {
 		call_fill_report(c, &report);
 		if (!each(ctx, &report))
 			return;
 	}
+}
+
+void calls_each_path(const struct calls *calls,
+		     void (*each)(void *ctx, const char *path, const char *reason), void *ctx)
+{
+	const struct call *c;
+
+	DL_FOREACH(calls->list, c)
+		each(ctx, call_path(c), call_reason(c));
 }
 
 static int find(const struct calls *calls, const char *id, struct call **out)
@@ -157,7 +167,7 @@ static int find(const struct calls *calls, const char *id, struct call **out)
 	size_t len = strlen(id);
 	struct call *c, *found = NULL;
 
-	DL_FOREACH (calls->list, c) {
+	DL_FOREACH(calls->list, c) {
 		if (len == 0 || strncmp(c->id, id, len) != 0)
 			continue;
 		if (found)
@@ -206,7 +216,7 @@ size_t calls_of_peer(const struct calls *calls, const struct conf_peer *peer)
 	const struct call *c;
 	size_t n = 0;
 
-	DL_FOREACH (calls->list, c)
+	DL_FOREACH(calls->list, c)
 		n += c->side[SIDE_A].peer == peer || c->side[SIDE_B].peer == peer;
 	return n;
 }

@@ -38,7 +38,7 @@ static void set_destination(struct rtpfwd_action *act, const struct flow *flow)
 static struct rtpfwd_action desired(const struct flow *flow)
 {
 	const struct flow_want *want = &flow->want;
-	struct rtpfwd_action act = {.clock_rate = want->clock_rate};
+	struct rtpfwd_action act = { .clock_rate = want->clock_rate };
 
 	if (want->kind == FLOW_RTCP)
 		act.flags |= RTPFWD_F_RTCP;

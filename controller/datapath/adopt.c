@@ -13,8 +13,9 @@
 
 static struct addr v4(__be32 ip, __be16 port)
 {
-	return (struct addr){
-		.family = ip ? AF_INET : AF_UNSPEC, .port = ntohs(port), .v4.s_addr = ip};
+	return (struct addr){ .family = ip ? AF_INET : AF_UNSPEC,
+			      .port = ntohs(port),
+			      .v4.s_addr = ip };
 }
 
 static enum flow_mode mode_of(const struct rtpfwd_action *act)
@@ -109,8 +110,8 @@ void adopt_resolve(struct datapath *dp)
 	struct adopted_group *group, *next;
 	struct flow *flow;
 
-	HASH_ITER (hh, dp->adopted, group, next) {
-		DL_FOREACH2 (group->flows, flow, group_next) {
+	HASH_ITER(hh, dp->adopted, group, next) {
+		DL_FOREACH2(group->flows, flow, group_next) {
 			nexthop_join(dp, flow);
 			nexthop_assume(dp, flow, slots_action(&dp->slots[flow->slot]));
 			slots_adopt(dp, flow);
@@ -124,8 +125,8 @@ void adopt_each(struct datapath *dp, void (*adopted)(void *ctx, const struct add
 	struct adopted_group *group, *next;
 	struct flow *flow;
 
-	HASH_ITER (hh, dp->adopted, group, next)
-		DL_FOREACH2 (group->flows, flow, group_next)
+	HASH_ITER(hh, dp->adopted, group, next)
+		DL_FOREACH2(group->flows, flow, group_next)
 			adopted(ctx, &flow->want.local);
 }
 
@@ -147,7 +148,7 @@ static bool is_idle(const struct datapath *dp, const struct adopted_group *group
 	uint64_t last = dp->opened_jiffies;
 	struct flow *flow;
 
-	DL_FOREACH2 (group->flows, flow, group_next)
+	DL_FOREACH2(group->flows, flow, group_next)
 		if (dp->slots[flow->slot].counters.last > last)
 			last = dp->slots[flow->slot].counters.last;
 	return datapath_jiffies(dp) >= last + (uint64_t)(dp->conf->lease_s * dp->clock.hz);
@@ -173,7 +174,7 @@ void adopt_sweep(struct datapath *dp)
 {
 	struct adopted_group *group, *next;
 
-	HASH_ITER (hh, dp->adopted, group, next)
+	HASH_ITER(hh, dp->adopted, group, next)
 		if (is_idle(dp, group))
 			end_group(dp, group);
 }
@@ -182,7 +183,7 @@ void adopt_free(struct datapath *dp)
 {
 	struct adopted_group *group, *next;
 
-	HASH_ITER (hh, dp->adopted, group, next) {
+	HASH_ITER(hh, dp->adopted, group, next) {
 		HASH_DEL(dp->adopted, group);
 		free(group);
 	}

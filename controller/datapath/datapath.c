@@ -44,8 +44,8 @@ static struct datapath *allocate(const struct conf *conf, struct loop *loop,
 	for (int i = 0; i < TRACES; i++)
 		dp->traces[i] = -1;
 	timer_init(&dp->tick, loop, on_tick, dp);
-	dp->ended = calloc(conf->n_realms ? conf->n_realms : 1, sizeof(*dp->ended));
-	if (!dp->ended) {
+	dp->totals = calloc(conf->n_realms ? conf->n_realms : 1, sizeof(*dp->totals));
+	if (!dp->totals) {
 		free(dp);
 		return NULL;
 	}
@@ -125,6 +125,7 @@ int datapath_open(struct datapath **out, const struct conf *conf, struct loop *l
 	if (adopted)
 		adopt_each(dp, adopted, ctx);
 	timer_set(&dp->tick, TICK_MS);
+	totals_start(dp);
 	*out = dp;
 	return 0;
 }
@@ -134,6 +135,7 @@ void datapath_close(struct datapath *dp)
 	if (!dp)
 		return;
 	timer_stop(&dp->tick);
+	totals_stop(dp);
 	slots_settle(dp);
 	nexthop_close(dp);
 	link_close_all(dp);
@@ -143,7 +145,7 @@ void datapath_close(struct datapath *dp)
 		free(dp->flows[slot]);
 	free(dp->flows);
 	xdp_close(dp);
-	free(dp->ended);
+	free(dp->totals);
 	free(dp);
 }
 
@@ -170,23 +172,16 @@ struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int 
 		flow->copy = NO_COPY;
 		dp->flows[slot] = flow;
 	}
-	flow->want = (struct flow_want){.local = layout_addr(&dp->layout, slot)};
+	flow->want = (struct flow_want){ .local = layout_addr(&dp->layout, slot) };
 	flow->live = true;
 	dp->n_flows++;
+	totals_add(dp, flow);
 	return flow;
 }
 
 void datapath_end_flow(struct datapath *dp, struct flow *flow)
 {
-	struct datapath_realm_report *ended = &dp->ended[flow->realm];
-	struct flow_counters last;
-
-	report_flow(dp, flow, &last);
-	if (flow->want.kind == FLOW_RTP) {
-		ended->packets += last.packets;
-		ended->bytes += last.bytes;
-		ended->lost += last.lost;
-	}
+	totals_remove(dp, flow);
 	if (flow->adopted)
 		adopt_take_over(dp, flow);
 	flow->live = false;
@@ -230,7 +225,7 @@ void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_
 	struct flow *flow = live_flow(dp, local);
 
 	if (last)
-		*last = (struct flow_counters){.last_s = -1};
+		*last = (struct flow_counters){ .last_s = -1 };
 	if (!flow)
 		return;
 	if (last)

@@ -115,8 +115,9 @@ struct datapath_interface_report {
 	const char *mode; /* "native", "generic", "off" (attachment lost: the link is gone) */
 };
 
-void datapath_realm(const struct datapath *dp, unsigned int realm,
-		    struct datapath_realm_report *out);
+/* Exact while there are few flows; of many, each is at most some seconds old: they are summed in
+ * slices, so that a scrape never holds signalling up. */
+void datapath_realm(struct datapath *dp, unsigned int realm, struct datapath_realm_report *out);
 size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_report *out,
 			   size_t max); /* how many there are */
 size_t datapath_flow_count(const struct datapath *dp);

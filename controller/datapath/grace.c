@@ -29,7 +29,7 @@ struct grace {
 
 void grace_wait(void)
 {
-	struct timespec long_enough = {.tv_nsec = 250000000};
+	struct timespec long_enough = { .tv_nsec = 250000000 };
 
 	/* Refused on nohz_full kernels. A program runs with softirqs off and cannot sleep: it ends
 	 * within microseconds. */

@@ -36,8 +36,8 @@ static int add_range(struct layout *l, const struct conf_realm *realm, const str
 			 realm->name, LAYOUT_MAX_RANGES);
 		return -EINVAL;
 	}
-	*range = (struct layout_range){media->v4.s_addr, realm->port_lo, realm->port_hi,
-				       realm->index};
+	*range = (struct layout_range){ media->v4.s_addr, realm->port_lo, realm->port_hi,
+					realm->index };
 	l->n_ranges++;
 	return 0;
 }
@@ -54,8 +54,9 @@ static int add_hull(struct layout *l, const struct layout_range *range)
 		return -EINVAL;
 	if (a == l->addresses + l->n_addresses) {
 		l->n_addresses++;
-		*a = (struct rtpfwd_address){
-			.ip = range->ip, .lo = range->lo, .count = range->hi - range->lo + 1U};
+		*a = (struct rtpfwd_address){ .ip = range->ip,
+					      .lo = range->lo,
+					      .count = range->hi - range->lo + 1U };
 		return 0;
 	}
 	lo = a->lo < range->lo ? a->lo : range->lo;
@@ -76,7 +77,7 @@ static int by_address(const void *a, const void *b)
 
 static bool seed_collides(const struct layout *l, uint32_t seed)
 {
-	bool taken[1 << RTPFWD_HASH_BITS] = {false};
+	bool taken[1 << RTPFWD_HASH_BITS] = { false };
 
 	for (size_t i = 0; i < l->n_addresses; i++) {
 		uint32_t bucket = rtpfwd_bucket(l->addresses[i].ip, seed);
@@ -173,7 +174,7 @@ int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot
 
 struct addr layout_addr(const struct layout *l, uint32_t slot)
 {
-	struct addr addr = {.family = AF_INET};
+	struct addr addr = { .family = AF_INET };
 
 	for (size_t i = 0; i < l->n_addresses; i++) {
 		const struct rtpfwd_address *a = &l->addresses[i];

@@ -61,7 +61,7 @@ static int add_link(struct datapath *dp, const struct conf_realm *realm, const c
 			return -EINVAL;
 		}
 		link = &dp->links[dp->n_links++];
-		*link = (struct link){.fd = -1, .key = RTPFWD_MAX_LINKS};
+		*link = (struct link){ .fd = -1, .key = RTPFWD_MAX_LINKS };
 		snprintf(link->name, sizeof(link->name), "%s", name);
 	}
 	if (realm->xdp == XDP_AUTO)
@@ -78,7 +78,7 @@ static int add_link(struct datapath *dp, const struct conf_realm *realm, const c
 /* Keys are kept from the former controller: the live flows refer to them. */
 static void assign_keys(struct datapath *dp)
 {
-	bool taken[RTPFWD_MAX_LINKS] = {false};
+	bool taken[RTPFWD_MAX_LINKS] = { false };
 
 	for (uint32_t key = 0; key < RTPFWD_MAX_LINKS; key++) {
 		uint32_t ifindex = 0;
@@ -194,7 +194,7 @@ static bool mode_of(const struct link *link, bool *native)
  * not as wanted. */
 static bool take_over(struct datapath *dp, struct link *link)
 {
-	struct bpf_link_info info = {0};
+	struct bpf_link_info info = { 0 };
 	__u32 size = sizeof(info);
 	char path[PATH_MAX];
 	int fd;

@@ -245,8 +245,8 @@ static void on_news(void *owner)
 
 static int join(struct mnl_socket *news)
 {
-	static const int groups[] = {RTNLGRP_LINK,	RTNLGRP_NEIGH,	     RTNLGRP_IPV4_ROUTE,
-				     RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_IFADDR, RTNLGRP_NEXTHOP};
+	static const int groups[] = { RTNLGRP_LINK,	 RTNLGRP_NEIGH,	      RTNLGRP_IPV4_ROUTE,
+				      RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_IFADDR, RTNLGRP_NEXTHOP };
 	int size = NEWS_BUFFER, fd = mnl_socket_get_fd(news);
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
@@ -261,7 +261,7 @@ static int join(struct mnl_socket *news)
 int nl_open(struct netlink **out, struct loop *loop, const struct nl_events *events)
 {
 	struct netlink *nl = calloc(1, sizeof(*nl));
-	struct timeval second = {.tv_sec = 1};
+	struct timeval second = { .tv_sec = 1 };
 	int err;
 
 	if (!nl)

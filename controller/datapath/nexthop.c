@@ -21,7 +21,7 @@ static void publish_flows(struct datapath *dp, struct nexthop *hop)
 {
 	struct flow *flow;
 
-	DL_FOREACH2 (hop->flows, flow, hop_next)
+	DL_FOREACH2(hop->flows, flow, hop_next)
 		slots_publish(dp, flow);
 }
 
@@ -39,7 +39,7 @@ static void publish_hops(struct datapath *dp, struct neighbour *neighbour)
 {
 	struct nexthop *hop;
 
-	DL_FOREACH2 (neighbour->hops, hop, peer_next) {
+	DL_FOREACH2(neighbour->hops, hop, peer_next) {
 		judge(hop);
 		publish_flows(dp, hop);
 	}
@@ -92,7 +92,7 @@ static void neighbour_ask(struct datapath *dp, struct neighbour *neighbour)
 
 static struct neighbour *neighbour_find(struct datapath *dp, uint32_t ifindex, __be32 ip)
 {
-	struct neighbour_key key = {ifindex, ip};
+	struct neighbour_key key = { ifindex, ip };
 	struct neighbour *neighbour;
 
 	HASH_FIND(hh, dp->neighbours, &key, sizeof(key), neighbour);
@@ -108,7 +108,7 @@ static struct neighbour *neighbour_get(struct datapath *dp, uint32_t ifindex, __
 	neighbour = calloc(1, sizeof(*neighbour));
 	if (!neighbour)
 		return NULL;
-	neighbour->key = (struct neighbour_key){ifindex, ip};
+	neighbour->key = (struct neighbour_key){ ifindex, ip };
 	HASH_ADD(hh, dp->neighbours, key, sizeof(neighbour->key), neighbour);
 	neighbour_ask(dp, neighbour);
 	return neighbour;
@@ -182,7 +182,7 @@ void nexthop_all_stale(struct datapath *dp)
 {
 	struct nexthop *hop, *next;
 
-	HASH_ITER (hh, dp->hops, hop, next) {
+	HASH_ITER(hh, dp->hops, hop, next) {
 		if (hop->stale)
 			continue;
 		hop->stale = true;
@@ -194,7 +194,7 @@ void nexthop_all_stale(struct datapath *dp)
 
 static struct nexthop *nexthop_get(struct datapath *dp, __be32 to, __be32 from)
 {
-	struct nexthop_key key = {to, from};
+	struct nexthop_key key = { to, from };
 	struct nexthop *hop;
 
 	HASH_FIND(hh, dp->hops, &key, sizeof(key), hop);
@@ -266,7 +266,7 @@ void nexthop_kick(struct datapath *dp)
 	struct neighbour *neighbour, *next;
 	int kicks = 0;
 
-	HASH_ITER (hh, dp->neighbours, neighbour, next) {
+	HASH_ITER(hh, dp->neighbours, neighbour, next) {
 		if (neighbour->valid && !neighbour->unsure)
 			continue;
 		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, neighbour->key.ip);
@@ -300,7 +300,7 @@ static void on_lost(void *ctx)
 
 	log_warn("netlink: news of routes and neighbours were lost, asking for all of them again");
 	link_resync(dp);
-	HASH_ITER (hh, dp->neighbours, neighbour, next)
+	HASH_ITER(hh, dp->neighbours, neighbour, next)
 		neighbour_ask(dp, neighbour);
 	nexthop_all_stale(dp);
 }
@@ -326,7 +326,7 @@ void nexthop_close(struct datapath *dp)
 	if (!dp->netlink)
 		return;
 	timer_stop(&dp->refresh);
-	HASH_ITER (hh, dp->hops, hop, next) {
+	HASH_ITER(hh, dp->hops, hop, next) {
 		hop->flows = NULL;
 		nexthop_put(dp, hop);
 	}

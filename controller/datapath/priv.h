@@ -49,6 +49,8 @@ struct flow {
 	struct nexthop *hop; /* NULL unless it forwards */
 	struct flow *hop_prev, *hop_next;
 	struct flow *grace_next;
+	struct flow *live_prev, *live_next;
+	struct datapath_realm_report summed;  /* what the realm's totals hold of it */
 	struct flow *group_prev, *group_next; /* adopted flows of one owner */
 };
 
@@ -115,9 +117,13 @@ struct datapath {
 	struct link links[RTPFWD_MAX_LINKS];
 	size_t n_links;
 
-	struct flow **flows;		     /* by slot; NULL: none */
-	size_t n_flows;			     /* live ones */
-	struct datapath_realm_report *ended; /* by realm */
+	struct flow **flows; /* by slot; NULL: none */
+	size_t n_flows;	     /* live ones */
+	struct datapath_realm_report
+		*totals;       /* by realm; each flow's part of them is flow->summed */
+	struct flow *live;     /* every live flow */
+	struct flow *sum_next; /* where the next slice of summing begins; NULL: at the start */
+	struct timer sum;
 	struct grace *grace;
 	struct flow *graces; /* for the grace period after the running one */
 	struct flow *graces_running;
@@ -211,6 +217,13 @@ void adopt_free(struct datapath *dp);
 struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int realm);
 void datapath_end_flow(struct datapath *dp, struct flow *flow);
 uint64_t datapath_jiffies(const struct datapath *dp);
+
+/* totals.c: sums over all flows, made in slices. */
+void totals_start(struct datapath *dp);
+void totals_stop(struct datapath *dp);
+void totals_add(struct datapath *dp, struct flow *flow); /* a new flow, its figures at 0 */
+void totals_remove(struct datapath *dp,
+		   struct flow *flow); /* its last figures stay in the totals */
 
 /* report.c */
 void report_flow(const struct datapath *dp, const struct flow *flow, struct flow_counters *out);

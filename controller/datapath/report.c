@@ -10,7 +10,7 @@
 
 static struct addr read_seen(uint64_t seen)
 {
-	struct addr addr = {0};
+	struct addr addr = { 0 };
 
 	if (!seen)
 		return addr;
@@ -27,7 +27,7 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 	uint64_t last, now = datapath_jiffies(dp);
 	int32_t lost;
 
-	*out = (struct flow_counters){.last_s = -1};
+	*out = (struct flow_counters){ .last_s = -1 };
 	if (flow->copy ==
 	    NO_COPY) /* leased anew, not in force: what stands there is the former flow's */
 		return;
@@ -55,28 +55,12 @@ void datapath_each(const struct datapath *dp,
 
 		if (!flow || !flow->live)
 			continue;
-		report = (struct flow_report){
-			.want = flow->want, .adopted = flow->adopted, .plane = "xdp"};
+		report = (struct flow_report){ .want = flow->want,
+					       .adopted = flow->adopted,
+					       .plane = "xdp" };
 		report_flow(dp, flow, &report.counters);
 		if (!each(ctx, &report))
 			return;
-	}
-}
-
-void datapath_realm(const struct datapath *dp, unsigned int realm,
-		    struct datapath_realm_report *out)
-{
-	*out = dp->ended[realm];
-	for (uint32_t slot = 0; slot < dp->layout.slots; slot++) {
-		const struct flow *flow = dp->flows[slot];
-		struct flow_counters c;
-
-		if (!flow || !flow->live || flow->realm != realm || flow->want.kind != FLOW_RTP)
-			continue;
-		report_flow(dp, flow, &c);
-		out->packets += c.packets;
-		out->bytes += c.bytes;
-		out->lost += c.lost;
 	}
 }
 
@@ -99,8 +83,9 @@ size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_
 			const struct link *link = link_by_name(dp, realm->interfaces[i]);
 
 			if (n < max && link)
-				out[n] = (struct datapath_interface_report){
-					(unsigned int)r, link->name, mode_of(link)};
+				out[n] = (struct datapath_interface_report){ (unsigned int)r,
+									     link->name,
+									     mode_of(link) };
 		}
 	}
 	return n;

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint32_t selects[COPIES] = {RTPFWD_FIRST, RTPFWD_SECOND, RTPFWD_THIRD};
+static const uint32_t selects[COPIES] = { RTPFWD_FIRST, RTPFWD_SECOND, RTPFWD_THIRD };
 
 static struct rtpfwd_action *copy_of(struct rtpfwd_slot *slot, unsigned int copy)
 {

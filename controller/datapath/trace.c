@@ -11,7 +11,7 @@
 #define PROBE_TYPE_LO 0xb5
 #define PROBE_SIZE    60
 
-static const char *const pin_names[TRACES] = {"xmit", "bulk_tx", "redirect"};
+static const char *const pin_names[TRACES] = { "xmit", "bulk_tx", "redirect" };
 
 /* A tracing link cannot be given another program: the former controller's goes, ours comes. */
 static int attach(struct datapath *dp, int i)
@@ -52,7 +52,7 @@ void trace_close(struct datapath *dp)
 
 struct rtpfwd_link_stats trace_stats(const struct datapath *dp, const struct link *link)
 {
-	struct rtpfwd_link_stats stats = {0};
+	struct rtpfwd_link_stats stats = { 0 };
 
 	bpf_map_lookup_elem(dp->fd.links, &link->key, &stats);
 	return stats;
@@ -61,7 +61,7 @@ struct rtpfwd_link_stats trace_stats(const struct datapath *dp, const struct lin
 bool trace_probe(struct datapath *dp, const struct link *link)
 {
 	uint64_t failed = trace_stats(dp, link).probe_failed;
-	uint8_t frame[PROBE_SIZE] = {0};
+	uint8_t frame[PROBE_SIZE] = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = sizeof(frame),
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES, .repeat = 1);
 	int err;

@@ -85,7 +85,7 @@ static uint32_t count_live(const struct rtpfwd_control *control, int slots_fd)
 
 static bool map_fits(int fd, const struct bpf_map *map)
 {
-	struct bpf_map_info info = {0};
+	struct bpf_map_info info = { 0 };
 	__u32 size = sizeof(info);
 
 	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == bpf_map__type(map) &&
@@ -200,7 +200,7 @@ static void mark_gaps(struct datapath *dp)
 
 static int map_all(struct datapath *dp)
 {
-	struct bpf_map_info info = {0};
+	struct bpf_map_info info = { 0 };
 	__u32 size = sizeof(info);
 	struct stat netns;
 
@@ -225,7 +225,7 @@ static int map_all(struct datapath *dp)
 
 int xdp_beat(struct datapath *dp, bool renew)
 {
-	struct rtpfwd_beat beat = {0};
+	struct rtpfwd_beat beat = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &beat, .ctx_size_in = sizeof(beat));
 
 	if (renew) {
@@ -242,8 +242,8 @@ int xdp_beat(struct datapath *dp, bool renew)
 /* CONFIG_HZ is nowhere to be read: jiffies are counted until the usual values can be told apart. */
 static int learn_hz(struct datapath *dp)
 {
-	static const double usual[] = {100, 250, 300, 1000};
-	struct timespec pause = {.tv_nsec = 80000000};
+	static const double usual[] = { 100, 250, 300, 1000 };
+	struct timespec pause = { .tv_nsec = 80000000 };
 	uint64_t jiffies, ns;
 	double hz, best = 1e9;
 	int err;

@@ -14,13 +14,12 @@ struct live {
 	struct tally paths, reasons;
 };
 
-static bool add_call(void *ctx, const struct call_report *call)
+static void add_call(void *ctx, const char *path, const char *reason)
 {
 	struct live *live = ctx;
 
-	tally_add(&live->paths, call->path, 1);
-	tally_add(&live->reasons, call->reason, 1);
-	return true;
+	tally_add(&live->paths, path, 1);
+	tally_add(&live->reasons, reason, 1);
 }
 
 static void add_calls(struct buf *out, const struct node *node)
@@ -29,7 +28,7 @@ static void add_calls(struct buf *out, const struct node *node)
 	struct calls_report report;
 
 	calls_report(node->calls, &report);
-	calls_each(node->calls, add_call, &live);
+	calls_each_path(node->calls, add_call, &live);
 	families_calls(out, &report, &live.paths, &live.reasons);
 }
 
