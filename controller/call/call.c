@@ -193,12 +193,8 @@ static int try_target(struct call *c)
 	err = call_tell_offer(c, SIDE_B, c->side[SIDE_A].said);
 	if (err)
 		return err == -ENOMEM ? 503 : 488;
-	err = send_invite(c);
-	if (err) {
-		if (b->leg)
-			drop_leg(c, SIDE_B);
+	if (send_invite(c))
 		return 503;
-	}
 	if (c->route->timeout_s)
 		timer_set(&c->ring, c->route->timeout_s * 1000ull);
 	return 0;
@@ -209,6 +205,7 @@ static int try_target(struct call *c)
 static bool next_target(struct call *c, int code, const char *reason, unsigned int retry_after_s)
 {
 	while (worth_another_target(code) && c->target + 1 < c->route->n_to) {
+		drop_leg(c, SIDE_B);
 		c->target++;
 		leg_pass(c->side[SIDE_A].leg, NULL);
 		code = try_target(c);
@@ -226,7 +223,6 @@ static void on_ring_timeout(void *owner)
 	struct call *c = owner;
 
 	leg_cancel(c->side[SIDE_B].leg);
-	drop_leg(c, SIDE_B);
 	next_target(c, 408, NULL, 0);
 }
 
@@ -381,7 +377,6 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 	return;
 unusable:
 	leg_bye(leg, "SIP;cause=488;text=\"No usable media\"");
-	drop_leg(c, SIDE_B);
 	call_end(c, "no_media", 488, NULL, 0);
 }
 
@@ -393,7 +388,6 @@ static void on_failed(void *owner, struct leg *leg, int code, const char *reason
 
 	leg_pass(c->side[SIDE_A].leg, leg);
 	timer_stop(&c->ring);
-	drop_leg(c, SIDE_B);
 	next_target(c, mapped, mapped == code ? reason : NULL, retry_after_s);
 }
 
@@ -402,7 +396,6 @@ static void on_cancelled(void *owner, struct leg *leg)
 	struct call *c = owner;
 
 	leg_pass(c->side[SIDE_B].leg, leg);
-	drop_leg(c, SIDE_A);
 	call_end(c, "cancelled", 487, NULL, 0);
 }
 
@@ -437,7 +430,6 @@ static void on_ended(void *owner, struct leg *leg, const char *why)
 
 	if (bye)
 		leg_pass(c->side[side_other(side)].leg, leg);
-	drop_leg(c, side);
 	if (bye)
 		call_end(c, side == SIDE_A ? "bye_a" : "bye_b", c->answered_ms ? 200 : 487, NULL,
 			 0);

@@ -211,12 +211,18 @@ void calls_report(const struct calls *calls, struct calls_report *out)
 	*out = calls->counts;
 }
 
+/* By name: a call in progress keeps the peers of the configuration before a reload. */
+static bool is_of(const struct call_side *s, const struct conf_peer *peer)
+{
+	return s->peer && strcmp(s->peer->name, peer->name) == 0;
+}
+
 size_t calls_of_peer(const struct calls *calls, const struct conf_peer *peer)
 {
 	const struct call *c;
 	size_t n = 0;
 
 	DL_FOREACH(calls->list, c)
-		n += c->side[SIDE_A].peer == peer || c->side[SIDE_B].peer == peer;
+		n += is_of(&c->side[SIDE_A], peer) || is_of(&c->side[SIDE_B], peer);
 	return n;
 }
