@@ -242,4 +242,5 @@ void call_offer_withdrawn(struct call *c, enum side side)
 	desc_free(c->offer.offer);
 	c->offer.offer = NULL;
 	c->offer.withdrawn = true;
+	leg_cancel(other_of(c, side)->leg);
 }

@@ -93,8 +93,8 @@ int leg_refuse(struct leg *leg, int code, const char *reason, unsigned int retry
 /* A re-INVITE with an offer. -EBUSY: an INVITE transaction is under way in this dialog; -ENOTCONN:
  * not confirmed or over. */
 int leg_reinvite(struct leg *leg, const char *sdp, size_t len);
-/* Outgoing, not answered: CANCEL (once a provisional response came); `failed` follows with 487, or
- * with 408. */
+/* Our INVITE that is not answered: CANCEL (once a provisional response came). What becomes of it
+ * is told as ever: `failed` with 487 or 408, or `reanswered` of a re-INVITE. */
 void leg_cancel(struct leg *leg);
 /* BYE with a Reason header (RFC 3326; NULL: none). No event follows: leg_free() it. */
 void leg_bye(struct leg *leg, const char *reason);

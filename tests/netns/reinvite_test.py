@@ -368,11 +368,30 @@ def cancelled_reinvite(lab):
     finals = [c.a.expect("final"), c.a.expect("final")]
     equal(sorted((m.cseq[1], m.code) for m in finals), [("CANCEL", 200), ("INVITE", 487)], "finals")
     c.a.ack(next(m for m in finals if m.code == 487))
+    cancel = c.b.expect("CANCEL")
+    equal((cancel.branch, cancel.cseq[0]), (msg.branch, msg.cseq[0]), "what is cancelled")
+    c.b.reply(cancel, 200)
     rtp.drain(c.b_rtp, c.a_rtp)
     c.b.reply(msg, 200, sip.sdp(CALLEE, c.b_rtp.port, direction="recvonly", version=2))
     c.b.expect("ACK")
     equal(answer_offer(c.b, c.b_rtp, version=3).direction(), "sendrecv", "direction told again")
     c.talk()
+    end_whole(c)
+
+
+def cancelled_in_time(lab):
+    """CANCEL of a re-INVITE reaches the far side; all is as before, and a new one is served"""
+    c = talking(lab)
+    c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, direction="sendonly", version=2))
+    msg = c.b.expect("INVITE")
+    c.b.reply(msg, 180)
+    c.a.cancel()
+    c.a.ack(c.a_phone.expect(487, call_id=c.a.call_id))
+    c.b.reply(c.b.expect("CANCEL"), 200)
+    c.b.reply(msg, 487)
+    c.b.expect("ACK")
+    move(c, "a")
+    c.heard(10)
     end_whole(c)
 
 
@@ -405,7 +424,7 @@ TESTS = [port_change_by_caller, port_change_by_callee, old_source_ends, relay_to
          hold_spellings_by_caller, hold_spellings_by_callee, resume_elsewhere, same_again,
          version_grows_by_one, never_reinvited, never_reinvited_itself_may,
          never_reinvited_other_codec, refused_by_far_side, refused_move, glare, second_offer_of_one,
-         offerless, cancelled_reinvite, bye_crosses_reinvite]
+         offerless, cancelled_reinvite, cancelled_in_time, bye_crosses_reinvite]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
