@@ -336,7 +336,7 @@ static void on_progress(void *owner, struct leg *leg, int code, const char *reas
 	leg_pass(a->leg, leg);
 	if (c->state == CALL_SETUP)
 		call_set_state(c, CALL_EARLY);
-	if (!sdp.p || call_parse(&said, sdp)) {
+	if (!sdp.p || call_parse_within(&said, &c->side[SIDE_B], sdp)) {
 		leg_progress(a->leg, code, reason, NULL, 0);
 		return;
 	}
@@ -347,18 +347,13 @@ static void on_progress(void *owner, struct leg *leg, int code, const char *reas
 		leg_progress(a->leg, code, reason, a->origin.last, a->origin.last_len);
 }
 
-static void note_codec(struct call *c)
-{
-	memcpy(c->codec, c->side[SIDE_B].audio.codec, sizeof(c->codec));
-}
-
 static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 {
 	struct call *c = owner;
 	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
 	struct desc *said;
 
-	if (sdp.p && call_parse(&said, sdp) == 0)
+	if (sdp.p && call_parse_within(&said, b, sdp) == 0)
 		call_heard(c, SIDE_B, said);
 	else if (sdp.p || !b->said)
 		goto unusable;
@@ -371,7 +366,7 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 	call_set_state(c, CALL_UP);
 	clock_gettime(CLOCK_REALTIME, &c->answered);
 	c->answered_ms = loop_now_ms(c->all->setup.loop);
-	note_codec(c);
+	call_note_codec(c, b->said);
 	call_watch_start(c);
 	log_notice("call %s answered path=relay reason=%s", c->id, call_reason(c));
 	return;
@@ -428,13 +423,12 @@ static void on_ended(void *owner, struct leg *leg, const char *why)
 	enum side side = side_of(c, leg);
 	bool bye = strcmp(why, "bye") == 0;
 
-	if (bye)
-		leg_pass(c->side[side_other(side)].leg, leg);
-	if (bye)
-		call_end(c, side == SIDE_A ? "bye_a" : "bye_b", c->answered_ms ? 200 : 487, NULL,
-			 0);
-	else
+	if (!bye) {
 		call_end(c, side == SIDE_A ? "no_ack_a" : "no_ack_b", 408, NULL, 0);
+		return;
+	}
+	leg_pass(c->side[side_other(side)].leg, leg);
+	call_end(c, side == SIDE_A ? "bye_a" : "bye_b", c->answered_ms ? 200 : 487, NULL, 0);
 }
 
 static void on_requested(void *owner, struct leg *leg, struct relay *relay)

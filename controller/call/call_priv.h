@@ -99,6 +99,11 @@ int call_tell_own(struct call *c, enum side side, const struct desc *offer);
 void call_heard(struct call *c, enum side side, struct desc *said);
 /* Parses and keeps nothing that has no audio. 0, -EBADMSG, -E2BIG or -ENOENT. */
 int call_parse(struct desc **out, struct slice sdp);
+/* The same of a leg that was told something: a leg's relay ports are of one address family for the
+ * call's life; -EAFNOSUPPORT: it wants its audio in the other one (a null address, hold, may). */
+int call_parse_within(struct desc **out, const struct call_side *s, struct slice sdp);
+/* The first codec of the last answer is the one in use. */
+void call_note_codec(struct call *c, const struct desc *answer);
 
 /* reinvite.c: changes during the call */
 void call_offered(struct call *c, enum side side, struct slice sdp);

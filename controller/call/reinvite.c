@@ -97,29 +97,14 @@ static int pass_on(struct call *c, enum side side, struct desc *offer)
 	return 0;
 }
 
-/* A leg's relay ports are of one address family for the call's life; a null address (hold) may be
- * of the other one. */
-static bool same_family(const struct desc *offer, const struct call_side *s)
-{
-	struct desc_audio audio;
-
-	return desc_audio(offer, &audio) == 0 &&
-	       (addr_is_any(&audio.rtp) || audio.rtp.family == s->origin.addr.family);
-}
-
 void call_offered(struct call *c, enum side side, struct slice sdp)
 {
 	struct call_side *s = &c->side[side], *other = other_of(c, side);
 	struct desc *offer;
-	int err = call_parse(&offer, sdp);
+	int err = call_parse_within(&offer, s, sdp);
 
 	if (err) {
 		leg_refuse(s->leg, err == -EBADMSG ? 400 : err == -E2BIG ? 413 : 488, NULL, 0);
-		return;
-	}
-	if (!same_family(offer, s)) {
-		leg_refuse(s->leg, 488, NULL, 0);
-		desc_free(offer);
 		return;
 	}
 	if (s->said && desc_equal(offer, s->said)) {
@@ -171,6 +156,7 @@ static void agreed(struct call *c, struct desc *answer)
 	}
 	call_heard(c, from, offer);
 	leg_pass(c->side[from].leg, c->side[side_other(from)].leg);
+	call_note_codec(c, answer);
 	answer_leg(c, from);
 }
 
@@ -216,7 +202,7 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 	}
 	if (!c->offer.open || c->offer.from == side) {
 		/* The answer to our taking back. */
-		if (code < 300 && call_parse(&answer, sdp) == 0)
+		if (code < 300 && call_parse_within(&answer, &c->side[side], sdp) == 0)
 			call_heard(c, side, answer);
 		return;
 	}
@@ -224,7 +210,7 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		refused(c, code, reason);
 		return;
 	}
-	if (call_parse(&answer, sdp)) {
+	if (call_parse_within(&answer, &c->side[side], sdp)) {
 		log_info("call %s re-INVITE answered by %c without usable audio", c->id,
 			 "ab"[side]);
 		refused(c, 488, NULL);

@@ -80,6 +80,31 @@ int call_parse(struct desc **out, struct slice sdp)
 	return 0;
 }
 
+int call_parse_within(struct desc **out, const struct call_side *s, struct slice sdp)
+{
+	struct desc_audio audio;
+	struct desc *d;
+	int err = call_parse(&d, sdp);
+
+	if (err)
+		return err;
+	desc_audio(d, &audio);
+	if (!addr_is_any(&audio.rtp) && audio.rtp.family != s->origin.addr.family) {
+		desc_free(d);
+		return -EAFNOSUPPORT;
+	}
+	*out = d;
+	return 0;
+}
+
+void call_note_codec(struct call *c, const struct desc *answer)
+{
+	struct desc_audio audio;
+
+	if (desc_audio(answer, &audio) == 0)
+		memcpy(c->codec, audio.codec, sizeof(c->codec));
+}
+
 void call_heard(struct call *c, enum side side, struct desc *said)
 {
 	struct call_side *s = &c->side[side];

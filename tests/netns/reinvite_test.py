@@ -280,6 +280,19 @@ def far_side_refuses(c, offer, code):
     return final
 
 
+def other_codec(lab):
+    """another codec that the far side agrees to is what `show call` names"""
+    c = talking(lab)
+    c.quiet()
+    pcma = ((8, "PCMA/8000"),)
+    c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, codecs=pcma, version=2))
+    msg = c.b.expect("INVITE")
+    c.b.reply(msg, 200, sip.sdp(CALLEE, c.b_rtp.port, codecs=pcma, version=2))
+    c.a.ack(c.a.expect(200))
+    equal([c.show()[side]["codec"] for side in "ab"], ["PCMA", "PCMA"], "codec")
+    c.hang_up().gone()
+
+
 def refused_by_far_side(lab):
     """what needs the far side's consent and is refused: the refusal comes back, all is as before"""
     for code in (488, 500, 603):
@@ -423,8 +436,9 @@ def relay_told_again(lab):
 TESTS = [port_change_by_caller, port_change_by_callee, old_source_ends, relay_told_again,
          hold_spellings_by_caller, hold_spellings_by_callee, resume_elsewhere, same_again,
          version_grows_by_one, never_reinvited, never_reinvited_itself_may,
-         never_reinvited_other_codec, refused_by_far_side, refused_move, glare, second_offer_of_one,
-         offerless, cancelled_reinvite, cancelled_in_time, bye_crosses_reinvite]
+         never_reinvited_other_codec, other_codec, refused_by_far_side, refused_move, glare,
+         second_offer_of_one, offerless, cancelled_reinvite, cancelled_in_time,
+         bye_crosses_reinvite]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -459,6 +459,16 @@ def useless_answer(lab):
     nothing_lives(lab)
 
 
+def answer_of_other_family(lab):
+    """the callee answers with an IPv6 address to the IPv4 offer: no silent call, but a refusal"""
+    c = call(lab).ring()
+    c.b.reply(c.b.invite, 200, sip.sdp(CALLEE, 40000, c="c=IN IP6 2001:db8::20"))
+    c.b.expect("ACK")
+    c.b.expect_bye()
+    refused(c.a, 488)
+    nothing_lives(lab)
+
+
 def bye_before_ack(lab):
     """the callee hangs up while the caller's ACK is missing"""
     c = call(lab).ring()
@@ -559,8 +569,8 @@ TESTS = [trying_at_once, early_media, ringing_without_sdp, finals_mapped, cancel
          unknown_peer_options, no_route, number_mapping, options, no_dialog, hops_exhausted,
          extension_required, garbage, rport, no_rport, no_common_codec, codec_filter, no_offer,
          several_streams, rtcp_elsewhere, media_level_address, rough_description, no_description,
-         useless_answer, bye_before_ack, byes_cross, target_refreshed, record_routed,
-         ports_exhausted, never_acked]
+         useless_answer, answer_of_other_family, bye_before_ack, byes_cross, target_refreshed,
+         record_routed, ports_exhausted, never_acked]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
