@@ -163,6 +163,7 @@ static int send_invite(struct call *c)
 		.force_rport = (b->peer->nat & NAT_FORCE_RPORT) != 0,
 		.transport = conf_transport_to(b->peer, b->realm),
 		.grows = conf_transport_grows(b->peer, b->realm),
+		.identity = b->peer->identity,
 	};
 	int err = leg_new(&b->leg, c->all->sip, &target, &events, c);
 
@@ -316,6 +317,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 	};
 	desc_audio(offer, &c->side[SIDE_A].audio);
 	leg_take(leg, &events, c);
+	leg_set_identity(leg, from->identity);
 	code = try_target(c);
 	log_notice("call %s set up from=%s to=%s a=%s b=%s call_id_a=%s call_id_b=%s", c->id,
 		   c->from, c->to, from->name, c->side[SIDE_B].peer->name, leg_call_id(leg),

@@ -42,6 +42,7 @@ static int send_to_route(struct calls *all, struct relay *relay, const struct co
 			.force_rport = (peer->nat & NAT_FORCE_RPORT) != 0,
 			.transport = conf_transport_to(peer, realm),
 			.grows = conf_transport_grows(peer, realm),
+			.identity = peer->identity,
 		};
 
 		err = relay_to_target(relay, &target);
@@ -56,6 +57,7 @@ void calls_requested(struct calls *all, struct relay *relay, const struct sip_re
 	const struct conf_route *route = route_find(all->peers, request->realm, from,
 						    request->number, dialled, sizeof(dialled));
 
+	relay_set_identity(relay, from->identity);
 	if (!route)
 		relay_refuse(relay, 404, NULL);
 	else if (send_to_route(all, relay, route, request, dialled))

@@ -22,6 +22,8 @@ enum conf_canreinvite {
 	CANREINVITE_OUTGOING = 8,
 };
 enum conf_nat { NAT_FORCE_RPORT = 1, NAT_COMEDIA = 2 };
+/* What a peer says of identities, and what it is told of them; 0: all passes. */
+enum conf_identity { IDENTITY_DISTRUST = 1, IDENTITY_WITHHOLD = 2 };
 enum conf_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
 /* Ways to speak SIP; also an index. */
 enum conf_transport { CONF_UDP, CONF_TCP, CONF_TLS, CONF_TRANSPORTS };
@@ -87,6 +89,7 @@ struct conf_peer {
 	struct conf_codecs codecs;
 	unsigned int nat;
 	bool asymmetric;
+	unsigned int identity;	/* of conf_identity */
 	enum conf_dtmf dtmf;
 	struct conf_acl acl;
 	struct conf_acl direct_acl;

@@ -68,6 +68,8 @@ static const struct conf_key table[] = {
 	{ "permit", CONF_PEER, conf_set_acl, 0, 0, 0 },
 	{ "deny", CONF_PEER, conf_set_acl, 0, 0, 0 },
 	{ "acl", CONF_PEER, conf_set_refused, 0, 0, 0 },
+	{ "trustrpid", CONF_PEER | CONF_DEFAULT, conf_set_trustrpid, 0, 0, 0 },
+	{ "sendrpid", CONF_PEER | CONF_DEFAULT, conf_set_sendrpid, 0, 0, 0 },
 	{ "dtmfmode", CONF_PEER | CONF_DEFAULT, conf_set_dtmfmode, 0, 0, 0 },
 	{ "transport", CONF_PEER | CONF_DEFAULT, conf_set_transport, 0, 0, 0 },
 	{ "encryption", CONF_PEER | CONF_DEFAULT, conf_set_off_only, 0, 0, 0 },

@@ -64,6 +64,8 @@ CONF_SETTER(conf_set_host);
 CONF_SETTER(conf_set_port);
 CONF_SETTER(conf_set_canreinvite);
 CONF_SETTER(conf_set_nat);
+CONF_SETTER(conf_set_trustrpid);
+CONF_SETTER(conf_set_sendrpid);
 CONF_SETTER(conf_set_dtmfmode);
 CONF_SETTER(conf_set_acl);	/* permit and deny */
 

@@ -153,6 +153,8 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	print_codecs(&peer->codecs, out);
 	fprintf(out, "nat = %s\n", peer->nat & NAT_FORCE_RPORT ? "force_rport" : "no");
 	fprintf(out, "asymmetric = %s\n", peer->asymmetric ? "yes" : "no");
+	fprintf(out, "trustrpid = %s\n", peer->identity & IDENTITY_DISTRUST ? "no" : "yes");
+	fprintf(out, "sendrpid = %s\n", peer->identity & IDENTITY_WITHHOLD ? "no" : "yes");
 	fprintf(out, "dtmfmode = %s\n", dtmf[peer->dtmf]);
 	print_acl(&peer->acl, out);
 }

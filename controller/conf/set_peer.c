@@ -136,6 +136,35 @@ CONF_SETTER(conf_set_nat)
 	return rc;
 }
 
+static void set_identity(struct conf_peer *peer, unsigned int bit, bool passes)
+{
+	peer->identity = passes ? peer->identity & ~bit : peer->identity | bit;
+}
+
+CONF_SETTER(conf_set_trustrpid)
+{
+	bool yes;
+
+	(void)key;
+	if (!conf_value_bool(e->value, &yes))
+		return conf_bad_value(l, e, "yes or no");
+	set_identity(object, IDENTITY_DISTRUST, yes);
+	return 0;
+}
+
+/* Asterisk's words for which header it makes; here they pass as they come. */
+CONF_SETTER(conf_set_sendrpid)
+{
+	bool yes = true;
+
+	(void)key;
+	if (strcasecmp(e->value, "pai") != 0 && strcasecmp(e->value, "rpid") != 0 &&
+	    !conf_value_bool(e->value, &yes))
+		return conf_bad_value(l, e, "yes, no, pai or rpid");
+	set_identity(object, IDENTITY_WITHHOLD, yes);
+	return 0;
+}
+
 CONF_SETTER(conf_set_dtmfmode)
 {
 	struct conf_peer *peer = object;

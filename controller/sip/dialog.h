@@ -19,8 +19,9 @@ struct sip_dialog {
 	uint32_t local_cseq, remote_cseq;
 	bool remote_cseq_known;
 	bool force_rport;
-	bool grows;	    /* requests too large for UDP go over TCP */
-	struct addr source; /* of the last message from that side that came by `bind` */
+	unsigned int identity;	   /* of conf_identity: what the far end is trusted with */
+	bool grows;		   /* requests too large for UDP go over TCP */
+	struct addr source;	   /* of the last message from that side that came by `bind` */
 	struct sip_refers *refers; /* REFERs that went out; NULL: none */
 	struct addr hop; /* the first route's or the target's address where it is an IP literal */
 };
@@ -33,7 +34,7 @@ struct sip_outgoing {
 	uint32_t cseq;
 	unsigned int max_forwards;
 	const char *branch;
-	const char *reason; /* RFC 3326; NULL: none */
+	const char *reason;	     /* RFC 3326; NULL: none */
 	const struct sip_pass *pass; /* of the other side; NULL: nothing */
 	const char *mapped;	     /* header lines; NULL: none */
 	struct slice sdp;
@@ -42,6 +43,8 @@ struct sip_outgoing {
 /* By what a dialog is found: Call-ID and our tag. */
 struct sip_key sip_dialog_key(const struct sip_bind *bind, const char *call_id,
 			      const char *local_tag);
+/* Do identities stay behind between sides that are trusted so? */
+bool sip_dialog_strips(unsigned int from, unsigned int to);
 void sip_dialog_clear(struct sip_dialog *d);
 /* 0 or -ENOMEM/-E2BIG; `reversed`: the order of a response's Record-Route. */
 int sip_dialog_set_routes(struct sip_dialog *d, const struct sip_msg *m, bool reversed);

@@ -66,7 +66,8 @@ struct leg_target {
 	unsigned int max_forwards; /* to send */
 	bool force_rport;
 	enum conf_transport transport; /* another is taken where the realm does not bind it */
-	bool grows; /* requests too large for UDP go over TCP (RFC 3261 18.1.1) */
+	bool grows;	       /* requests too large for UDP go over TCP (RFC 3261 18.1.1) */
+	unsigned int identity; /* of conf_identity */
 };
 
 int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
@@ -74,6 +75,8 @@ int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 
 /* Makes `owner` the one who gets an incoming leg's events. */
 void leg_take(struct leg *leg, const struct leg_events *events, void *owner);
+/* Of an incoming leg, before anything passes: what its far end is trusted with (conf_identity). */
+void leg_set_identity(struct leg *leg, unsigned int identity);
 /* As of leg_new() or leg_take(); NULL: nobody. */
 void *leg_owner(const struct leg *leg);
 /* The leg sends no more events. Where it is still alive it is ended: outgoing CANCEL or BYE,

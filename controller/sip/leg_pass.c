@@ -13,6 +13,11 @@ static bool heard_now(const struct leg *leg)
 	       !(m->request && m->method == SIP_INVITE);
 }
 
+void leg_set_identity(struct leg *leg, unsigned int identity)
+{
+	leg->dialog.identity = identity;
+}
+
 void leg_pass(struct leg *to, const struct leg *from)
 {
 	if (!to)
@@ -22,4 +27,6 @@ void leg_pass(struct leg *to, const struct leg *from)
 		to->pass = sip_pass_of(from->sip->now);
 	else if (from && from->ist)
 		to->pass = sip_pass_ref(from->ist->pass);
+	if (from && sip_dialog_strips(from->dialog.identity, to->dialog.identity))
+		sip_pass_strip(&to->pass);
 }

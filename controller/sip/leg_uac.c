@@ -24,6 +24,7 @@ int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	leg->max_forwards = target->max_forwards;
 	leg->dialog.force_rport = target->force_rport;
 	leg->dialog.grows = target->grows;
+	leg->dialog.identity = target->identity;
 	if (sip_dialog_parties(&leg->dialog, target, &leg->first_hop)) {
 		leg_free(leg);
 		return -ENOMEM;

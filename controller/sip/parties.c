@@ -45,13 +45,20 @@ int sip_dialog_parties(struct sip_dialog *d, const struct leg_target *target,
 	return d->local && d->remote && d->target ? 0 : -ENOMEM;
 }
 
+bool sip_dialog_strips(unsigned int from, unsigned int to)
+{
+	return (from & IDENTITY_DISTRUST) || (to & IDENTITY_WITHHOLD);
+}
+
 int sip_dialog_begin(struct sip_dialog *d, const struct sip_bind *bind,
 		     const struct leg_target *target, const struct addr *first_hop)
 {
 	char tag[SIP_TAG_LEN + 1], call_id[SIP_CALL_ID_LEN + 1];
 
-	*d = (struct sip_dialog){
-		.bind = bind, .force_rport = target->force_rport, .grows = target->grows};
+	*d = (struct sip_dialog){.bind = bind,
+				 .force_rport = target->force_rport,
+				 .grows = target->grows,
+				 .identity = target->identity};
 	sip_random_hex(bind->sip, tag, SIP_TAG_LEN / 2);
 	sip_random_hex(bind->sip, call_id, SIP_CALL_ID_LEN / 2);
 	d->local_tag = strdup(tag);

@@ -369,6 +369,58 @@ void sip_pass_drop(struct sip_pass **at)
 	free(p);
 }
 
+static bool is_identity(const char *line)
+{
+	return strncasecmp(line, "P-Asserted-Identity:", 20) == 0 ||
+	       strncasecmp(line, "Remote-Party-ID:", 16) == 0;
+}
+
+/* The header lines without them. */
+static void add_other_lines(struct buf *out, const char *headers)
+{
+	for (const char *line = headers, *end; *line; line = end) {
+		end = strstr(line, "\r\n") + 2;
+		if (!is_identity(line))
+			buf_add(out, line, (size_t)(end - line));
+	}
+}
+
+/* A copy: others may hold the same. */
+static struct sip_pass *copy(const struct sip_pass *p)
+{
+	struct sip_pass *c = malloc(sizeof(*c));
+	size_t len;
+
+	if (!c)
+		return NULL;
+	*c = *p;
+	c->refs = 1;
+	c->headers = NULL;
+	c->content = p->content ? strdup(p->content) : NULL;
+	c->before = c->after = NULL;
+	if ((p->before && !keep(&c->before, &len, p->before, p->before + p->before_len)) ||
+	    (p->after && !keep(&c->after, &len, p->after, p->after + p->after_len)))
+		sip_pass_drop(&c);
+	return c;
+}
+
+void sip_pass_strip(struct sip_pass **at)
+{
+	struct sip_pass *p = *at, *c;
+	struct buf headers = {0};
+
+	if (!p || !p->headers)
+		return;
+	c = copy(p);
+	add_other_lines(&headers, p->headers);
+	if (c)
+		c->headers = buf_take(&headers);
+	else
+		buf_free(&headers);
+	sip_pass_drop(at);
+	*at = c;
+}
+
 void sip_pass_headers(struct buf *out, const struct sip_pass *p)
 {
 	if (p && p->headers)

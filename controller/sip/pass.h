@@ -33,6 +33,8 @@ bool sip_pass_fits(const struct sip_msg *m);
 struct sip_pass *sip_pass_of(const struct sip_msg *m);
 struct sip_pass *sip_pass_ref(struct sip_pass *p); /* NULL-safe */
 void sip_pass_drop(struct sip_pass **p);
+/* Takes the identities off that only a trusted side may tell or hear (RFC 3325). */
+void sip_pass_strip(struct sip_pass **p);
 
 /* The header lines. NULL-safe. */
 void sip_pass_headers(struct buf *out, const struct sip_pass *p);

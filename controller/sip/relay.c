@@ -151,6 +151,10 @@ static void answer(struct relay *r, const struct sip_msg *m)
 		.pass = pass,
 	};
 
+	if (sip_dialog_strips(r->answering, r->identity)) {
+		sip_pass_strip(&pass);
+		reply.pass = pass;
+	}
 	if (r->server && sip_server_reply(r->server, &reply))
 		sip_server_free(r->server);
 	sip_pass_drop(&pass);
@@ -246,6 +250,13 @@ static int send_on(struct relay *r, struct sip_dialog *to, const struct addr *ho
 	};
 	int err;
 
+	if (r->in)
+		r->identity = r->in->identity;
+	r->answering = to->identity;
+	if (sip_dialog_strips(r->identity, r->answering)) {
+		sip_pass_strip(&pass);
+		o.pass = pass;
+	}
 	add_mapped(&mapped, r, to);
 	o.mapped = mapped.data;
 	sip_branch_new(r->sip, branch);
@@ -262,6 +273,11 @@ static int send_on(struct relay *r, struct sip_dialog *to, const struct addr *ho
 	buf_free(&mapped);
 	sip_pass_drop(&pass);
 	return err;
+}
+
+void relay_set_identity(struct relay *r, unsigned int identity)
+{
+	r->identity = identity;
 }
 
 int relay_to_leg(struct relay *r, struct leg *to)
@@ -298,6 +314,7 @@ static int send_subscribing(struct relay *r, const struct sip_bind *bind,
 
 	if (!s)
 		return -ENOMEM;
+	s->end[0].dialog.identity = r->identity;
 	err = sip_dialog_begin(&s->end[1].dialog, bind, target, hop);
 	if (!err && !subscription_enter(s))
 		err = -ENOMEM;

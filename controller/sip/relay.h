@@ -17,6 +17,8 @@ int relay_to_leg(struct relay *r, struct leg *to);
 /* To somebody, in a dialog of its own where the request makes one (SUBSCRIBE, REFER). 0 or -errno.
  */
 int relay_to_target(struct relay *r, const struct leg_target *target);
+/* Outside of dialogs: what its sender is trusted with, of conf_identity. */
+void relay_set_identity(struct relay *r, unsigned int identity);
 void relay_refuse(struct relay *r, int code, const char *reason);
 
 #endif

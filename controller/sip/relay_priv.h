@@ -16,6 +16,8 @@ struct relay {
 	bool over; /* answered: gone when its handler returns */
 	enum sip_method method;
 	struct sip_key from, to; /* the dialogs, which may be gone when the answer comes */
+	unsigned int identity; /* who asked is trusted so, and who answers */
+	unsigned int answering;
 	char *target;		 /* Contact of the request: in force once it is accepted */
 	bool last;		 /* NOTIFY that ends the subscription */
 	uint32_t expires_s;	 /* of a NOTIFY; 0: it says nothing */
