@@ -96,8 +96,35 @@ demo: setup
 	@KEEP=$(KEEP) tools/demo/demo
 
 check: setup
-	@$(MAKE) --no-print-directory -s all san unit
+	@$(MAKE) --no-print-directory -s all san unit fuzz-targets
 	@tests/run
+
+# Fuzzing: libFuzzer's own build of everything, by clang; nothing without its runtime.
+FUZZ_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=undefined
+FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
+FUZZ_BIN := $(patsubst tests/%.c,build/fuzz/%,$(FUZZ_SRC))
+FUZZ_WRAP := -Wl,--wrap=sendto -Wl,--wrap=connect -Wl,--wrap=getrandom
+T ?= 60
+
+.PHONY: fuzz fuzz-targets
+build/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(say) CC $@
+	$(Q)clang $(CPPFLAGS) $(CFLAGS) $(FUZZ_FLAGS) -c -o $@ $<
+build/fuzz/librtpfwd.a: $(call obj,build/fuzz,$(DAEMON_SRC))
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $^
+build/fuzz/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/librtpfwd.a
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer $(if $(filter sip_fuzz,$*),$(FUZZ_WRAP)) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+build/fuzz/obj/controller/datapath/xdp.o: $(SKEL)
+
+fuzz-targets:
+	@if tests/fuzz/run --can; then $(MAKE) --no-print-directory -s $(FUZZ_BIN); fi
+fuzz: setup fuzz-targets
+	@for f in $(FUZZ_BIN); do tests/fuzz/run $${f##*/} $(T) || exit 1; done
 
 # Benchmarks
 build/gen/preamble.bpf.o: tools/bench/preamble.bpf.c tools/bench/xdp_bench.h

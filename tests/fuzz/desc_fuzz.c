@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Descriptions in: parsed, compared, rendered for the other side, answered. An input is one
+ * description, or two with a line `==` between them: an offer, and the answer to it. */
+#include "fuzz.h"
+
+#include "media/desc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void check_text(const struct desc_origin *origin)
+{
+	struct desc *again;
+
+	if (!origin->last)
+		return;
+	/* Whatever came in, what we send is a description. */
+	if (desc_parse(&again, origin->last, origin->last_len, NULL) == 0)
+		desc_free(again);
+	else
+		fuzz_die("what was rendered is no description");
+}
+
+static void render(const struct desc *in, const struct desc *offer)
+{
+	static const char *const only[] = {"PCMA", "telephone-event"};
+	struct conf_codecs few = {.only = (const char **)only, .n_only = 2};
+	struct desc_rewrite rw = {.rtcp_port = 20001, .offer = offer};
+	struct desc_origin origin = {0};
+
+	addr_parse(&rw.rtp, "192.0.2.1:20000");
+	for (int i = 0; i < 4; i++) {
+		rw.direction = (enum direction)i;
+		rw.allow[0] = i == 2 ? &few : NULL;
+		rw.drop_telephone_event = i == 3;
+		desc_render(&origin, in, &rw);
+		check_text(&origin);
+	}
+	if (offer)
+		desc_answer(&origin, offer, in, &rw);
+	check_text(&origin);
+	desc_origin_free(&origin);
+}
+
+static void inspect(const struct desc *d)
+{
+	struct desc_audio audio;
+
+	if (!desc_equal(d, d))
+		fuzz_die("a description differs from itself");
+	if (desc_audio(d, &audio) == 0) {
+		if (audio.index >= desc_media_count(d))
+			fuzz_die("audio behind the last m= line");
+		desc_direction_out(&audio);
+		desc_holds(&audio);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *text = (const char *)data;
+	const char *cut = memmem(data, size, "\n==\n", 4);
+	size_t len = cut ? (size_t)(cut - text) + 1 : size;
+	struct desc *a = NULL, *b = NULL;
+	const char *why;
+
+	if (desc_parse(&a, text, len, &why) == 0) {
+		inspect(a);
+		render(a, NULL);
+	}
+	if (cut && desc_parse(&b, cut + 4, size - len - 3, &why) == 0)
+		inspect(b);
+	if (a && b) {
+		desc_equal(a, b);
+		render(b, a);
+	}
+	desc_free(a);
+	desc_free(b);
+	return 0;
+}
