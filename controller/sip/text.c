@@ -138,8 +138,9 @@ void sip_uri_user(char *out, const char *uri)
 	int octet;
 
 	*out = '\0';
-	if (!p++)
+	if (!p)
 		return;
+	p++;
 	at = strchr(p, '@');
 	if (!at && !is_tel)
 		return;
