@@ -129,7 +129,7 @@ static int section_classify(struct conf_loader *l, struct conf_section *s)
 	if (strcasecmp(s->name, "general") == 0)
 		s->scope = CONF_GENERAL;
 	else if (conf_ignored_find(bracketed, 0))
-		l->conf->ignored[l->conf->n_ignored++] = conf_ignored_find(bracketed, 0)->name;
+		conf_note_ignored(l, conf_ignored_find(bracketed, 0)->name);
 	else
 		rc = type_scope(l, s);
 	return rc || s->scope == CONF_NOTHING ? rc : section_file(l, s);

@@ -198,7 +198,7 @@ static int fault_unknown(struct conf_loader *l, const struct conf_entry *e, unsi
 }
 
 /* Notes a key of Asterisk's for conf_print(). */
-static void note_ignored(struct conf_loader *l, const char *name)
+void conf_note_ignored(struct conf_loader *l, const char *name)
 {
 	for (size_t i = 0; i < l->conf->n_ignored; i++)
 		if (l->conf->ignored[i] == name)
@@ -219,7 +219,7 @@ int conf_key_apply(struct conf_loader *l, enum conf_scope scope, const struct co
 	ignored = conf_ignored_find(e->key, scope);
 	if (!ignored)
 		return fault_unknown(l, e, scopes);
-	note_ignored(l, ignored->name);
+	conf_note_ignored(l, ignored->name);
 	return 0;
 }
 
@@ -232,7 +232,7 @@ int conf_key_check(struct conf_loader *l, const struct conf_entry *e)
 	ignored = conf_ignored_find(e->key, CONF_GENERAL | CONF_PEER);
 	if (!ignored)
 		return fault_unknown(l, e, CONF_PEER);
-	note_ignored(l, ignored->name);
+	conf_note_ignored(l, ignored->name);
 	return 0;
 }
 
@@ -250,7 +250,7 @@ CONF_SETTER(conf_set_ignored)
 	while ((name = strsep(&rest, ", \t\r\f\v")) != NULL) {
 		ignored = conf_ignored_find(name, *name == '[' ? 0 : CONF_GENERAL | CONF_PEER);
 		if (ignored)
-			note_ignored(l, ignored->name);
+			conf_note_ignored(l, ignored->name);
 	}
 	return 0;
 }

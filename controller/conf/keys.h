@@ -22,6 +22,8 @@ int conf_key_apply(struct conf_loader *l, enum conf_scope scope, const struct co
 		   void *object);
 /* Is there such a key anywhere? For the templates that no section uses. */
 int conf_key_check(struct conf_loader *l, const struct conf_entry *e);
+/* Lists a key or section of the table as met, once. */
+void conf_note_ignored(struct conf_loader *l, const char *name);
 
 #define CONF_SETTER(name)                                                                          \
 	int name(struct conf_loader *l, const struct conf_key *key, const struct conf_entry *e,    \

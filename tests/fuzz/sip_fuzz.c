@@ -2,8 +2,8 @@
 /*
  * SIP in: parser, transactions and dialogs, with an owner that joins an incoming leg to an outgoing
  * one as controller/call does. An input is some datagrams with a line `====` between them. In each,
- * what the node sent last can be named, so that an input may answer: $b branch, $c Call-ID, $f tag of
- * From, $t tag of To, $q number of CSeq of the last request, in capitals of the last response.
+ * what the node sent last can be named, so that an input may answer: $b branch, $c Call-ID, $f tag
+ * of From, $t tag of To, $q number of CSeq of the last request, in capitals of the last response.
  * Nothing is sent, no random number is one.
  */
 #include "fuzz.h"

@@ -358,6 +358,25 @@ static void write_file(const char *path, const char *text)
 }
 
 /* A chain of files too deep, and a flat file that includes too often. */
+/* There is room for each name of the table once. */
+static void ignored_sections_count_once(void **state)
+{
+	static const char section[] = "[authentication]\nauth = x\n";
+	char *text = calloc(1, sizeof(REALMS) + 1000 * sizeof(section)), *end;
+	struct conf *conf;
+
+	(void)state;
+	assert_non_null(text);
+	end = stpcpy(text, REALMS);
+	for (int i = 0; i < 1000; i++)
+		end = stpcpy(end, section);
+	conf = load_text(text);
+	assert_int_equal(conf->n_ignored, 1);
+	assert_round_trip(conf);
+	conf_unref(conf);
+	free(text);
+}
+
 static void includes_are_bounded(void **state)
 {
 	char dir[] = "/tmp/conf_test.XXXXXX", path[128], line[64], why[WHY];
@@ -491,6 +510,7 @@ int main(void)
 		cmocka_unit_test(reload_obstacles),
 		cmocka_unit_test(references_are_counted),
 		cmocka_unit_test(inheritance_is_bounded),
+		cmocka_unit_test(ignored_sections_count_once),
 		cmocka_unit_test(includes_are_bounded),
 		cmocka_unit_test(damaged_files_never_crash),
 		cmocka_unit_test(example_is_good),
