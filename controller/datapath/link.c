@@ -385,10 +385,10 @@ void link_resync(struct datapath *dp)
 {
 	for (size_t i = 0; i < dp->n_links; i++) {
 		struct nl_link now;
+		int err = nl_link_get(dp->netlink, dp->links[i].name, &now);
 
-		if (nl_link_get(dp->netlink, dp->links[i].name, &now))
-			memset(&now, 0, sizeof(now));
-		update(dp, &dp->links[i], &now);
+		if (!err || err == -ENODEV) /* else nothing is known: it is as it was */
+			update(dp, &dp->links[i], &now);
 	}
 }
 

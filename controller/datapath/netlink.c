@@ -197,6 +197,14 @@ void nl_neighbour_use(struct netlink *nl, uint32_t ifindex, __be32 ip)
 	ask(nl, nlh, NULL, NULL);
 }
 
+/* AF_BRIDGE: an interface in its role as a bridge's port, "deleted" when the bridge lets it go. */
+static bool is_of_link(const struct nlmsghdr *nlh)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+
+	return ifi->ifi_family == AF_UNSPEC;
+}
+
 static int on_message(const struct nlmsghdr *nlh, void *data)
 {
 	struct netlink *nl = data;
@@ -206,6 +214,8 @@ static int on_message(const struct nlmsghdr *nlh, void *data)
 	switch (nlh->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
+		if (!is_of_link(nlh))
+			break;
 		parse_link(nlh, &link);
 		nl->events.link(nl->events.ctx, &link, nlh->nlmsg_type == RTM_DELLINK);
 		break;

@@ -504,6 +504,28 @@ static void lost_news_are_made_up_for(void **state)
 	end();
 }
 
+/* A bridge tells in the same group what it lets go, as a link that is deleted. */
+static void a_bridge_that_lets_go_takes_nothing_away(void **state)
+{
+	struct rtpfwd_slot *slots;
+	uint32_t id;
+
+	(void)state;
+	NEED_ROOT;
+	begin(false, XDP_AUTO);
+	forward_to(FAR);
+	until_heard(ph1, PH1_MAC);
+	id = lab_link_id(&lab, "out0");
+	slots = lab_slots(&lab);
+	lab_sh("ip link add bridge0 type bridge; ip link set out0 master bridge0;"
+	       "ip link set out0 nomaster; ip link del bridge0;"
+	       "ip neigh replace 10.77.2.2 lladdr 06:00:00:00:00:09 dev out0 nud permanent");
+	assert_true(lab_until(&lab, mac_is_new, slots));
+	assert_int_equal(lab_link_id(&lab, "out0"), id);
+	lab_unmap(NULL, slots);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -520,6 +542,7 @@ int main(void)
 		cmocka_unit_test(routes_are_followed),
 		cmocka_unit_test(an_interface_made_anew_is_attached_again),
 		cmocka_unit_test(lost_news_are_made_up_for),
+		cmocka_unit_test(a_bridge_that_lets_go_takes_nothing_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -273,21 +273,32 @@ uint32_t frame_run(int fd, const struct frame *in, struct frame *out, uint32_t i
 	return opts.retval;
 }
 
-int lab_program(const struct lab *lab, const char *interface)
+static struct bpf_link_info link_info(const struct lab *lab, const char *interface)
 {
 	struct bpf_link_info info = { 0 };
 	__u32 size = sizeof(info);
 	char path[128];
-	int link, fd;
+	int link;
 
 	snprintf(path, sizeof(path), "%s/link_%s", lab->folder, interface);
 	link = bpf_obj_get(path);
 	assert_true(link >= 0);
 	assert_int_equal(bpf_obj_get_info_by_fd(link, &info, &size), 0);
 	close(link);
-	fd = bpf_prog_get_fd_by_id(info.prog_id);
+	return info;
+}
+
+int lab_program(const struct lab *lab, const char *interface)
+{
+	int fd = bpf_prog_get_fd_by_id(link_info(lab, interface).prog_id);
+
 	assert_true(fd >= 0);
 	return fd;
+}
+
+uint32_t lab_link_id(const struct lab *lab, const char *interface)
+{
+	return link_info(lab, interface).id;
 }
 
 static void *map_pinned(const struct lab *lab, const char *name, size_t size)

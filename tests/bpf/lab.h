@@ -87,6 +87,7 @@ uint32_t frame_run(int fd, const struct frame *in, struct frame *out, uint32_t i
 
 /* Program of the XDP link pinned in `folder` for `interface`; the caller closes it. */
 int lab_program(const struct lab *lab, const char *interface);
+uint32_t lab_link_id(const struct lab *lab, const char *interface); /* another one: made anew */
 
 /* The maps as pinned, in memory: what a test must bend to see what follows. lab_unmap() both before
  * lab_detach(). */
