@@ -175,7 +175,8 @@ struct rtpfwd_control {
 
 struct rtpfwd_link_stats {
 	__u64 tx_failed;    /* frames lost */
-	__u64 refused;	    /* times that the driver refused outright, a full ring not among them */
+	__u64 refused;	    /* times that the driver refused outright: neither a full ring nor a
+			       frame longer than the link carries is among them */
 	__u64 probe_failed; /* frames of the probe lost */
 };
 

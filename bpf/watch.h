@@ -4,6 +4,7 @@
 #ifndef RTPFWD_WATCH_H
 #define RTPFWD_WATCH_H
 
+#include <linux/errno.h>
 #include <bpf/bpf_tracing.h>
 
 #include "count.h"
@@ -40,7 +41,7 @@ static __always_inline void link_failed(struct rtpfwd_control *control, __u32 ke
 		return;
 	}
 	__sync_fetch_and_add(&stats->tx_failed, frames);
-	if (err < 0)
+	if (err < 0 && err != -EMSGSIZE) /* too long for that link: the packet's fault */
 		__sync_fetch_and_add(&stats->refused, 1);
 	count_reason(RTPFWD_R_tx_failed, frames);
 }

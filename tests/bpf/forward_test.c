@@ -308,6 +308,52 @@ static void auto_falls_to_generic_when_frames_are_refused(void **state)
 	end();
 }
 
+struct jumbo {
+	const struct rtpfwd_control *control;
+	uint64_t lease;
+	unsigned int beats;
+};
+
+/* The phone sends what the other network cannot carry, for four heartbeats. */
+static bool four_beats(void *ctx)
+{
+	static const uint8_t payload[1200] = { 0x80 };
+	const struct frame_spec spec = {
+		.from = PHONE, .to = RELAY, .payload = payload, .length = sizeof(payload)
+	};
+	struct jumbo *jumbo = ctx;
+	struct frame f;
+
+	frame_make(&f, &spec);
+	assert_int_equal(write(ph0, f.bytes, f.size), f.size);
+	if (jumbo->control->lease_until != jumbo->lease)
+		jumbo->beats++;
+	jumbo->lease = jumbo->control->lease_until;
+	return jumbo->beats > 4;
+}
+
+/* It is refused before the driver sees it: that one sender changes nobody's mode. */
+static void frames_too_long_are_no_fault_of_the_driver(void **state)
+{
+	struct jumbo jumbo = { 0 };
+
+	(void)state;
+	NEED_ROOT;
+	begin(true, XDP_AUTO);
+	forward_to(FAR);
+	until_heard(ph1, PH1_MAC);
+	lab_sh("ip link set out0 mtu 1000");
+	jumbo.control = lab_control(&lab);
+	assert_true(lab_until(&lab, four_beats, &jumbo));
+	assert_true(lab_drops(&lab, "tx_failed") > 0);
+	assert_string_equal(mode(0), "native");
+	assert_string_equal(mode(1), "native");
+	heard(ph1, NULL);
+	until_heard(ph1, PH1_MAC);
+	lab_unmap((struct rtpfwd_control *)jumbo.control, NULL);
+	end();
+}
+
 static void an_unknown_neighbour_is_resolved_at_once(void **state)
 {
 	struct rtpfwd_slot *slots;
@@ -534,6 +580,7 @@ int main(void)
 		cmocka_unit_test(a_restart_reconsiders_the_mode),
 		cmocka_unit_test(refused_frames_are_tx_failed),
 		cmocka_unit_test(auto_falls_to_generic_when_frames_are_refused),
+		cmocka_unit_test(frames_too_long_are_no_fault_of_the_driver),
 		cmocka_unit_test(an_unknown_neighbour_is_resolved_at_once),
 		cmocka_unit_test(a_gratuitous_arp_moves_the_media),
 		cmocka_unit_test(a_failed_neighbour_is_asked_again),
