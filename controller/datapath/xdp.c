@@ -213,6 +213,7 @@ static int map_all(struct datapath *dp)
 		return -errno;
 	dp->control->tx_map_id = info.id;
 	dp->control->netns = (uint32_t)netns.st_ino;
+	dp->control->probing = 0; /* a former controller may have died amid its probe */
 	if (dp->reused)
 		return 0;
 	mark_gaps(dp);

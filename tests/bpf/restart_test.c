@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What outlives the controller, and what the next one makes of it; the end of it all; and starts
- * that must be refused. */
+/* What outlives the controller, and what the next one makes of it; the end of it all. */
 #include "lab.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <net/if.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #define PHONE	  "10.77.1.2:5004"
 #define RELAY	  "10.77.1.1:20000"
@@ -207,6 +203,24 @@ static void a_change_cut_short_is_finished(void **state)
 	assert_memory_equal(&slots[0].first, &slots[0].second, sizeof(slots[0].first));
 	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);
 	lab_unmap(NULL, slots);
+}
+
+/* SIGKILL amid the probe: from then on no failure would be media's. */
+static void a_probe_cut_short_is_over(void **state)
+{
+	struct rtpfwd_control *control;
+	struct seen seen;
+
+	(void)state;
+	NEED_ROOT;
+	open_lab();
+	add(RELAY, 7);
+	lab_close(&lab);
+	control = lab_control(&lab);
+	control->probing = 1;
+	assert_int_equal(reopen(&seen), 0);
+	assert_int_equal(control->probing, 0);
+	lab_unmap(control, NULL);
 }
 
 static void an_adopted_flow_is_taken_over(void **state)
@@ -438,59 +452,6 @@ static void an_interface_of_no_realm_any_more_is_let_go(void **state)
 	lab_sh("ip link del brief0");
 }
 
-static void a_foreign_program_is_named(void **state)
-{
-	struct lab other;
-	struct stat st;
-
-	(void)state;
-	NEED_ROOT;
-	lab_conf(&other, "in0", "out0", XDP_GENERIC);
-	assert_int_equal(lab_open(&other), 0);
-	assert_true(lab_open(&lab) < 0);
-	assert_non_null(strstr(lab.why, "interface = in0"));
-	assert_non_null(strstr(lab.why, "not ours"));
-	assert_int_not_equal(stat(lab.folder, &st),
-			     0); /* a start that failed left nothing behind */
-	lab_close(&other);
-	lab_detach(&other);
-}
-
-static void starts_that_cannot_be(void **state)
-{
-	(void)state;
-	NEED_ROOT;
-	lab.realms[1].xdp = XDP_OFF;
-	assert_int_equal(lab_open(&lab), -ENOTSUP);
-	assert_non_null(strstr(lab.why, "realm 'outside': xdp = off"));
-	assert_non_null(strstr(lab.why, "auto, native or generic"));
-
-	lab_conf(&lab, "in0", "nowhere0", XDP_GENERIC);
-	assert_int_equal(lab_open(&lab), -ENODEV);
-	assert_non_null(strstr(lab.why, "nowhere0"));
-	lab_detach(&lab);
-
-	lab_conf(&lab, "in0", "lo", XDP_NATIVE);
-	assert_true(lab_open(&lab) < 0);
-	assert_non_null(strstr(lab.why, "interface = lo: cannot attach in native mode"));
-	lab_detach(&lab);
-
-	lab_conf(&lab, "in0", "out0", XDP_GENERIC);
-	lab.conf.bpffs = "/tmp/rtpfwd-no-bpffs";
-	assert_int_equal(lab_open(&lab), -EINVAL);
-	assert_non_null(strstr(lab.why, "not on a bpf filesystem"));
-	lab_detach(&lab);
-
-	lab_conf(&lab, "in0", "out0", XDP_GENERIC);
-	lab.media[1] = lab_addr("2001:db8::1");
-	assert_int_equal(lab_open(&lab), -EINVAL);
-	assert_non_null(strstr(lab.why, "IPv6 relay addresses are not supported"));
-
-	lab.media[1] = lab.media[0];
-	assert_int_equal(lab_open(&lab), -EINVAL);
-	assert_non_null(strstr(lab.why, "overlaps 20000-20099"));
-}
-
 /* Two realms on one address: what lies between their ranges is somebody else's. */
 static void a_gap_between_two_ranges_is_not_ours(void **state)
 {
@@ -510,65 +471,6 @@ static void a_gap_between_two_ranges_is_not_ours(void **state)
 		-EINVAL);
 }
 
-/* Runs `act` in a process of its own, which must end with 0. */
-static void in_child(int (*act)(void))
-{
-	int status = -1;
-	pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (!child)
-		_exit(act());
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_int_equal(status, 0);
-}
-
-/* A fresh /sys, as `ip netns exec` and sandboxes make it: without a bpf filesystem. */
-static int act_in_mounts_of_its_own(void)
-{
-	int failed;
-
-	if (unshare(CLONE_NEWNS) || mount("none", "/sys", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("sysfs", "/sys", "sysfs", 0, NULL))
-		return 1;
-	if (lab_open(&lab))
-		return 2;
-	failed = datapath_survives(lab.dp) ? 3 : 0;
-	lab_close(&lab);
-	/* Mounted by the former process, yet no more lasting. */
-	if (lab_open(&lab))
-		return 4;
-	failed = datapath_survives(lab.dp) ? 5 : failed;
-	lab_close(&lab);
-	lab_detach(&lab);
-	return failed;
-}
-
-static void mounts_of_our_own_do_not_survive(void **state)
-{
-	(void)state;
-	NEED_ROOT;
-	in_child(act_in_mounts_of_its_own);
-}
-
-static int act_without_privilege(void)
-{
-	struct stat st;
-
-	if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
-		return 1;
-	if (lab_open(&lab) != -EPERM)
-		return 2;
-	return !stat(lab.folder, &st);
-}
-
-static void without_privilege_it_says_so(void **state)
-{
-	(void)state;
-	NEED_ROOT;
-	in_child(act_without_privilege);
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
 
 int main(void)
@@ -576,6 +478,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(media_outlives_the_controller),
 		T(a_change_cut_short_is_finished),
+		T(a_probe_cut_short_is_over),
 		T(an_adopted_flow_is_taken_over),
 		T(adopted_flows_end_with_their_stream),
 		T(adopted_flows_in_use_are_kept),
@@ -587,11 +490,7 @@ int main(void)
 		T(detach_removes_everything_and_may_be_repeated),
 		T(detach_works_when_the_interface_is_gone),
 		T(an_interface_of_no_realm_any_more_is_let_go),
-		T(a_foreign_program_is_named),
-		T(starts_that_cannot_be),
 		T(a_gap_between_two_ranges_is_not_ours),
-		T(mounts_of_our_own_do_not_survive),
-		T(without_privilege_it_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
