@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TICK_MS 1000
 
@@ -41,6 +42,7 @@ static struct datapath *allocate(const struct conf *conf, struct loop *loop,
 	dp->loop = loop;
 	if (events)
 		dp->events = *events;
+	dp->lock = -1;
 	for (int i = 0; i < TRACES; i++)
 		dp->traces[i] = -1;
 	timer_init(&dp->tick, loop, on_tick, dp);
@@ -145,14 +147,23 @@ void datapath_close(struct datapath *dp)
 		free(dp->flows[slot]);
 	free(dp->flows);
 	xdp_close(dp);
+	if (dp->lock >= 0)
+		close(dp->lock);
 	free(dp->totals);
 	free(dp);
 }
 
 int datapath_detach(const struct conf *conf, char *why, size_t why_size)
 {
-	int err = pins_clear(conf->bpffs);
+	int lock, err;
 
+	if (!pins_exist(conf->bpffs))
+		return 0;
+	err = pins_lock(&lock, conf->bpffs, why, why_size);
+	if (err)
+		return err;
+	err = pins_clear(conf->bpffs);
+	close(lock);
 	if (err)
 		snprintf(why, why_size, "bpffs = %s: cannot remove what is pinned there: %s",
 			 conf->bpffs, strerror(-err));

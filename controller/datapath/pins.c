@@ -5,10 +5,12 @@
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -114,6 +116,25 @@ static int mount_bpffs(const char *folder, char *why, size_t why_size)
 	return 0;
 }
 
+/* The lock is the process's: it ends with it, however that ends. */
+int pins_lock(int *out, const char *folder, char *why, size_t why_size)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err;
+
+	*out = -1;
+	if (fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB)) {
+		*out = fd;
+		return 0;
+	}
+	err = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	snprintf(why, why_size, "bpffs = %s: %s", folder,
+		 err == -EBUSY ? "in use by another rtpfwd that runs: stop it first"
+			       : strerror(-err));
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
 int pins_open(struct datapath *dp, char *why, size_t why_size)
 {
 	char parent[PATH_MAX];
@@ -132,6 +153,9 @@ int pins_open(struct datapath *dp, char *why, size_t why_size)
 			 strerror(-err));
 		return err == -EACCES ? -EPERM : err;
 	}
+	err = pins_lock(&dp->lock, dp->folder, why, why_size);
+	if (err)
+		return err == -EACCES ? -EPERM : err;
 	dp->survives = mount_survives(dp->folder);
 	if (!dp->survives)
 		log_warn("bpffs = %s is in a mount namespace of our own: media cannot outlive this "
@@ -202,13 +226,20 @@ void pins_prune(struct datapath *dp)
 	remove_all(dp->folder, dp);
 }
 
+bool pins_exist(const char *folder)
+{
+	return is_bpffs(folder);
+}
+
+int pins_empty(const char *folder)
+{
+	return remove_all(folder, NULL);
+}
+
 int pins_clear(const char *folder)
 {
-	int err;
+	int err = pins_empty(folder);
 
-	if (!is_bpffs(folder))
-		return 0;
-	err = remove_all(folder, NULL);
 	if (err)
 		return err;
 	/* Where somebody else keeps things in it, too, the folder stays. */

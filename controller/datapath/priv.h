@@ -96,6 +96,7 @@ struct datapath {
 	struct datapath_events events;
 	struct layout layout;
 	char folder[PATH_MAX]; /* conf->bpffs */
+	int lock;	       /* of that folder; -1: not ours */
 	bool survives;
 	bool reused;		/* the maps are a former controller's */
 	bool made;		/* they are new: a start that fails takes them away again */
@@ -199,7 +200,11 @@ struct link *link_by_ifindex(struct datapath *dp, uint32_t ifindex);
 #define PIN_TRACE "trace_"
 int pins_open(struct datapath *dp, char *why, size_t why_size);
 int pins_path(char path[PATH_MAX], const char *folder, const char *kind, const char *name);
-int pins_clear(const char *folder);   /* removes what is ours */
+/* Keeps every other rtpfwd off the folder until `*out` is closed. -EBUSY: one is there. */
+int pins_lock(int *out, const char *folder, char *why, size_t why_size);
+bool pins_exist(const char *folder);
+int pins_empty(const char *folder);   /* removes what is ours in it */
+int pins_clear(const char *folder);   /* and the folder itself */
 void pins_remove(const char *path);   /* detaches a link, too */
 void pins_prune(struct datapath *dp); /* links of interfaces that are no realm's any more */
 

@@ -164,8 +164,7 @@ static int reuse_pinned(struct datapath *dp, char *why, size_t why_size)
 	if (verdict)
 		return verdict < 0 ? verdict : 0;
 	dp->made = true;
-	pins_clear(dp->folder);
-	return mkdir(dp->folder, 0700) && errno != EEXIST ? -errno : 0;
+	return pins_empty(dp->folder); /* it stays: the lock is on it */
 }
 
 static int pin_maps(struct datapath *dp)

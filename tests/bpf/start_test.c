@@ -161,6 +161,28 @@ static void without_privilege_it_says_so(void **state)
 	in_child(act_without_privilege);
 }
 
+/* Whatever its control socket is called: the kernel objects have one master. */
+static void a_folder_has_one_master(void **state)
+{
+	struct lab other;
+	uint32_t id;
+
+	(void)state;
+	NEED_ROOT;
+	if (lab_open(&lab))
+		fail_msg("%s", lab.why);
+	id = lab_link_id(&lab, "in0");
+	other = lab;
+	assert_int_equal(lab_open(&other), -EBUSY);
+	assert_non_null(strstr(other.why, lab.folder));
+	assert_non_null(strstr(other.why, "another rtpfwd"));
+	assert_int_equal(datapath_detach(&lab.conf, other.why, sizeof(other.why)), -EBUSY);
+	assert_non_null(strstr(other.why, "another rtpfwd"));
+	assert_int_equal(lab_link_id(&lab, "in0"), id);
+	lab_close(&lab);
+	assert_int_equal(lab_open(&lab), 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
 
 int main(void)
@@ -168,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_foreign_program_is_named),
 		T(starts_that_cannot_be),
+		T(a_folder_has_one_master),
 		T(mounts_of_our_own_do_not_survive),
 		T(without_privilege_it_says_so),
 	};
