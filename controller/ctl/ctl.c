@@ -29,6 +29,7 @@ struct client {
 	struct ctl *ctl;
 	struct bufferevent *bev;
 	bool last; /* no more requests: close when what is written has been read */
+	bool eof;  /* it says no more: the same after its last line */
 };
 
 struct ctl {
@@ -140,7 +141,7 @@ static void serve(struct client *c)
 		respond(c, ctl_error(CTL_REFUSED, "request longer than %d bytes", REQUEST_MAX));
 		c->last = true;
 	}
-	if (c->last && !evbuffer_get_length(out))
+	if ((c->last || c->eof) && !evbuffer_get_length(out))
 		client_free(c);
 }
 
@@ -161,14 +162,14 @@ static void on_written(struct bufferevent *bev, void *arg)
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct client *c = arg;
-	struct evbuffer *out = bufferevent_get_output(bev);
 
-	if (!(what & BEV_EVENT_EOF) || !evbuffer_get_length(out)) {
+	if (!(what & BEV_EVENT_EOF)) {
 		client_free(c);
 		return;
 	}
 	bufferevent_disable(bev, EV_READ);
-	c->last = true;
+	c->eof = true;
+	serve(c);
 }
 
 static int client_new(struct ctl *ctl, int fd)

@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 
 import sip
@@ -238,6 +239,19 @@ def unprivileged(lab):
     check(re.search(r"privilege|CAP_|permitted|root", done.stderr), done.stderr)
 
 
+def turned_away(lab):
+    """too many clients: exit status 1, and the daemon's own words"""
+    others = [socket.socket(socket.AF_UNIX) for _ in range(32)]
+    for other in others:
+        other.connect(lab.control)
+    for _ in range(10):
+        done = lab.ctl_run("show", "status")
+        equal((done.returncode, "too many clients" in done.stderr), (1, True), done.stderr)
+    for other in others:
+        other.close()
+    wait_for(lambda: lab.ctl_run("show", "status").returncode == 0, 3, "served again")
+
+
 def reload_good(lab):
     """SIGHUP: a new route serves new calls; a call in progress goes on"""
     c = call(lab).up().talk().heard(5)
@@ -343,8 +357,8 @@ def health(lab):
 
 
 TESTS = [status, ports_counted, call_fields, flow_fields, drop_fields, setup_shown, exit_status,
-         hangup_of_setup, check_only, bad_configuration, usage, unprivileged, reload_good,
-         reload_bad, reload_impossible, metrics, sip_metrics, health]
+         hangup_of_setup, check_only, bad_configuration, usage, unprivileged, turned_away,
+         reload_good, reload_bad, reload_impossible, metrics, sip_metrics, health]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -177,6 +177,13 @@ static void test_half_closed(void **state)
 	say(fd, "{\"command\":[\"big\"]}\n");
 	shutdown(fd, SHUT_WR);
 	assert_int_equal(hear(f, fd, line, size), 1000000 + strlen("{'ok':true,'result':''}"));
+	assert_closed(f, fd);
+	fd = dial(f);
+	say(fd, "{\"command\":[\"big\"]}\n{\"command\":[\"2\"]}\n{\"command\":[\"big\"]}\n");
+	shutdown(fd, SHUT_WR);
+	assert_int_equal(hear(f, fd, line, size), 1000000 + strlen("{'ok':true,'result':''}"));
+	assert_hears(f, fd, "{\"ok\":true,\"result\":[\"2\"]}");
+	assert_int_equal(hear(f, fd, line, size), 1000000 + strlen("{'ok':true,'result':''}"));
 	free(line);
 	assert_closed(f, fd);
 }

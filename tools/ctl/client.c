@@ -125,7 +125,8 @@ int client_ask(json_t **result, const char *path, char **words, size_t n)
 	}
 	err = send_line(fd, text);
 	free(text);
-	if (err) {
+	/* -EPIPE: it hung up on us, and may have said why. */
+	if (err && err != -EPIPE) {
 		close(fd);
 		return complain(STATUS_REFUSED, path, strerror(-err));
 	}
