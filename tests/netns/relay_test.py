@@ -4,9 +4,10 @@
 import sip
 import tap
 from calls import INSIDE, OUTSIDE, Call, call
-from lab import CALLEE, CALLER, nothing_left
+from lab import CALLEE, CALLER, PEERS, config, nothing_left
 from passing import HIDDEN, PASSING, alone, ask, hidden, make, passed
 from phone import Dialog
+from stream import StreamPhone
 from tap import check, equal, wait_for
 
 
@@ -306,9 +307,40 @@ def replaced_through_us(lab):
     c.hang_up().gone()
 
 
+def over_tcp(lab):
+    """between a phone on UDP and one on TCP: within a call, outside, and a subscription"""
+    equal(lab.stop(), 0, "exit status")
+    lab.start(config(lab, outside={"bind": f"udp:{OUTSIDE}:5060,tcp:{OUTSIDE}:5060"},
+                     peers=PEERS.replace("[ben]\n", "[ben]\ntransport = tcp\n")))
+    a = lab.phone(CALLER)
+    b = StreamPhone(lab, lab.callee.name, "10.91.2.21", (OUTSIDE, 5060))
+    c = Call(lab, a, b, lab.number("8")).up()
+    for near, far in ((c.a, c.b), (c.b, c.a)):
+        near.request("INFO", headers=PASSING)
+        got = far.expect("INFO")
+        passed(got, where="in INFO")
+        far.reply(got, 200)
+        equal(near.expect("final").code, 200, "answer to INFO")
+    c.a.request("REFER", headers=[("Refer-To", f"<sip:6555@{INSIDE}>")])
+    refer = c.b.expect("REFER")
+    equal(refer.get("refer-to"), f"<sip:6555@{OUTSIDE}:5060;transport=tcp>", "Refer-To")
+    c.b.reply(refer, 603)
+    equal(c.a.expect("final").code, 603, "answer to REFER")
+    c.hang_up().gone()
+    d = alone(lab, a, "SUBSCRIBE", lab.number("8"), headers=[("Event", "dialog")])
+    got = b.expect("SUBSCRIBE")
+    e = Dialog.of_invite(b, got)
+    b.send(e.reply(got, 200, headers=[("Expires", "60"), ("Contact", e.contact)], send=False),
+           got.source)
+    d.remote_tag = d.expect("final").tag("to")
+    notify(e, d, "terminated", "<x/>")
+    equal(lab.stop(), 0, "exit status")
+    lab.start(config(lab))
+
+
 TESTS = [methods_within, refused_within, sent_again, slow_answer, dialog_gone, early_info,
          unknown_method, methods_outside, outside_refused, subscription, subscription_refused,
-         blind_transfer, attended_transfer, replaced_through_us]
+         blind_transfer, attended_transfer, replaced_through_us, over_tcp]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
