@@ -25,90 +25,90 @@ static const struct entry {
 	char compact; /* 0: none */
 	enum rule rule;
 } table[] = {
-	{"Accept", 0, RELAYED},
-	{"Accept-Contact", 'a', PASSES},
-	{"Accept-Encoding", 0, RELAYED},
-	{"Accept-Language", 0, PASSES},
-	{"Alert-Info", 0, PASSES},
-	{"Allow", 0, NEVER},
-	{"Allow-Events", 'u', PASSES},
-	{"Authentication-Info", 0, NEVER},
-	{"Authorization", 0, NEVER},
-	{"Call-ID", 'i', NEVER},
-	{"Call-Info", 0, PASSES},
-	{"Contact", 'm', NEVER},
-	{"Content-Disposition", 0, CONTENT},
-	{"Content-Encoding", 'e', CONTENT},
-	{"Content-ID", 0, CONTENT},
-	{"Content-Language", 0, CONTENT},
-	{"Content-Length", 'l', NEVER},
-	{"Content-Transfer-Encoding", 0, CONTENT},
-	{"Content-Type", 'c', CONTENT},
-	{"CSeq", 0, NEVER},
-	{"Date", 0, PASSES}, /* signed by Identity, RFC 8224 4.1 */
-	{"Diversion", 0, PASSES},
-	{"Error-Info", 0, PASSES},
-	{"Event", 'o', MAPPED},
-	{"Flow-Timer", 0, NEVER},
-	{"From", 'f', NEVER},
-	{"Geolocation", 0, PASSES},
-	{"Geolocation-Error", 0, PASSES},
-	{"Geolocation-Routing", 0, PASSES},
-	{"History-Info", 0, PASSES},
-	{"Identity", 'y', PASSES},
-	{"Identity-Info", 'n', PASSES},
-	{"In-Reply-To", 0, NEVER}, /* Call-IDs of the other side */
-	{"Join", 0, NEVER},
-	{"Max-Breadth", 0, NEVER},
-	{"Max-Forwards", 0, NEVER},
-	{"MIME-Version", 0, CONTENT},
-	{"Min-SE", 0, NEVER},
-	{"Organization", 0, NEVER},
-	{"P-Access-Network-Info", 0, PASSES},
-	{"P-Asserted-Identity", 0, PASSES},
-	{"P-Charging-Vector", 0, PASSES},
-	{"P-Early-Media", 0, PASSES},
-	{"P-Preferred-Identity", 0, PASSES},
-	{"Path", 0, NEVER},
-	{"Priority", 0, PASSES},
-	{"Privacy", 0, PASSES},
-	{"Proxy-Authenticate", 0, NEVER},
-	{"Proxy-Authentication-Info", 0, NEVER},
-	{"Proxy-Authorization", 0, NEVER},
-	{"Proxy-Require", 0, NEVER},
-	{"RAck", 0, NEVER},
-	{"Reason", 0, PASSES},
-	{"Record-Route", 0, NEVER},
-	{"Recv-Info", 0, PASSES},
-	{"Refer-Sub", 0, PASSES},
-	{"Refer-To", 'r', MAPPED},
-	{"Referred-By", 'b', PASSES},
-	{"Reject-Contact", 'j', PASSES},
-	{"Replaces", 0, MAPPED},
-	{"Request-Disposition", 'd', PASSES},
-	{"Require", 0, OPTIONS},
-	{"Resource-Priority", 0, PASSES},
-	{"Retry-After", 0, NEVER}, /* ours to write: leg_refuse() */
-	{"Route", 0, NEVER},
-	{"RSeq", 0, NEVER},
-	{"Security-Client", 0, NEVER},
-	{"Security-Server", 0, NEVER},
-	{"Security-Verify", 0, NEVER},
-	{"Server", 0, NEVER},
-	{"Service-Route", 0, NEVER},
-	{"Session-Expires", 'x', NEVER},
-	{"Subject", 's', PASSES},
-	{"Subscription-State", 0, PASSES},
-	{"Supported", 'k', OPTIONS},
-	{"Target-Dialog", 0, NEVER},
-	{"Timestamp", 0, NEVER},
-	{"To", 't', NEVER},
-	{"Unsupported", 0, OPTIONS},
-	{"User-Agent", 0, NEVER},
-	{"User-to-User", 0, PASSES},
-	{"Via", 'v', NEVER},
-	{"Warning", 0, PASSES},
-	{"WWW-Authenticate", 0, NEVER},
+	{ "Accept", 0, RELAYED },
+	{ "Accept-Contact", 'a', PASSES },
+	{ "Accept-Encoding", 0, RELAYED },
+	{ "Accept-Language", 0, PASSES },
+	{ "Alert-Info", 0, PASSES },
+	{ "Allow", 0, NEVER },
+	{ "Allow-Events", 'u', PASSES },
+	{ "Authentication-Info", 0, NEVER },
+	{ "Authorization", 0, NEVER },
+	{ "Call-ID", 'i', NEVER },
+	{ "Call-Info", 0, PASSES },
+	{ "Contact", 'm', NEVER },
+	{ "Content-Disposition", 0, CONTENT },
+	{ "Content-Encoding", 'e', CONTENT },
+	{ "Content-ID", 0, CONTENT },
+	{ "Content-Language", 0, CONTENT },
+	{ "Content-Length", 'l', NEVER },
+	{ "Content-Transfer-Encoding", 0, CONTENT },
+	{ "Content-Type", 'c', CONTENT },
+	{ "CSeq", 0, NEVER },
+	{ "Date", 0, PASSES }, /* signed by Identity, RFC 8224 4.1 */
+	{ "Diversion", 0, PASSES },
+	{ "Error-Info", 0, PASSES },
+	{ "Event", 'o', MAPPED },
+	{ "Flow-Timer", 0, NEVER },
+	{ "From", 'f', NEVER },
+	{ "Geolocation", 0, PASSES },
+	{ "Geolocation-Error", 0, PASSES },
+	{ "Geolocation-Routing", 0, PASSES },
+	{ "History-Info", 0, PASSES },
+	{ "Identity", 'y', PASSES },
+	{ "Identity-Info", 'n', PASSES },
+	{ "In-Reply-To", 0, NEVER }, /* Call-IDs of the other side */
+	{ "Join", 0, NEVER },
+	{ "Max-Breadth", 0, NEVER },
+	{ "Max-Forwards", 0, NEVER },
+	{ "MIME-Version", 0, CONTENT },
+	{ "Min-SE", 0, NEVER },
+	{ "Organization", 0, NEVER },
+	{ "P-Access-Network-Info", 0, PASSES },
+	{ "P-Asserted-Identity", 0, PASSES },
+	{ "P-Charging-Vector", 0, PASSES },
+	{ "P-Early-Media", 0, PASSES },
+	{ "P-Preferred-Identity", 0, PASSES },
+	{ "Path", 0, NEVER },
+	{ "Priority", 0, PASSES },
+	{ "Privacy", 0, PASSES },
+	{ "Proxy-Authenticate", 0, NEVER },
+	{ "Proxy-Authentication-Info", 0, NEVER },
+	{ "Proxy-Authorization", 0, NEVER },
+	{ "Proxy-Require", 0, NEVER },
+	{ "RAck", 0, NEVER },
+	{ "Reason", 0, PASSES },
+	{ "Record-Route", 0, NEVER },
+	{ "Recv-Info", 0, PASSES },
+	{ "Refer-Sub", 0, PASSES },
+	{ "Refer-To", 'r', MAPPED },
+	{ "Referred-By", 'b', PASSES },
+	{ "Reject-Contact", 'j', PASSES },
+	{ "Replaces", 0, MAPPED },
+	{ "Request-Disposition", 'd', PASSES },
+	{ "Require", 0, OPTIONS },
+	{ "Resource-Priority", 0, PASSES },
+	{ "Retry-After", 0, NEVER }, /* ours to write: leg_refuse() */
+	{ "Route", 0, NEVER },
+	{ "RSeq", 0, NEVER },
+	{ "Security-Client", 0, NEVER },
+	{ "Security-Server", 0, NEVER },
+	{ "Security-Verify", 0, NEVER },
+	{ "Server", 0, NEVER },
+	{ "Service-Route", 0, NEVER },
+	{ "Session-Expires", 'x', NEVER },
+	{ "Subject", 's', PASSES },
+	{ "Subscription-State", 0, PASSES },
+	{ "Supported", 'k', OPTIONS },
+	{ "Target-Dialog", 0, NEVER },
+	{ "Timestamp", 0, NEVER },
+	{ "To", 't', NEVER },
+	{ "Unsupported", 0, OPTIONS },
+	{ "User-Agent", 0, NEVER },
+	{ "User-to-User", 0, PASSES },
+	{ "Via", 'v', NEVER },
+	{ "Warning", 0, PASSES },
+	{ "WWW-Authenticate", 0, NEVER },
 };
 
 enum { ENTRIES = sizeof(table) / sizeof(*table) };
@@ -235,7 +235,7 @@ static void add_line(struct buf *out, const char *name, const char *value)
 
 static void add_option_line(struct buf *out, const char *name, const char *value)
 {
-	struct buf list = {0};
+	struct buf list = { 0 };
 
 	add_options(&list, value, true);
 	if (list.len)
@@ -244,17 +244,18 @@ static void add_option_line(struct buf *out, const char *name, const char *value
 	buf_free(&list);
 }
 
-static bool body_passes(const struct sip_msg *m)
-{
-	if (!m->body.len || m->method == SIP_CANCEL || m->method == SIP_BYE)
-		return false;
-	return m->method != SIP_INVITE || (m->multipart && !m->bad_parts && m->code < 300);
-}
-
+/* Of these the node writes the description itself. */
 static bool is_call(enum sip_method method)
 {
 	return method == SIP_INVITE || method == SIP_BYE || method == SIP_PRACK ||
 	       method == SIP_UPDATE || method == SIP_ACK;
+}
+
+static bool body_passes(const struct sip_msg *m)
+{
+	if (!m->body.len || m->method == SIP_CANCEL || m->method == SIP_BYE)
+		return false;
+	return !is_call(m->method) || (m->multipart && !m->bad_parts && m->code < 300);
 }
 
 static void collect_line(const struct sip_msg *m, const struct sip_line *line, struct buf *headers,
@@ -313,7 +314,7 @@ static bool keep_around(struct sip_pass *p, const struct sip_msg *m)
 
 static bool keep_body(struct sip_pass *p, const struct sip_msg *m)
 {
-	p->around = m->method == SIP_INVITE && m->parts.sdp.p;
+	p->around = is_call(m->method) && m->parts.sdp.p;
 	if (p->around)
 		return keep_around(p, m);
 	return keep(&p->before, &p->before_len, m->body.p, m->body.p + m->body.len);
@@ -321,7 +322,7 @@ static bool keep_body(struct sip_pass *p, const struct sip_msg *m)
 
 struct sip_pass *sip_pass_of(const struct sip_msg *m)
 {
-	struct buf headers = {0}, content = {0};
+	struct buf headers = { 0 }, content = { 0 };
 	struct sip_pass *p;
 
 	if (!sip_pass_fits(m))
@@ -407,7 +408,7 @@ static struct sip_pass *copy(const struct sip_pass *p)
 void sip_pass_strip(struct sip_pass **at)
 {
 	struct sip_pass *p = *at, *c;
-	struct buf headers = {0};
+	struct buf headers = { 0 };
 
 	if (!p || !p->headers)
 		return;

@@ -46,54 +46,56 @@ struct row {
 };
 
 static const struct row rows[] = {
-	{"P-Asserted-Identity: <sip:+4989@carrier.example>", "P-Asserted-Identity",
-	 "<sip:+4989@carrier.example>"},
-	{"P-Preferred-Identity: \"A\" <sip:a@b>", "P-Preferred-Identity", "\"A\" <sip:a@b>"},
-	{"Privacy: id;critical", "Privacy", "id;critical"},
-	{"Diversion: <sip:1@b>;reason=no-answer", "Diversion", "<sip:1@b>;reason=no-answer"},
-	{"History-Info: <sip:1@b>;index=1", "History-Info", "<sip:1@b>;index=1"},
-	{"Reason: Q.850;cause=16;text=\"x\"", "Reason", "Q.850;cause=16;text=\"x\""},
-	{"Geolocation: <cid:1@b>", "Geolocation", "<cid:1@b>"},
-	{"Geolocation-Routing: yes", "Geolocation-Routing", "yes"},
-	{"s: short subject", "Subject", "short subject"},
-	{"Priority: emergency", "Priority", "emergency"},
-	{"Alert-Info: <urn:alert:service:normal>", "Alert-Info", "<urn:alert:service:normal>"},
-	{"Call-Info: <http://b/x>;purpose=icon", "Call-Info", "<http://b/x>;purpose=icon"},
-	{"Accept-Language: da, en;q=0.8", "Accept-Language", "da, en;q=0.8"},
-	{"User-to-User: 56a390;encoding=hex", "User-to-User", "56a390;encoding=hex"},
-	{"b: <sip:1@b>", "Referred-By", "<sip:1@b>"},
-	{"P-Early-Media: supported", "P-Early-Media", "supported"},
-	{"Resource-Priority: esnet.1", "Resource-Priority", "esnet.1"},
-	{"y: aa.bb.cc;info=<https://x/y>;alg=ES256", "Identity",
-	 "aa.bb.cc;info=<https://x/y>;alg=ES256"},
-	{"Date: Sat, 13 Nov 2010 23:29:00 GMT", "Date", "Sat, 13 Nov 2010 23:29:00 GMT"},
-	{"u: presence", "Allow-Events", "presence"},
-	{"X-Anything: at all; <with> \"all\", of it", "X-Anything",
-	 "at all; <with> \"all\", of it"},
-	{"x-folded: one\n two\n\tthree", "x-folded", "one   two   three"},
-	{"Replaces: not-ours@b;to-tag=1;from-tag=2", "Replaces", "not-ours@b;to-tag=1;from-tag=2"},
-	{"Require: replaces", "Require", "replaces"},
-	{"Supported: x-1, replaces,gruu, Histinfo", NULL, "\r\nSupported: replaces, Histinfo\r\n"},
-	{"Unsupported: gruu", "Unsupported", NULL},
-	{"Organization: inside", "Organization", NULL},
-	{"Proxy-Authorization: Digest username=\"u\"", "Proxy-Authorization", NULL},
-	{"authorization : Digest username=\"u\"", "Authorization", NULL},
-	{"WWW-Authenticate: Digest realm=\"r\"", "WWW-Authenticate", NULL},
-	{"Min-SE: 90", "Min-SE", NULL},
-	{"x: 1800", "Session-Expires", NULL},
-	{"x: 1800", "x", NULL},
-	{"RACK: 1 1 INVITE", "RAck", NULL},
-	{"Record-Route: <sip:10.9.9.9;lr>", "Record-Route", NULL},
-	{"ROUTE: <sip:10.9.9.9;lr>", "Route", NULL},
-	{"Path: <sip:10.9.9.9;lr>", "Path", NULL},
-	{"In-Reply-To: abc@10.9.9.9", "In-Reply-To", NULL},
-	{"Target-Dialog: abc@10.9.9.9;local-tag=1;remote-tag=2", "Target-Dialog", NULL},
-	{"Content-Disposition: session", "Content-Disposition", NULL},
-	{"mime-version: 1.0", "MIME-Version", NULL},
-	{"Timestamp: 54", "Timestamp", NULL},
-	{"Accept: text/plain", "Accept", NULL},
-	{"Refer-To: <sip:1@b>", "Refer-To", NULL},
-	{"Event: dialog", "Event", NULL},
+	{ "P-Asserted-Identity: <sip:+4989@carrier.example>", "P-Asserted-Identity",
+	  "<sip:+4989@carrier.example>" },
+	{ "P-Preferred-Identity: \"A\" <sip:a@b>", "P-Preferred-Identity", "\"A\" <sip:a@b>" },
+	{ "Privacy: id;critical", "Privacy", "id;critical" },
+	{ "Diversion: <sip:1@b>;reason=no-answer", "Diversion", "<sip:1@b>;reason=no-answer" },
+	{ "History-Info: <sip:1@b>;index=1", "History-Info", "<sip:1@b>;index=1" },
+	{ "Reason: Q.850;cause=16;text=\"x\"", "Reason", "Q.850;cause=16;text=\"x\"" },
+	{ "Geolocation: <cid:1@b>", "Geolocation", "<cid:1@b>" },
+	{ "Geolocation-Routing: yes", "Geolocation-Routing", "yes" },
+	{ "s: short subject", "Subject", "short subject" },
+	{ "Priority: emergency", "Priority", "emergency" },
+	{ "Alert-Info: <urn:alert:service:normal>", "Alert-Info", "<urn:alert:service:normal>" },
+	{ "Call-Info: <http://b/x>;purpose=icon", "Call-Info", "<http://b/x>;purpose=icon" },
+	{ "Accept-Language: da, en;q=0.8", "Accept-Language", "da, en;q=0.8" },
+	{ "User-to-User: 56a390;encoding=hex", "User-to-User", "56a390;encoding=hex" },
+	{ "b: <sip:1@b>", "Referred-By", "<sip:1@b>" },
+	{ "P-Early-Media: supported", "P-Early-Media", "supported" },
+	{ "Resource-Priority: esnet.1", "Resource-Priority", "esnet.1" },
+	{ "y: aa.bb.cc;info=<https://x/y>;alg=ES256", "Identity",
+	  "aa.bb.cc;info=<https://x/y>;alg=ES256" },
+	{ "Date: Sat, 13 Nov 2010 23:29:00 GMT", "Date", "Sat, 13 Nov 2010 23:29:00 GMT" },
+	{ "u: presence", "Allow-Events", "presence" },
+	{ "X-Anything: at all; <with> \"all\", of it", "X-Anything",
+	  "at all; <with> \"all\", of it" },
+	{ "x-folded: one\n two\n\tthree", "x-folded", "one   two   three" },
+	{ "Replaces: not-ours@b;to-tag=1;from-tag=2", "Replaces",
+	  "not-ours@b;to-tag=1;from-tag=2" },
+	{ "Require: replaces", "Require", "replaces" },
+	{ "Supported: x-1, replaces,gruu, Histinfo", NULL,
+	  "\r\nSupported: replaces, Histinfo\r\n" },
+	{ "Unsupported: gruu", "Unsupported", NULL },
+	{ "Organization: inside", "Organization", NULL },
+	{ "Proxy-Authorization: Digest username=\"u\"", "Proxy-Authorization", NULL },
+	{ "authorization : Digest username=\"u\"", "Authorization", NULL },
+	{ "WWW-Authenticate: Digest realm=\"r\"", "WWW-Authenticate", NULL },
+	{ "Min-SE: 90", "Min-SE", NULL },
+	{ "x: 1800", "Session-Expires", NULL },
+	{ "x: 1800", "x", NULL },
+	{ "RACK: 1 1 INVITE", "RAck", NULL },
+	{ "Record-Route: <sip:10.9.9.9;lr>", "Record-Route", NULL },
+	{ "ROUTE: <sip:10.9.9.9;lr>", "Route", NULL },
+	{ "Path: <sip:10.9.9.9;lr>", "Path", NULL },
+	{ "In-Reply-To: abc@10.9.9.9", "In-Reply-To", NULL },
+	{ "Target-Dialog: abc@10.9.9.9;local-tag=1;remote-tag=2", "Target-Dialog", NULL },
+	{ "Content-Disposition: session", "Content-Disposition", NULL },
+	{ "mime-version: 1.0", "MIME-Version", NULL },
+	{ "Timestamp: 54", "Timestamp", NULL },
+	{ "Accept: text/plain", "Accept", NULL },
+	{ "Refer-To: <sip:1@b>", "Refer-To", NULL },
+	{ "Event: dialog", "Event", NULL },
 };
 
 static void test_headers_of_invite(void **state)
@@ -252,42 +254,44 @@ static void test_multipart_forms(void **state)
 		const char *type, *body, *sdp;
 		int err;
 	} table[] = {
-		{"multipart/mixed;boundary=x",
-		 "--x\r\nContent-Type: application/sdp\r\n\r\nv\r\n--x--", "v", 0},
-		{"MULTIPART/Mixed ; BOUNDARY = \"x\"",
-		 "--x\nCONTENT-type:\n application/sdp\n\nv\n--x--\n", "v", 0},
-		{"multipart/mixed;boundary=x", "--x\r\n\r\nplain\r\n--x--", "", 0},
-		{"multipart/mixed;boundary=x",
-		 "--x\r\nContent-Type: application/sdpx\r\n\r\nv\r\n--x--", "", 0},
-		{"multipart/mixed;boundary=x",
-		 "--x\r\nContent-Type: multipart/related;boundary=xy\r\n\r\n--xy\r\n"
-		 "Content-Type: application/sdp\r\n\r\nv\r\nw\r\n--xy--\r\n--x--",
-		 "v\r\nw", 0},
-		{"multipart/mixed;boundary=x", "--x\r\nc: application/sdp\r\n\r\n\r\n--x--", "", 0},
-		{"multipart/mixed", "--x\r\nc: application/sdp\r\n\r\nv\r\n--x--", "", -EBADMSG},
-		{"multipart/mixed;boundary=", "--\r\n\r\n--", "", -EBADMSG},
-		{"multipart/mixed;boundary=x", "--y\r\nc: application/sdp\r\n\r\nv\r\n--y--", "",
-		 -EBADMSG},
-		{"multipart/mixed;boundary=x", "--x\r\nc: application/sdp\r\n\r\nv", "", -EBADMSG},
-		{"multipart/mixed;boundary=x", "--x\r\nc: application/sdp\r\n\r\nv\r\n--x\r\n", "",
-		 -EBADMSG},
-		{"multipart/alternative;boundary=x",
-		 "--x\r\nc: application/sdp\r\n\r\nv\r\n--x\r\nc: "
-		 "application/sdp\r\n\r\nw\r\n--x--",
-		 "", -EBADMSG},
-		{"multipart/mixed;boundary=x",
-		 "--x\r\nc: application/sdp\r\nContent-Transfer-Encoding: "
-		 "base64\r\n\r\ndj0=\r\n--x--",
-		 "", -EBADMSG},
-		{"multipart/mixed;boundary=x",
-		 "--x\r\nc: multipart/mixed;boundary=x\r\n\r\n--x\r\n--x--", "", -EBADMSG},
-		{"multipart/mixed;boundary=x", "", "", -EBADMSG},
-		{"multipart/mixed;boundary=x", "--x", "", -EBADMSG},
+		{ "multipart/mixed;boundary=x",
+		  "--x\r\nContent-Type: application/sdp\r\n\r\nv\r\n--x--", "v", 0 },
+		{ "MULTIPART/Mixed ; BOUNDARY = \"x\"",
+		  "--x\nCONTENT-type:\n application/sdp\n\nv\n--x--\n", "v", 0 },
+		{ "multipart/mixed;boundary=x", "--x\r\n\r\nplain\r\n--x--", "", 0 },
+		{ "multipart/mixed;boundary=x",
+		  "--x\r\nContent-Type: application/sdpx\r\n\r\nv\r\n--x--", "", 0 },
+		{ "multipart/mixed;boundary=x",
+		  "--x\r\nContent-Type: multipart/related;boundary=xy\r\n\r\n--xy\r\n"
+		  "Content-Type: application/sdp\r\n\r\nv\r\nw\r\n--xy--\r\n--x--",
+		  "v\r\nw", 0 },
+		{ "multipart/mixed;boundary=x", "--x\r\nc: application/sdp\r\n\r\n\r\n--x--", "",
+		  0 },
+		{ "multipart/mixed", "--x\r\nc: application/sdp\r\n\r\nv\r\n--x--", "", -EBADMSG },
+		{ "multipart/mixed;boundary=", "--\r\n\r\n--", "", -EBADMSG },
+		{ "multipart/mixed;boundary=x", "--y\r\nc: application/sdp\r\n\r\nv\r\n--y--", "",
+		  -EBADMSG },
+		{ "multipart/mixed;boundary=x", "--x\r\nc: application/sdp\r\n\r\nv", "",
+		  -EBADMSG },
+		{ "multipart/mixed;boundary=x", "--x\r\nc: application/sdp\r\n\r\nv\r\n--x\r\n", "",
+		  -EBADMSG },
+		{ "multipart/alternative;boundary=x",
+		  "--x\r\nc: application/sdp\r\n\r\nv\r\n--x\r\nc: "
+		  "application/sdp\r\n\r\nw\r\n--x--",
+		  "", -EBADMSG },
+		{ "multipart/mixed;boundary=x",
+		  "--x\r\nc: application/sdp\r\nContent-Transfer-Encoding: "
+		  "base64\r\n\r\ndj0=\r\n--x--",
+		  "", -EBADMSG },
+		{ "multipart/mixed;boundary=x",
+		  "--x\r\nc: multipart/mixed;boundary=x\r\n\r\n--x\r\n--x--", "", -EBADMSG },
+		{ "multipart/mixed;boundary=x", "", "", -EBADMSG },
+		{ "multipart/mixed;boundary=x", "--x", "", -EBADMSG },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		struct slice body = {table[i].body, strlen(table[i].body)};
+		struct slice body = { table[i].body, strlen(table[i].body) };
 		struct multipart parts;
 
 		assert_int_equal(multipart_parse(&parts, body, table[i].type), table[i].err);
@@ -306,11 +310,11 @@ static void test_parts_are_bounded(void **state)
 	for (int i = 0; i < 32; i++)
 		strcat(body, "--x\r\n\r\na\r\n");
 	strcat(body, "--x--");
-	assert_int_equal(multipart_parse(&parts, (struct slice){body, strlen(body)},
+	assert_int_equal(multipart_parse(&parts, (struct slice){ body, strlen(body) },
 					 "multipart/mixed;boundary=x"),
 			 0);
 	strcpy(body + strlen(body) - 5, "--x\r\n\r\na\r\n--x--");
-	assert_int_equal(multipart_parse(&parts, (struct slice){body, strlen(body)},
+	assert_int_equal(multipart_parse(&parts, (struct slice){ body, strlen(body) },
 					 "multipart/mixed;boundary=x"),
 			 -EBADMSG);
 }
@@ -318,7 +322,7 @@ static void test_parts_are_bounded(void **state)
 static const char *refer_line(const struct lab *lab, const char *value)
 {
 	static char text[1024];
-	struct buf out = {0};
+	struct buf out = { 0 };
 
 	sip_refer_to_line(&out, sip_bind_of(lab->sip, "two", AF_INET), value);
 	snprintf(text, sizeof(text), "%s", out.data);
@@ -362,7 +366,7 @@ static void test_replaces(void **state)
 	struct lab *lab = *state;
 	struct leg *up;
 	char tag[64], value[256], want[256];
-	struct buf out = {0};
+	struct buf out = { 0 };
 
 	lab_incoming_up(lab, tag);
 	up = lab->leg;
@@ -387,6 +391,51 @@ static void test_replaces(void **state)
 	leg_free(up);
 }
 
+/* What is sent without a description where `method` came with that body. */
+static void body_instead(char *out, size_t size, const char *method, const char *type,
+			 const char *body)
+{
+	char text[2048];
+	struct sip_msg m;
+	struct sip_pass *pass;
+	struct buf b = { 0 };
+
+	snprintf(text, sizeof(text),
+		 "%s sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: "
+		 "<sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 1 %s\r\n"
+		 "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n%s",
+		 method, method, type, strlen(body), body);
+	assert_int_equal(sip_msg_parse(&m, text, strlen(text)), 0);
+	pass = sip_pass_of(&m);
+	sip_pass_body(&b, pass, (struct slice){ 0 });
+	snprintf(out, size, "%s", b.data);
+	sip_pass_drop(&pass);
+	sip_msg_clear(&m);
+	buf_free(&b);
+}
+
+/* A description never gets to the other side as it came. */
+static void test_descriptions_stay(void **state)
+{
+	static const char *const calls[] = { "INVITE", "ACK", "UPDATE", "PRACK", "BYE" };
+	char out[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		body_instead(out, sizeof(out), calls[i], "application/sdp", LAB_SDP);
+		assert_string_equal(out, "Content-Length: 0\r\n\r\n");
+		body_instead(out, sizeof(out), calls[i], "multipart/mixed;boundary=x",
+			     "--x\r\nc: application/sdp\r\n\r\n" LAB_SDP "\r\n--x--");
+		assert_string_equal(out, "Content-Length: 0\r\n\r\n");
+	}
+	body_instead(out, sizeof(out), "UPDATE", "multipart/mixed;boundary=x",
+		     "--x\r\n\r\na\r\n--x--");
+	assert_string_equal(out, "Content-Type: multipart/mixed;boundary=x\r\n"
+				 "Content-Length: 15\r\n\r\n--x\r\n\r\na\r\n--x--");
+	body_instead(out, sizeof(out), "MESSAGE", "application/sdp", "v=0");
+	assert_string_equal(out, "Content-Type: application/sdp\r\nContent-Length: 3\r\n\r\nv=0");
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, lab_setup, lab_teardown)
 
 int main(void)
@@ -400,6 +449,7 @@ int main(void)
 		T(test_multipart),
 		cmocka_unit_test(test_multipart_forms),
 		cmocka_unit_test(test_parts_are_bounded),
+		cmocka_unit_test(test_descriptions_stay),
 		T(test_refer_to),
 		T(test_replaces),
 	};
