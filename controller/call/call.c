@@ -32,6 +32,7 @@ void call_free(struct call *c)
 	DL_DELETE(all->list, c);
 	call_offer_close(c);
 	for (int i = 0; i < 2; i++) {
+		call_uncount(c, (enum side)i);
 		if (c->side[i].leg)
 			leg_free(c->side[i].leg);
 		desc_free(c->side[i].said);
@@ -182,6 +183,9 @@ static int try_target(struct call *c)
 
 	b->peer = c->route->to[c->target];
 	b->realm = peer_realm(c->peers, b->peer);
+	err = call_count(c, SIDE_B, peer_load_of(c->peers, b->peer));
+	if (err)
+		return err;
 	desc_free(b->said);
 	b->said = NULL;
 	desc_origin_free(&b->origin);
@@ -205,9 +209,8 @@ static int try_target(struct call *c)
  * call is over. */
 static bool next_target(struct call *c, int code, const char *reason, unsigned int retry_after_s)
 {
-	while (worth_another_target(code) && c->target + 1 < c->route->n_to) {
+	while (worth_another_target(code) && call_choose_target(c)) {
 		drop_leg(c, SIDE_B);
-		c->target++;
 		leg_pass(c->side[SIDE_A].leg, NULL);
 		code = try_target(c);
 		reason = NULL;
@@ -215,7 +218,8 @@ static bool next_target(struct call *c, int code, const char *reason, unsigned i
 		if (!code)
 			return true;
 	}
-	call_end(c, code == 408 ? "timeout" : "refused", code, reason, retry_after_s);
+	call_end(c, c->over ? c->over : code == 408 ? "timeout" : "refused", code, reason,
+		 retry_after_s);
 	return false;
 }
 
@@ -318,6 +322,8 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 	desc_audio(offer, &c->side[SIDE_A].audio);
 	leg_take(leg, &events, c);
 	leg_set_identity(leg, from->identity);
+	call_count(c, SIDE_A, peer_load_of(all->peers, from));
+	call_choose_target(c);
 	code = try_target(c);
 	log_notice("call %s set up from=%s to=%s a=%s b=%s call_id_a=%s call_id_b=%s", c->id,
 		   c->from, c->to, from->name, c->side[SIDE_B].peer->name, leg_call_id(leg),
@@ -385,6 +391,7 @@ static void on_failed(void *owner, struct leg *leg, int code, const char *reason
 
 	leg_pass(c->side[SIDE_A].leg, leg);
 	timer_stop(&c->ring);
+	call_rest_target(c, code, retry_after_s);
 	next_target(c, mapped, mapped == code ? reason : NULL, retry_after_s);
 }
 

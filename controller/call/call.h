@@ -90,6 +90,5 @@ struct calls_report {
 };
 
 void calls_report(const struct calls *calls, struct calls_report *out);
-size_t calls_of_peer(const struct calls *calls, const struct conf_peer *peer);
 
 #endif

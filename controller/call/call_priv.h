@@ -16,6 +16,7 @@ struct call_side {
 	struct leg *leg; /* NULL: none yet, or over */
 	const struct conf_peer *peer;
 	const struct conf_realm *realm;
+	struct peer_load *load; /* in which this leg is counted; NULL: not yet */
 	struct desc *said;	   /* its description in force; NULL: none yet */
 	struct desc_audio audio;   /* of `said` */
 	struct desc_origin origin; /* what we told it, and our o= in its dialog */
@@ -51,6 +52,8 @@ struct call {
 	const struct conf_route *route;
 	struct replacing *replacing; /* holds `route`; NULL: it is the configuration's */
 	size_t target;		     /* index in route->to */
+	uint64_t tried;		     /* of route->to: bit per target (order.c) */
+	const char *over;	     /* "peer_limit", "peer_rate": of the present target */
 	struct call_side side[2];
 	struct stream *stream;
 	struct call_offer offer;
@@ -84,6 +87,15 @@ void call_end(struct call *c, const char *cause, int code, const char *reason,
 void call_set_state(struct call *c, enum call_state state);
 /* Memory, timers and legs; no report, no counting of its end. */
 void call_free(struct call *c);
+
+/* order.c: which target comes next, and whether it may have one more call */
+/* Chooses c->target among those not tried. False: there are no more. */
+bool call_choose_target(struct call *c);
+/* Counts the call with that side's peer, unless it is. 0; 503: the peer is at its limit. */
+int call_count(struct call *c, enum side side, struct peer_load *load);
+void call_uncount(struct call *c, enum side side);
+/* The callee's peer refused. */
+void call_rest_target(struct call *c, int code, unsigned int retry_after_s);
 
 /* told.c: what a leg is told */
 /* Our address and RTP port as written into that leg's SDP. */

@@ -7,6 +7,8 @@
 
 /* What new callers are asked to wait while the node drains or is full. */
 #define FULL_RETRY_AFTER_S 30
+/* The same of a caller who has as many calls as he may. */
+#define PEER_RETRY_AFTER_S 10
 
 int calls_new(struct calls **out, const struct calls_setup *setup)
 {
@@ -66,6 +68,25 @@ static void log_refusal(struct calls *all, const struct sip_request *request)
 		 addr_print(source, &request->source), request->realm->name);
 }
 
+/* 503 and not 480 or 486, which would speak for the callee: another way to him may be free
+ * (RFC 3261 21.5.4). */
+static void admit_by_load(struct calls *all, const struct conf_peer *peer,
+			  struct sip_verdict *verdict)
+{
+	int err = peer_load_ask(peer_load_of(all->peers, peer), peer,
+				loop_now_ms(all->setup.loop));
+
+	if (!err)
+		return;
+	*verdict = (struct sip_verdict){
+		.code = 503,
+		.label = err == -EUSERS ? "peer_limit" : "peer_rate",
+		.retry_after_s = err == -EUSERS ? PEER_RETRY_AFTER_S : 1,
+		.force_rport = verdict->force_rport,
+		.grows = verdict->grows,
+	};
+}
+
 static void admit(void *ctx, const struct sip_request *request, struct sip_verdict *verdict)
 {
 	struct calls *all = ctx;
@@ -89,8 +110,10 @@ static void admit(void *ctx, const struct sip_request *request, struct sip_verdi
 		verdict->label = "draining";
 	else if (live >= peers_conf(all->peers)->max_calls)
 		verdict->label = "max_calls";
-	else
+	if (!verdict->label) {
+		admit_by_load(all, peer, verdict);
 		return;
+	}
 	verdict->code = 503;
 	verdict->retry_after_s = FULL_RETRY_AFTER_S;
 }
@@ -121,6 +144,7 @@ void calls_attach(struct calls *calls, struct sip *sip)
 
 void calls_reload(struct calls *calls, struct peers *peers)
 {
+	peers_inherit(peers, calls->peers);
 	peers_unref(calls->peers);
 	calls->peers = peers;
 }
@@ -211,18 +235,3 @@ void calls_report(const struct calls *calls, struct calls_report *out)
 	*out = calls->counts;
 }
 
-/* By name: a call in progress keeps the peers of the configuration before a reload. */
-static bool is_of(const struct call_side *s, const struct conf_peer *peer)
-{
-	return s->peer && strcmp(s->peer->name, peer->name) == 0;
-}
-
-size_t calls_of_peer(const struct calls *calls, const struct conf_peer *peer)
-{
-	const struct call *c;
-	size_t n = 0;
-
-	DL_FOREACH(calls->list, c)
-		n += is_of(&c->side[SIDE_A], peer) || is_of(&c->side[SIDE_B], peer);
-	return n;
-}

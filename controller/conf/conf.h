@@ -91,6 +91,8 @@ struct conf_peer {
 	bool asymmetric;
 	unsigned int identity;	/* of conf_identity */
 	enum conf_dtmf dtmf;
+	unsigned int call_limit;	/* live calls, as caller and callee together; 0: no limit */
+	unsigned int callrate;		/* new calls a second, both ways together; 0: no limit */
 	struct conf_acl acl;
 	struct conf_acl direct_acl;
 };

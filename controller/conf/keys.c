@@ -15,6 +15,7 @@
 enum {
 	DAY_S = 86400,
 	MAX_CALLS = 1000000,
+	MAX_RATE = 100000,
 	MAX_SUN_PATH = 107,
 	MAX_PATH = 4000,
 	MAX_STRIP = 64,
@@ -71,6 +72,9 @@ static const struct conf_key table[] = {
 	{ "trustrpid", CONF_PEER | CONF_DEFAULT, conf_set_trustrpid, 0, 0, 0 },
 	{ "sendrpid", CONF_PEER | CONF_DEFAULT, conf_set_sendrpid, 0, 0, 0 },
 	{ "dtmfmode", CONF_PEER | CONF_DEFAULT, conf_set_dtmfmode, 0, 0, 0 },
+	{ "call-limit", CONF_PEER | CONF_DEFAULT, conf_set_number, IN_PEER(call_limit), 0,
+	  MAX_CALLS },
+	{ "callrate", CONF_PEER | CONF_DEFAULT, conf_set_number, IN_PEER(callrate), 0, MAX_RATE },
 	{ "transport", CONF_PEER | CONF_DEFAULT, conf_set_transport, 0, 0, 0 },
 	{ "encryption", CONF_PEER | CONF_DEFAULT, conf_set_off_only, 0, 0, 0 },
 	{ "dtlsenable", CONF_PEER | CONF_DEFAULT, conf_set_off_only, 0, 0, 0 },

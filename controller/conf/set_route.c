@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_NUMBER = 64 };
+enum { MAX_NUMBER = 64, MAX_TARGETS = 64 };
 
 CONF_SETTER(conf_set_from)
 {
@@ -104,6 +104,8 @@ CONF_SETTER(conf_set_to)
 	(void)key;
 	if (rc)
 		return rc;
+	if (list.n > MAX_TARGETS)
+		return conf_bad_value(l, e, "a list of up to 64 peers");
 	route->to = arena_alloc(l->keep, list.n * sizeof(*route->to));
 	if (!route->to)
 		return conf_no_memory(l);

@@ -132,8 +132,10 @@ static json_t *show_peers(const struct node *node, const char *arg)
 	for (size_t i = 0; i < conf->n_peers; i++) {
 		const struct conf_peer *peer = &conf->peers[i];
 
-		list_add(&list, render_peer(peer, peer_realm(peers, peer),
-					    calls_of_peer(node->calls, peer)));
+		const struct peer_load *load = peer_load_of(peers, peer);
+
+		list_add(&list, render_peer(peer, peer_realm(peers, peer), load,
+					    peer_load_rests(load, loop_now_ms(node->loop))));
 	}
 	return list_done(&list);
 }

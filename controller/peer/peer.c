@@ -28,6 +28,7 @@ struct peers {
 	unsigned int refs;
 	struct conf *conf;
 	const struct conf_realm **homes; /* for each of conf->peers */
+	struct peer_load **loads;	 /* the same */
 	struct source *entries; /* the memory of `sources` */
 	struct source *sources; /* hash */
 };
@@ -83,6 +84,19 @@ static int resolve_homes(struct peers *peers, char *why, size_t why_size)
 	return 0;
 }
 
+static int make_loads(struct peers *peers)
+{
+	size_t n = peers->conf->n_peers;
+
+	peers->loads = calloc(n + 1, sizeof(*peers->loads));
+	for (size_t i = 0; peers->loads && i < n; i++) {
+		peers->loads[i] = peer_load_new();
+		if (!peers->loads[i])
+			return -ENOMEM;
+	}
+	return peers->loads ? 0 : -ENOMEM;
+}
+
 /* The first that claims a source keeps it. */
 static int source_add(struct peers *peers, struct source *entry, const struct conf_peer *peer,
 		      uint16_t port)
@@ -133,7 +147,9 @@ int peers_new(struct peers **out, struct conf *conf, char *why, size_t why_size)
 	peers->conf = conf_ref(conf);
 	rc = resolve_homes(peers, why, why_size);
 	if (!rc) {
-		rc = fill_sources(peers);
+		rc = make_loads(peers);
+		if (!rc)
+			rc = fill_sources(peers);
 		if (rc)
 			snprintf(why, why_size, "out of memory");
 	}
@@ -155,6 +171,9 @@ void peers_unref(struct peers *peers)
 	if (!peers || --peers->refs)
 		return;
 	HASH_CLEAR(hh, peers->sources);
+	for (size_t i = 0; peers->loads && i < peers->conf->n_peers; i++)
+		peer_load_unref(peers->loads[i]);
+	free(peers->loads);
 	free(peers->entries);
 	free(peers->homes);
 	conf_unref(peers->conf);
@@ -169,6 +188,37 @@ struct conf *peers_conf(const struct peers *peers)
 const struct conf_realm *peer_realm(const struct peers *peers, const struct conf_peer *peer)
 {
 	return peers->homes[peer - peers->conf->peers];
+}
+
+struct peer_load *peer_load_of(const struct peers *peers, const struct conf_peer *peer)
+{
+	return peers->loads[peer - peers->conf->peers];
+}
+
+/* Names are unique in a configuration. One that cannot be looked up begins anew. */
+void peers_inherit(struct peers *next, const struct peers *before)
+{
+	struct named {
+		size_t index;
+		UT_hash_handle hh;
+	} *names = NULL, *entry, *memory;
+	const struct conf *old = before->conf, *conf = next->conf;
+
+	memory = calloc(old->n_peers + 1, sizeof(*memory));
+	for (size_t i = 0; memory && i < old->n_peers; i++) {
+		memory[i].index = i;
+		HASH_ADD_KEYPTR(hh, names, old->peers[i].name, strlen(old->peers[i].name),
+				&memory[i]);
+	}
+	for (size_t i = 0; i < conf->n_peers; i++) {
+		HASH_FIND(hh, names, conf->peers[i].name, strlen(conf->peers[i].name), entry);
+		if (!entry)
+			continue;
+		peer_load_unref(next->loads[i]);
+		next->loads[i] = peer_load_ref(before->loads[entry->index]);
+	}
+	HASH_CLEAR(hh, names);
+	free(memory);
 }
 
 static const struct conf_peer *lookup(const struct peers *peers, const struct conf_realm *realm,

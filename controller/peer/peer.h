@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "lib/buf.h"
+#include "peer/load.h"
 
 struct peers;
 
@@ -17,6 +18,10 @@ int peers_new(struct peers **out, struct conf *conf, char *why, size_t why_size)
 struct peers *peers_ref(struct peers *peers);
 void peers_unref(struct peers *peers);	/* NULL-safe; the last one frees */
 struct conf *peers_conf(const struct peers *peers);
+/* What is known of the peers of a snapshot that gives way holds for those of the same name. */
+void peers_inherit(struct peers *next, const struct peers *before);
+/* Borrowed. Never NULL for a peer of this snapshot. */
+struct peer_load *peer_load_of(const struct peers *peers, const struct conf_peer *peer);
 
 /* The realm on which a peer of this snapshot lives. Never NULL after peers_new() succeeded. */
 const struct conf_realm *peer_realm(const struct peers *peers, const struct conf_peer *peer);

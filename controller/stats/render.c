@@ -190,7 +190,8 @@ json_t *render_flow(const struct flow_report *flow, const char *call_id)
 
 /* Peers at a written address do not register and are not probed: false, and null for "not known".
  */
-json_t *render_peer(const struct conf_peer *peer, const struct conf_realm *realm, size_t calls)
+json_t *render_peer(const struct conf_peer *peer, const struct conf_realm *realm,
+		    const struct peer_load *load, unsigned int rests_s)
 {
 	char canreinvite[32];
 	json_t *o = json_object();
@@ -201,7 +202,10 @@ json_t *render_peer(const struct conf_peer *peer, const struct conf_realm *realm
 	add(&o, "canreinvite", json_string(conf_canreinvite_text(peer->canreinvite, canreinvite)));
 	add(&o, "registered", json_false());
 	add(&o, "reachable", json_null());
-	add(&o, "calls", count(calls));
+	add(&o, "calls", count(load->calls));
+	add(&o, "call_limit", peer->call_limit ? count(peer->call_limit) : json_null());
+	add(&o, "callrate", peer->callrate ? count(peer->callrate) : json_null());
+	add(&o, "rests_s", count(rests_s));
 	add(&o, "quirk", json_null());
 	return o;
 }

@@ -312,6 +312,68 @@ static void many_peers(void **state)
 	free(text);
 }
 
+static void limits_of_a_peer(void **state)
+{
+	struct conf_peer peer = {.call_limit = 2, .callrate = 2};
+	struct peer_load *load = peer_load_new();
+
+	(void)state;
+	assert_non_null(load);
+	assert_int_equal(peer_load_ask(load, &peer, 5000), 0);
+	assert_int_equal(peer_load_ask(load, &peer, 5000), 0);
+	assert_int_equal(peer_load_ask(load, &peer, 5499), -EAGAIN);
+	assert_int_equal(peer_load_ask(load, &peer, 5500), 0);
+	assert_int_equal(peer_load_ask(load, &peer, 5999), -EAGAIN);
+	/* A long pause saves up no more than one second's calls. */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(peer_load_ask(load, &peer, 3600000), 0);
+	assert_int_equal(peer_load_ask(load, &peer, 3600000), -EAGAIN);
+	peer_load_begin(load);
+	peer_load_begin(load);
+	assert_int_equal(peer_load_ask(load, &peer, 7200000), -EUSERS);
+	/* The call goes on counting in what nothing else holds any more. */
+	peer_load_unref(load);
+	peer_load_end(load);
+	assert_int_equal(load->calls, 1);
+	assert_int_equal(peer_load_ask(load, &peer, 7200000), 0);
+	peer_load_end(load);
+}
+
+static void rest_is_bounded(void **state)
+{
+	struct peer_load *load = peer_load_new();
+
+	(void)state;
+	assert_non_null(load);
+	assert_int_equal(peer_load_rests(load, 0), 0);
+	peer_load_rest(load, 1000, 5);
+	assert_int_equal(peer_load_rests(load, 1000), 5);
+	assert_int_equal(peer_load_rests(load, 5001), 1);
+	assert_int_equal(peer_load_rests(load, 6000), 0);
+	peer_load_rest(load, 1000, 86400);
+	assert_int_equal(peer_load_rests(load, 1000), PEER_REST_MAX_S);
+	peer_load_unref(load);
+}
+
+static void load_survives_a_reload(void **state)
+{
+	struct peers *before = tables(REALMS "[a]\ntype=peer\nhost=10.0.0.9\nrealm=inside\n"
+					     "[gone]\ntype=peer\nhost=10.0.0.8\nrealm=inside\n");
+	struct peers *after = tables(REALMS "[new]\ntype=peer\nhost=10.0.0.8\nrealm=inside\n"
+					    "[a]\ntype=peer\nhost=10.0.0.7\nrealm=inside\n");
+	struct peer_load *load = peer_load_of(before, &peers_conf(before)->peers[0]);
+
+	(void)state;
+	peer_load_begin(load);
+	peers_inherit(after, before);
+	peers_unref(before);
+	assert_ptr_equal(peer_load_of(after, &peers_conf(after)->peers[1]), load);
+	assert_int_equal(load->calls, 1);
+	assert_int_equal(peer_load_of(after, &peers_conf(after)->peers[0])->calls, 0);
+	peer_load_end(load);
+	peers_unref(after);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -324,6 +386,9 @@ int main(void)
 		cmocka_unit_test(number_finds_its_route),
 		cmocka_unit_test(realm_of_an_older_snapshot),
 		cmocka_unit_test(many_peers),
+		cmocka_unit_test(limits_of_a_peer),
+		cmocka_unit_test(rest_is_bounded),
+		cmocka_unit_test(load_survives_a_reload),
 	};
 
 	return cmocka_run_group_tests_name("peer", tests, NULL, NULL);

@@ -169,10 +169,11 @@ static void test_peer(void **state)
 	struct conf_realm realm = {.name = "outside"};
 
 	(void)state;
-	assert_document(render_peer(&peer, &realm, 3),
+	peer.call_limit = 30;
+	assert_document(render_peer(&peer, &realm, &(struct peer_load){.calls = 3}, 7),
 			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
 			"'canreinvite':'update,nonat','registered':false,'reachable':null,"
-			"'calls':3,'quirk':null}");
+			"'calls':3,'call_limit':30,'callrate':null,'rests_s':7,'quirk':null}");
 }
 
 static void test_status(void **state)
