@@ -31,6 +31,7 @@ void call_free(struct call *c)
 	HASH_DEL(all->by_owner, c);
 	DL_DELETE(all->list, c);
 	call_offer_close(c);
+	call_ask_close(c);
 	for (int i = 0; i < 2; i++) {
 		call_uncount(c, (enum side)i);
 		if (c->side[i].leg)
@@ -142,8 +143,8 @@ static int lease_ports(struct call *c)
 		struct call_side *s = &c->side[i];
 
 		legs[i].realm = s->realm->index;
-		legs[i].family =
-			i == SIDE_A ? s->audio.rtp.family : media_family(s->peer, s->realm);
+		legs[i].family = i == SIDE_A && s->said ? s->audio.rtp.family
+							: media_family(s->peer, s->realm);
 		legs[i].any_port = s->peer->asymmetric;
 	}
 	if (c->stream)
@@ -165,6 +166,7 @@ static int send_invite(struct call *c)
 		.transport = conf_transport_to(b->peer, b->realm),
 		.grows = conf_transport_grows(b->peer, b->realm),
 		.identity = b->peer->identity,
+		.reliability = leg_reliability(c->side[SIDE_A].leg),
 	};
 	int err = leg_new(&b->leg, c->all->sip, &target, &events, c);
 
@@ -173,6 +175,20 @@ static int send_invite(struct call *c)
 	if (!err)
 		err = leg_invite(b->leg, b->origin.last, b->origin.last_len);
 	return err;
+}
+
+/* Builds the offer to the target; where the caller made none, the target is asked for one. */
+static int describe_caller(struct call *c)
+{
+	struct call_side *a = &c->side[SIDE_A];
+
+	call_ask_close(c);
+	if (!a->said) {
+		c->ask = (struct call_ask){ .open = true, .waiting = true, .from = SIDE_A };
+		return 0;
+	}
+	stream_describe(c->stream, SIDE_A, &a->audio.rtp, &a->audio.rtcp, a->audio.clock_rate);
+	return call_tell_offer(c, SIDE_B, a->said);
 }
 
 /* Sends the INVITE to the target chosen. 0, or the status code that says why that failed. */
@@ -189,13 +205,11 @@ static int try_target(struct call *c)
 	desc_free(b->said);
 	b->said = NULL;
 	desc_origin_free(&b->origin);
-	b->origin = (struct desc_origin){0};
+	b->origin = (struct desc_origin){ 0 };
 	err = lease_ports(c);
 	if (err)
 		return err == -EAFNOSUPPORT ? 488 : 503;
-	stream_describe(c->stream, SIDE_A, &c->side[SIDE_A].audio.rtp, &c->side[SIDE_A].audio.rtcp,
-			c->side[SIDE_A].audio.clock_rate);
-	err = call_tell_offer(c, SIDE_B, c->side[SIDE_A].said);
+	err = describe_caller(c);
 	if (err)
 		return err == -ENOMEM ? 503 : 488;
 	if (send_invite(c))
@@ -286,7 +300,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		replacing ? &replacing->route
 			  : route_find(all->peers, request->realm, from, request->number, dialled,
 				       sizeof(dialled));
-	struct desc *offer;
+	struct desc *offer = NULL;
 	struct call *c;
 	int code;
 
@@ -294,7 +308,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		refuse(all, leg, 404, NULL);
 		return;
 	}
-	code = request->sdp.p ? call_parse(&offer, request->sdp) : -ENOENT;
+	code = request->sdp.p ? call_parse(&offer, request->sdp) : 0;
 	if (code) {
 		free(replacing);
 		refuse(all, leg, code == -EBADMSG ? 400 : code == -E2BIG ? 413 : 488, NULL);
@@ -319,7 +333,8 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		.realm = request->realm,
 		.said = offer,
 	};
-	desc_audio(offer, &c->side[SIDE_A].audio);
+	if (offer)
+		desc_audio(offer, &c->side[SIDE_A].audio);
 	leg_take(leg, &events, c);
 	leg_set_identity(leg, from->identity);
 	call_count(c, SIDE_A, peer_load_of(all->peers, from));
@@ -334,38 +349,79 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		      (double)(loop_now_us(all->setup.loop) - leg_arrived_us(leg)) / 1e6);
 }
 
+/* The answer of an early dialog, or the offer that the caller asked for. -errno: there is nothing
+ * to tell. */
+static int take_early(struct call *c, struct slice sdp)
+{
+	struct call_side *a = &c->side[SIDE_A];
+	struct desc *said;
+	int err = sdp.p ? call_parse_within(&said, c, SIDE_B, sdp) : -ENOENT;
+
+	if (err)
+		return err;
+	if (c->ask.open) {
+		if (c->ask.waiting)
+			return call_ask_offer(c, said);
+		desc_free(said);
+		return -EALREADY;
+	}
+	call_heard(c, SIDE_B, said);
+	return call_tell_answer(c, SIDE_A, a->said, said);
+}
+
 static void on_progress(void *owner, struct leg *leg, int code, const char *reason,
 			struct slice sdp)
 {
 	struct call *c = owner;
 	struct call_side *a = &c->side[SIDE_A];
-	struct desc *said;
+	bool reliable = leg_reliability(leg) != LEG_UNRELIABLE;
+	struct slice told = { 0 };
 
 	leg_pass(a->leg, leg);
 	if (c->state == CALL_SETUP)
 		call_set_state(c, CALL_EARLY);
-	if (!sdp.p || call_parse_within(&said, &c->side[SIDE_B], sdp)) {
-		leg_progress(a->leg, code, reason, NULL, 0);
-		return;
-	}
-	call_heard(c, SIDE_B, said);
-	if (call_tell_answer(c, SIDE_A, a->said, said))
-		leg_progress(a->leg, code, reason, NULL, 0);
-	else
-		leg_progress(a->leg, code, reason, a->origin.last, a->origin.last_len);
+	if (take_early(c, sdp) == 0)
+		told = (struct slice){ a->origin.last, a->origin.last_len };
+	if (reliable && told.p && leg_reliability(a->leg) && !c->early_version)
+		c->early_version = a->origin.version;
+	(reliable ? leg_progress_reliably : leg_progress)(a->leg, code, reason, told.p, told.len);
+}
+
+/* What the callee's 2xx says, and what the caller is told of it. */
+static int take_answer(struct call *c, struct slice sdp)
+{
+	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
+	struct desc *said = NULL;
+	int err = sdp.p ? call_parse_within(&said, c, SIDE_B, sdp) : 0;
+
+	if (err)
+		return err;
+	if (c->ask.open && said)
+		return call_ask_offer(c, said);
+	if (c->ask.open)
+		return c->ask.waiting ? -ENOENT : 0;
+	if (said)
+		call_heard(c, SIDE_B, said);
+	return b->said ? call_tell_answer(c, SIDE_A, a->said, b->said) : -ENOENT;
+}
+
+/* The caller holds another description for final: it went out reliably before the callee's 2xx
+ * chose (pitfall 56). */
+static void correct_caller(struct call *c)
+{
+	struct call_side *a = &c->side[SIDE_A];
+
+	if (c->early_version && a->said && !c->ask.open && a->origin.version != c->early_version &&
+	    a->peer->canreinvite)
+		leg_update(a->leg, a->origin.last, a->origin.last_len);
 }
 
 static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 {
 	struct call *c = owner;
-	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
-	struct desc *said;
+	struct call_side *a = &c->side[SIDE_A];
 
-	if (sdp.p && call_parse_within(&said, b, sdp) == 0)
-		call_heard(c, SIDE_B, said);
-	else if (sdp.p || !b->said)
-		goto unusable;
-	if (call_tell_answer(c, SIDE_A, a->said, b->said))
+	if (take_answer(c, sdp))
 		goto unusable;
 	timer_stop(&c->ring);
 	leg_pass(a->leg, leg);
@@ -374,8 +430,10 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 	call_set_state(c, CALL_UP);
 	clock_gettime(CLOCK_REALTIME, &c->answered);
 	c->answered_ms = loop_now_ms(c->all->setup.loop);
-	call_note_codec(c, b->said);
+	if (c->side[SIDE_B].said)
+		call_note_codec(c, c->side[SIDE_B].said);
 	call_watch_start(c);
+	correct_caller(c);
 	log_notice("call %s answered path=relay reason=%s", c->id, call_reason(c));
 	return;
 unusable:
@@ -405,9 +463,15 @@ static void on_cancelled(void *owner, struct leg *leg)
 
 static void on_acked(void *owner, struct leg *leg, struct slice sdp)
 {
-	(void)owner;
-	(void)leg;
-	(void)sdp;
+	struct call *c = owner;
+
+	if (c->ask.open && !c->ask.waiting && c->ask.from == side_of(c, leg))
+		call_ask_answered(c, sdp);
+}
+
+static void on_asked(void *owner, struct leg *leg)
+{
+	call_asked(owner, side_of(owner, leg));
 }
 
 static void on_offered(void *owner, struct leg *leg, struct slice sdp)
@@ -428,16 +492,24 @@ static void on_reanswered(void *owner, struct leg *leg, int code, const char *re
 
 static void on_ended(void *owner, struct leg *leg, const char *why)
 {
+	static const struct {
+		const char *why, *cause[2];
+		int code; /* to a caller that was not answered */
+	} ends[] = {
+		{ "bye", { "bye_a", "bye_b" }, 487 },
+		{ "no_ack", { "no_ack_a", "no_ack_b" }, 408 },
+		{ "no_prack", { "no_prack_a", "no_prack_b" }, 504 },
+		{ "no_answer", { "no_answer_a", "no_answer_b" }, 408 },
+	};
 	struct call *c = owner;
 	enum side side = side_of(c, leg);
-	bool bye = strcmp(why, "bye") == 0;
+	size_t i = 0;
 
-	if (!bye) {
-		call_end(c, side == SIDE_A ? "no_ack_a" : "no_ack_b", 408, NULL, 0);
-		return;
-	}
-	leg_pass(c->side[side_other(side)].leg, leg);
-	call_end(c, side == SIDE_A ? "bye_a" : "bye_b", c->answered_ms ? 200 : 487, NULL, 0);
+	while (i + 1 < sizeof(ends) / sizeof(*ends) && strcmp(ends[i].why, why) != 0)
+		i++;
+	if (i == 0)
+		leg_pass(c->side[side_other(side)].leg, leg);
+	call_end(c, ends[i].cause[side], ends[i].code, NULL, 0);
 }
 
 static void on_requested(void *owner, struct leg *leg, struct relay *relay)
@@ -464,6 +536,7 @@ static const struct leg_events events = {
 	.cancelled = on_cancelled,
 	.acked = on_acked,
 	.offered = on_offered,
+	.asked = on_asked,
 	.offer_cancelled = on_offer_cancelled,
 	.reanswered = on_reanswered,
 	.ended = on_ended,

@@ -69,7 +69,7 @@ void calls_each(const struct calls *calls,
 		bool (*each)(void *ctx, const struct call_report *report), void *ctx);
 /* The same without the counters, which are what costs: for sums over all calls. */
 void calls_each_path(const struct calls *calls,
-		 void (*each)(void *ctx, const char *path, const char *reason), void *ctx);
+		     void (*each)(void *ctx, const char *path, const char *reason), void *ctx);
 /* One call by id or unique prefix. 0, -ENOENT or -EEXIST (the prefix is not unique). */
 int calls_find(const struct calls *calls, const char *id, struct call_report *out);
 /* The id of the call that owns a flow; NULL: none. */

@@ -41,6 +41,18 @@ struct replacing {
 	char dialled[256];
 };
 
+/* A leg asked us for an offer: its INVITE or re-INVITE had none. The other leg is asked in turn,
+ * and the answer to what it offers comes in the asker's ACK or PRACK. */
+struct call_ask {
+	bool open;
+	bool waiting;	    /* the other leg has not offered yet */
+	bool withdrawn;	    /* CANCEL came for it */
+	enum side from;	    /* who asked, and is to answer */
+	struct desc *offer; /* of the other leg; NULL: what is in force was offered, nobody asked
+			       the other leg */
+	struct desc_origin before; /* what the asker was told until then */
+};
+
 struct call {
 	struct calls *all;
 	struct call *prev, *next; /* of all->list, oldest first */
@@ -57,7 +69,10 @@ struct call {
 	struct call_side side[2];
 	struct stream *stream;
 	struct call_offer offer;
-	char codec[32]; /* negotiated, "" not yet */
+	struct call_ask ask;
+	uint64_t early_version; /* of the description that the caller got reliably before the
+				   answer; 0: none */
+	char codec[32];		/* negotiated, "" not yet */
 	char *from, *to, *from_uri, *to_uri, *display, *dialled;
 	unsigned int max_forwards;
 	struct timespec started, answered;
@@ -107,13 +122,19 @@ int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
 		     const struct desc *in);
 /* Builds the answer that we give ourselves, the other leg not being asked. */
 int call_tell_own(struct call *c, enum side side, const struct desc *offer);
+/* Builds the offer of what is in force, for a leg that asks for one. */
+int call_tell_in_force(struct call *c, enum side side);
+/* A copy, to go back to. 0 or -ENOMEM. */
+int call_keep_origin(struct desc_origin *copy, const struct desc_origin *origin);
+/* What a leg was told comes to nothing: `before` is in force again, and is taken. */
+void call_told_as_before(struct call_side *s, struct desc_origin *before);
 /* Takes over what a leg said: it is in force, and the flows follow. Owns `said`. */
 void call_heard(struct call *c, enum side side, struct desc *said);
 /* Parses and keeps nothing that has no audio. 0, -EBADMSG, -E2BIG or -ENOENT. */
 int call_parse(struct desc **out, struct slice sdp);
 /* The same of a leg that was told something: a leg's relay ports are of one address family for the
  * call's life; -EAFNOSUPPORT: it wants its audio in the other one (a null address, hold, may). */
-int call_parse_within(struct desc **out, const struct call_side *s, struct slice sdp);
+int call_parse_within(struct desc **out, const struct call *c, enum side side, struct slice sdp);
 /* The first codec of the last answer is the one in use. */
 void call_note_codec(struct call *c, const struct desc *answer);
 
@@ -133,6 +154,16 @@ void call_gone(struct call *c, enum side side, int code);
 void calls_requested(struct calls *all, struct relay *relay, const struct sip_request *request);
 /* NULL: it replaces nothing of ours, or no memory. */
 struct replacing *call_replacing(const struct sip_request *request);
+/* ask.c: offers in responses */
+void call_asked(struct call *c, enum side side);
+/* The offer of the other leg came, to be put to the asker as side's origin.last. Owns `offer`;
+ * errors of desc_render(). */
+int call_ask_offer(struct call *c, struct desc *offer);
+/* The final response to the re-INVITE that asked the other leg. */
+void call_ask_reanswered(struct call *c, int code, struct slice sdp);
+/* The asker's answer: `sdp` of its ACK or PRACK. The call may be over after. */
+void call_ask_answered(struct call *c, struct slice sdp);
+void call_ask_close(struct call *c);
 
 /* watch.c: clocks of an answered call */
 void call_watch_start(struct call *c);

@@ -77,7 +77,8 @@ struct replacing *call_replacing(const struct sip_request *request)
 	r->at = leg_hop(request->replaces);
 	r->peers = other->peers;
 	r->route = (struct conf_route){
-		.name = "replaces", .to = &r->to, .n_to = 1, .prepend = "", .dial = {.text = ""}};
+		.name = "replaces", .to = &r->to, .n_to = 1, .prepend = "", .dial = { .text = "" }
+	};
 	snprintf(r->dialled, sizeof(r->dialled), "%s",
 		 side == SIDE_B ? other->dialled : other->from);
 	return r;

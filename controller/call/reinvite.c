@@ -21,36 +21,21 @@ void call_offer_close(struct call *c)
 {
 	desc_free(c->offer.offer);
 	desc_origin_free(&c->offer.before);
-	c->offer = (struct call_offer){0};
+	c->offer = (struct call_offer){ 0 };
 }
 
 /* What the other leg is told is as before our re-INVITE to it; but the version that it has seen and
  * refused is not used again for another text (pitfall 23). */
 static void other_told_as_before(struct call *c)
 {
-	struct call_side *other = other_of(c, c->offer.from);
-	uint64_t seen = other->origin.version;
-
-	desc_origin_free(&other->origin);
-	other->origin = c->offer.before;
-	other->origin.version = seen;
-	c->offer.before = (struct desc_origin){0};
-}
-
-static int keep_origin(struct desc_origin *copy, const struct desc_origin *origin)
-{
-	*copy = *origin;
-	if (!origin->last)
-		return 0;
-	copy->last = strndup(origin->last, origin->last_len);
-	return copy->last ? 0 : -ENOMEM;
+	call_told_as_before(other_of(c, c->offer.from), &c->offer.before);
 }
 
 static void answer_leg(struct call *c, enum side side)
 {
 	struct call_side *s = &c->side[side];
 
-	leg_answer(s->leg, s->origin.last, s->origin.last_len);
+	leg_agree(s->leg, s->origin.last, s->origin.last_len);
 }
 
 /* Answers `side`'s offer without the other leg. What needs that leg's consent is refused with
@@ -62,7 +47,7 @@ static void answer_by_ourselves(struct call *c, enum side side, struct desc *off
 
 	if (err) {
 		log_info("call %s re-INVITE from %c refused: %d", c->id, "ab"[side], code);
-		leg_refuse(c->side[side].leg, code, reason, 0);
+		leg_disagree(c->side[side].leg, code, reason, 0);
 		desc_free(offer);
 		return;
 	}
@@ -72,11 +57,11 @@ static void answer_by_ourselves(struct call *c, enum side side, struct desc *off
 }
 
 /* Offers the other leg what `side` said. Owns `offer` unless it fails. -EBUSY: glare. */
-static int pass_on(struct call *c, enum side side, struct desc *offer)
+static int pass_on(struct call *c, enum side side, struct desc *offer, bool update)
 {
 	enum side to = side_other(side);
 	struct call_side *other = &c->side[to];
-	int err = keep_origin(&c->offer.before, &other->origin);
+	int err = call_keep_origin(&c->offer.before, &other->origin);
 
 	if (err)
 		return err;
@@ -85,7 +70,8 @@ static int pass_on(struct call *c, enum side side, struct desc *offer)
 	if (!err)
 		leg_pass(other->leg, c->side[side].leg);
 	if (!err)
-		err = leg_reinvite(other->leg, other->origin.last, other->origin.last_len);
+		err = (update ? leg_update : leg_reinvite)(other->leg, other->origin.last,
+							   other->origin.last_len);
 	if (err) {
 		leg_pass(other->leg, NULL);
 		other_told_as_before(c);
@@ -97,14 +83,23 @@ static int pass_on(struct call *c, enum side side, struct desc *offer)
 	return 0;
 }
 
+/* Before the answer only UPDATE can ask a leg anything. */
+static bool may_be_asked(const struct call *c, const struct call_side *other, bool update)
+{
+	if (!other->peer->canreinvite)
+		return false;
+	return c->state == CALL_UP || (update && leg_can_update(other->leg));
+}
+
 void call_offered(struct call *c, enum side side, struct slice sdp)
 {
 	struct call_side *s = &c->side[side], *other = other_of(c, side);
+	bool update = leg_offer_by_update(s->leg);
 	struct desc *offer;
-	int err = call_parse_within(&offer, s, sdp);
+	int err = call_parse_within(&offer, c, side, sdp);
 
 	if (err) {
-		leg_refuse(s->leg, err == -EBADMSG ? 400 : err == -E2BIG ? 413 : 488, NULL, 0);
+		leg_disagree(s->leg, err == -EBADMSG ? 400 : err == -E2BIG ? 413 : 488, NULL, 0);
 		return;
 	}
 	if (s->said && desc_equal(offer, s->said)) {
@@ -112,23 +107,18 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 		answer_leg(c, side);
 		return;
 	}
-	if (!other->leg || !other->said || c->state != CALL_UP) {
-		leg_refuse(s->leg, 491, NULL, 0);
+	if (!other->leg || !other->said || c->offer.open || c->ask.open) {
+		leg_disagree(s->leg, 491, NULL, 0);
 		desc_free(offer);
 		return;
 	}
-	if (!other->peer->canreinvite) {
+	if (!may_be_asked(c, other, update)) {
 		answer_by_ourselves(c, side, offer, 488, NULL);
 		return;
 	}
-	if (c->offer.open || !leg_settled(other->leg)) {
-		leg_refuse(s->leg, 491, NULL, 0);
-		desc_free(offer);
-		return;
-	}
-	err = pass_on(c, side, offer);
+	err = pass_on(c, side, offer, update);
 	if (err) {
-		leg_refuse(s->leg, err == -ENOTSUP ? 488 : err == -EBUSY ? 491 : 500, NULL, 0);
+		leg_disagree(s->leg, err == -ENOTSUP ? 488 : err == -EBUSY ? 491 : 500, NULL, 0);
 		desc_free(offer);
 	}
 }
@@ -184,7 +174,7 @@ static void refused(struct call *c, int code, const char *reason)
 		return;
 	leg_pass(c->side[from].leg, c->side[side_other(from)].leg);
 	if (code == 491) {
-		leg_refuse(c->side[from].leg, 491, NULL, 0);
+		leg_disagree(c->side[from].leg, 491, NULL, 0);
 		desc_free(offer);
 		return;
 	}
@@ -200,9 +190,13 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		call_end(c, side == SIDE_A ? "gone_a" : "gone_b", code, NULL, 0);
 		return;
 	}
+	if (c->ask.open && c->ask.waiting && c->ask.from != side) {
+		call_ask_reanswered(c, code, sdp);
+		return;
+	}
 	if (!c->offer.open || c->offer.from == side) {
 		/* The answer to our taking back. */
-		if (code < 300 && call_parse_within(&answer, &c->side[side], sdp) == 0)
+		if (code < 300 && call_parse_within(&answer, c, side, sdp) == 0)
 			call_heard(c, side, answer);
 		return;
 	}
@@ -210,7 +204,7 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		refused(c, code, reason);
 		return;
 	}
-	if (call_parse_within(&answer, &c->side[side], sdp)) {
+	if (call_parse_within(&answer, c, side, sdp)) {
 		log_info("call %s re-INVITE answered by %c without usable audio", c->id,
 			 "ab"[side]);
 		refused(c, 488, NULL);
@@ -223,6 +217,10 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 
 void call_offer_withdrawn(struct call *c, enum side side)
 {
+	if (c->ask.open && c->ask.from == side) {
+		c->ask.withdrawn = true;
+		leg_cancel(other_of(c, side)->leg);
+	}
 	if (!c->offer.open || c->offer.from != side)
 		return;
 	desc_free(c->offer.offer);

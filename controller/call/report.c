@@ -77,7 +77,7 @@ void call_fill_report(const struct call *c, struct call_report *out)
 
 void histogram_init(struct calls_histogram *h, const double *bounds, size_t n)
 {
-	*h = (struct calls_histogram){.bounds = bounds, .n = n};
+	*h = (struct calls_histogram){ .bounds = bounds, .n = n };
 }
 
 void histogram_add(struct calls_histogram *h, double seconds)

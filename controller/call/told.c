@@ -3,6 +3,7 @@
 #include "call/call_priv.h"
 
 #include <errno.h>
+#include <string.h>
 
 struct addr call_told(const struct call *c, enum side side)
 {
@@ -20,7 +21,7 @@ static bool no_telephone_event(const struct conf_peer *peer)
 static struct desc_rewrite rewrite_for(const struct call *c, enum side side)
 {
 	const struct conf_peer *a = c->side[SIDE_A].peer, *b = c->side[SIDE_B].peer;
-	struct desc_rewrite rw = {.rtp = call_told(c, side)};
+	struct desc_rewrite rw = { .rtp = call_told(c, side) };
 
 	rw.rtcp_port = (uint16_t)(rw.rtp.port + 1);
 	rw.allow[0] = &a->codecs;
@@ -63,6 +64,47 @@ int call_tell_own(struct call *c, enum side side, const struct desc *offer)
 	return desc_answer(&c->side[side].origin, offer, c->side[side_other(side)].said, &rw);
 }
 
+/* Hold of the other leg's own making stays; what it only conceded to a hold of this leg does not:
+ * the leg may resume by its answer (canreinvite.md pitfall 48). */
+static enum direction direction_in_force(const struct call_side *s, const struct call_side *other)
+{
+	enum direction out = desc_direction_out(&other->audio);
+
+	if (other->audio.direction == DIR_RECVONLY && !addr_is_any(&other->audio.rtp))
+		return DIR_SENDRECV;
+	if (other->audio.direction == DIR_INACTIVE && desc_holds(&s->audio))
+		return DIR_SENDRECV;
+	return out;
+}
+
+int call_tell_in_force(struct call *c, enum side side)
+{
+	struct call_side *s = &c->side[side], *other = &c->side[side_other(side)];
+	struct desc_rewrite rw = rewrite_for(c, side);
+
+	rw.direction = direction_in_force(s, other);
+	return desc_render(&s->origin, other->said, &rw);
+}
+
+int call_keep_origin(struct desc_origin *copy, const struct desc_origin *origin)
+{
+	*copy = *origin;
+	if (!origin->last)
+		return 0;
+	copy->last = strndup(origin->last, origin->last_len);
+	return copy->last ? 0 : -ENOMEM;
+}
+
+void call_told_as_before(struct call_side *s, struct desc_origin *before)
+{
+	uint64_t seen = s->origin.version;
+
+	desc_origin_free(&s->origin);
+	s->origin = *before;
+	s->origin.version = seen;
+	*before = (struct desc_origin){ 0 };
+}
+
 int call_parse(struct desc **out, struct slice sdp)
 {
 	struct desc_audio audio;
@@ -80,7 +122,7 @@ int call_parse(struct desc **out, struct slice sdp)
 	return 0;
 }
 
-int call_parse_within(struct desc **out, const struct call_side *s, struct slice sdp)
+int call_parse_within(struct desc **out, const struct call *c, enum side side, struct slice sdp)
 {
 	struct desc_audio audio;
 	struct desc *d;
@@ -89,7 +131,7 @@ int call_parse_within(struct desc **out, const struct call_side *s, struct slice
 	if (err)
 		return err;
 	desc_audio(d, &audio);
-	if (!addr_is_any(&audio.rtp) && audio.rtp.family != s->origin.addr.family) {
+	if (!addr_is_any(&audio.rtp) && audio.rtp.family != stream_relay(c->stream, side).family) {
 		desc_free(d);
 		return -EAFNOSUPPORT;
 	}

@@ -78,7 +78,7 @@ static void wait_for(struct sip_client *c, uint64_t ms)
 
 static void over(struct sip_client *c)
 {
-	if (c->state == CLIENT_COMPLETED || c->state == CLIENT_ACCEPTED) {
+	if (c->state == CLIENT_COMPLETED || (c->state == CLIENT_ACCEPTED && !c->owner)) {
 		sip_client_free(c);
 	} else if (c->method == SIP_INVITE && c->state == CLIENT_PROCEEDING && !c->cancelled) {
 		sip_client_cancel(c); /* timer C, RFC 3261 16.8 */
@@ -305,15 +305,17 @@ void sip_client_cancel(struct sip_client *c)
 	wait_for(c, 64ull * sip->timing.t1);
 }
 
-static void keep_ack(struct sip_client *c, const struct sip_msg *m, const struct sip_bind *bind,
+static void keep_ack(struct sip_client *c, const char *tag, const struct sip_bind *bind,
 		     const struct addr *to)
 {
 	struct buf *out = &stack(c)->out;
 
+	char *kept = strdup(tag);
+
 	drop(&c->ack);
 	drop(&c->ack_tag);
 	c->ack = malloc(out->len);
-	c->ack_tag = strdup(m->to_tag);
+	c->ack_tag = kept;
 	if (!c->ack || !c->ack_tag)
 		return;
 	memcpy(c->ack, out->data, out->len);
@@ -322,7 +324,7 @@ static void keep_ack(struct sip_client *c, const struct sip_msg *m, const struct
 	c->ack_to = *to;
 }
 
-void sip_client_ack(struct sip_client *c, const struct sip_msg *m, const struct sip_bind *bind,
+void sip_client_ack(struct sip_client *c, const char *tag, const struct sip_bind *bind,
 		    const struct addr *to)
 {
 	struct sip *sip = stack(c);
@@ -331,7 +333,16 @@ void sip_client_ack(struct sip_client *c, const struct sip_msg *m, const struct 
 		return;
 	sip->stats.requests[SIP_ACK][SIP_OUT]++;
 	sip_send(bind, to, sip->out.data, sip->out.len);
-	keep_ack(c, m, bind, to);
+	keep_ack(c, tag, bind, to);
+	c->owner = NULL;
+}
+
+void sip_client_hold_ack(struct sip_client *c, const struct sip_msg *m,
+			 const struct sip_client_events *events, void *owner)
+{
+	drop(&c->ack_tag);
+	c->ack_tag = strdup(m->to_tag);
+	sip_client_own(c, events, owner);
 }
 
 /* A 2xx of another branch of a fork, after one was taken: acknowledged and ended at once
@@ -412,6 +423,8 @@ static void on_success(struct sip_client *c, const struct sip_msg *m)
 		else
 			discard_fork(c, m);
 	} else if (c->ack_tag && strcmp(c->ack_tag, m->to_tag) == 0) {
+		if (!c->ack)
+			return;
 		sip->stats.retransmits++;
 		sip_send(c->ack_bind, &c->ack_to, c->ack, c->ack_len);
 	} else {

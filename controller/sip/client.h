@@ -46,10 +46,10 @@ struct sip_client {
 	char *ack_tag;
 	const struct sip_bind *ack_bind;
 	struct addr ack_to;
-	unsigned int forks; /* unwanted 2xx that were ended */
-	bool cancel;	    /* wanted */
+	unsigned int forks;   /* unwanted 2xx that were ended */
+	bool cancel;	      /* wanted */
 	struct sip_pass *why; /* what its CANCEL says of the other side's */
-	bool cancelled;	    /* sent */
+	bool cancelled;	      /* sent */
 	unsigned int interval_ms;
 	uint64_t over_at_ms;
 	struct timer timer;
@@ -64,12 +64,17 @@ int sip_client_new_in(struct sip_client **out, const struct sip_dialog *d, const
 		      enum sip_method method, const char *branch);
 /* Who hears of it; may be left out. */
 void sip_client_own(struct sip_client *c, const struct sip_client_events *events, void *owner);
+/* The ACK to this 2xx comes later, by sip_client_ack(): until then the 2xx may come again and
+ * nothing is sent. The owner is kept: `lost` with 408 where there is still no ACK when the far end
+ * gave up. */
+void sip_client_hold_ack(struct sip_client *c, const struct sip_msg *m,
+			 const struct sip_client_events *events, void *owner);
 /* CANCEL, once a provisional response came (9.1). */
 void sip_client_cancel(struct sip_client *c);
 /* What passes into that CANCEL: of `pass` the Reason. */
 void sip_client_why(struct sip_client *c, struct sip_pass *pass);
 /* Sends sip->out as the ACK to this 2xx, and again whenever the 2xx is. */
-void sip_client_ack(struct sip_client *c, const struct sip_msg *m, const struct sip_bind *bind,
+void sip_client_ack(struct sip_client *c, const char *tag, const struct sip_bind *bind,
 		    const struct addr *to);
 void sip_client_free(struct sip_client *c);
 

@@ -273,8 +273,10 @@ void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct
 	if (sip_method_has_contact(r->method))
 		buf_printf(out, "Contact: <sip:%s%s>\r\n", d->bind->hostport, d->bind->params);
 	buf_str(out, "User-Agent: " SIP_AGENT "\r\n");
-	if (r->method == SIP_INVITE)
-		buf_str(out, "Allow: " SIP_ALLOW "\r\nSupported:\r\n");
+	if (r->method == SIP_INVITE || r->method == SIP_UPDATE)
+		sip_build_capabilities(out, r->supported);
+	if (r->lines)
+		buf_str(out, r->lines);
 	if (r->reason) {
 		buf_str(out, "Reason: ");
 		sip_add_plain(out, r->reason);

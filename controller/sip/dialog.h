@@ -37,6 +37,8 @@ struct sip_outgoing {
 	const char *reason;	     /* RFC 3326; NULL: none */
 	const struct sip_pass *pass; /* of the other side; NULL: nothing */
 	const char *mapped;	     /* header lines; NULL: none */
+	const char *lines;	     /* further header lines; NULL: none */
+	const char *supported;	     /* option tags of an INVITE; NULL: none */
 	struct slice sdp;
 };
 

@@ -8,10 +8,14 @@
 static void destroy(struct leg *leg)
 {
 	timer_stop(&leg->timer);
+	timer_stop(&leg->job_timer);
+	leg_jobs_drop(leg);
+	leg_early_free(leg);
 	if (leg->hh.tbl)
 		HASH_DELETE(hh, leg->sip->legs, leg);
 	sip_dialog_clear(&leg->dialog);
 	free(leg->ist_target);
+	free(leg->ost_target);
 	free(leg->bye_reason);
 	free(leg->ok.bytes);
 	free(leg->user_agent);
@@ -24,7 +28,7 @@ void sip_legs_free(struct sip *sip)
 {
 	struct leg *leg, *next;
 
-	HASH_ITER (hh, sip->legs, leg, next)
+	HASH_ITER(hh, sip->legs, leg, next)
 		destroy(leg);
 }
 
@@ -38,6 +42,7 @@ struct leg *leg_make(struct sip *sip, const struct sip_bind *bind, const char *c
 	leg->sip = sip;
 	leg->dialog.bind = bind;
 	timer_init(&leg->timer, sip->loop, leg_timer, leg);
+	timer_init(&leg->job_timer, sip->loop, leg_job_timer, leg);
 	sip_random_hex(sip, tag, SIP_TAG_LEN / 2);
 	leg->dialog.local_tag = strdup(tag);
 	leg->dialog.call_id = strdup(call_id);
@@ -83,19 +88,25 @@ void leg_enter(struct leg *leg)
 
 static bool is_idle(const struct leg *leg)
 {
-	return !leg->ist && !leg->ict && !leg->bye && !leg->ok.bytes;
+	return !leg->ist && !leg->ict && !leg->uct && !leg->unacked && !leg->bye && !leg->ok.bytes;
 }
 
 void leg_leave(struct leg *leg)
 {
-	if (--leg->busy == 0 && leg->released && is_idle(leg))
+	if (--leg->busy)
+		return;
+	if (leg->released && is_idle(leg))
 		destroy(leg);
+	else
+		leg_jobs_kick(leg);
 }
 
-void leg_see_agent(struct leg *leg, const struct sip_msg *m)
+void leg_see_far(struct leg *leg, const struct sip_msg *m)
 {
 	const char *agent = sip_msg_agent(m);
 
+	if (m->first[SIP_H_ALLOW])
+		leg->far_updates = sip_msg_lists(m, SIP_H_ALLOW, "UPDATE");
 	if (!*agent)
 		return;
 	free(leg->user_agent);
@@ -115,6 +126,7 @@ static void end_up(struct leg *leg, const char *reason)
 {
 	if (leg->ist)
 		leg_refuse(leg, 487, NULL, 0);
+	leg_jobs_drop(leg);
 	if (leg->ok.bytes && leg->ok.initial) {
 		/* RFC 3261 15: no BYE before the ACK, or before it is clear that none comes. */
 		leg->bye_wanted = true;
@@ -128,6 +140,8 @@ static void end_up(struct leg *leg, const char *reason)
 
 void leg_end(struct leg *leg, const char *reason)
 {
+	if (leg->ost)
+		leg_disagree(leg, 487, NULL, 0);
 	switch (leg->phase) {
 	case LEG_NEW:
 		leg->phase = LEG_OVER;
@@ -188,7 +202,8 @@ const char *leg_call_id(const struct leg *leg)
 
 bool leg_settled(const struct leg *leg)
 {
-	return leg->phase == LEG_UP && !leg->ist && !leg->ict && !leg->ok.bytes;
+	return leg->phase == LEG_UP && !leg->ist && !leg->ict && !leg->ok.bytes && !leg->ost &&
+	       !leg->uct && !leg->unacked && !leg->jobs;
 }
 
 const char *leg_user_agent(const struct leg *leg)

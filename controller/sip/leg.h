@@ -31,20 +31,28 @@ struct leg_events {
 	/* Incoming: CANCEL before the answer; 200 and 487 went out. The leg is over: leg_free() it.
 	 */
 	void (*cancelled)(void *owner, struct leg *leg);
-	/* Our 2xx (to INVITE or re-INVITE) was acknowledged. */
+	/* Our 2xx (to INVITE or re-INVITE) was acknowledged, or the offer in our reliable
+	 * provisional response was answered in its PRACK: `sdp` is the answer where we made the
+	 * offer. */
 	void (*acked)(void *owner, struct leg *leg, struct slice sdp);
-	/* A re-INVITE with an offer: answer now or later with leg_answer() or leg_refuse().
-	 * (Without an offer, during another INVITE transaction of either side: the leg answers by
-	 * itself with 488, 491 or 500.) */
+	/* A re-INVITE, UPDATE or PRACK with an offer: answer now or later with leg_agree() or
+	 * leg_disagree(). (While another offer is open, of either side, the leg answers by itself
+	 * with 491 or 500.) */
 	void (*offered)(void *owner, struct leg *leg, struct slice sdp);
+	/* A re-INVITE without an offer: leg_agree() with ours, whose answer comes with `acked`, or
+	 * leg_disagree(). NULL: 488. */
+	void (*asked)(void *owner, struct leg *leg);
 	/* The offer is withdrawn: CANCEL came for the re-INVITE; 487 went out. */
 	void (*offer_cancelled)(void *owner, struct leg *leg);
-	/* The final answer to our re-INVITE, 200 to 699 (408: none came); a 2xx was acknowledged.
-	 * The leg lives, but for 481 and 408, after which it is the owner's to end it. */
+	/* The final answer to our re-INVITE or UPDATE, 200 to 699 (408: none came); a 2xx was
+	 * acknowledged, but for one that makes the offer: leg_accept() it. 491 and 500 with
+	 * Retry-After come here only after the leg tried again (RFC 3261 14.1). The leg lives, but
+	 * for 481 and 408, after which it is the owner's to end it. */
 	void (*reanswered)(void *owner, struct leg *leg, int code, const char *reason,
 			   struct slice sdp);
-	/* BYE came (200 went out), or our 2xx was never acknowledged (BYE went out). The leg is
-	 * over: leg_free() it. `why`: "bye" or "no_ack". */
+	/* BYE came (200 went out); our 2xx, or a reliable provisional response, was never
+	 * acknowledged; the far end's offer was not answered in time (BYE or 504 went out). The leg
+	 * is over: leg_free() it. `why`: "bye", "no_ack", "no_prack", "no_answer". */
 	void (*ended)(void *owner, struct leg *leg, const char *why);
 	/* A request that is the other side's to answer: relay_to_leg() or relay_refuse(), now
 	 * (sip/relay.h). NULL: 405. */
@@ -55,6 +63,10 @@ struct leg_events {
 	/* The other leg of the same call; NULL: none. */
 	struct leg *(*twin)(void *owner, const struct leg *leg);
 };
+
+/* Reliable provisional responses (RFC 3262), as an INVITE says it: not known, Supported, Require.
+ */
+enum leg_reliability { LEG_UNRELIABLE, LEG_RELIABLE, LEG_ONLY_RELIABLE };
 
 /* An outgoing leg. All texts are copied. */
 struct leg_target {
@@ -68,6 +80,7 @@ struct leg_target {
 	enum conf_transport transport; /* another is taken where the realm does not bind it */
 	bool grows;	       /* requests too large for UDP go over TCP (RFC 3261 18.1.1) */
 	unsigned int identity; /* of conf_identity */
+	enum leg_reliability reliability; /* asked of the far end */
 };
 
 int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
@@ -83,21 +96,44 @@ void *leg_owner(const struct leg *leg);
  * incoming 500 or BYE. */
 void leg_free(struct leg *leg);
 
-/* Outgoing: sends the INVITE with the offer. 0 or -errno (nothing was sent). */
+/* Outgoing: sends the INVITE with the offer; `sdp` NULL: the far end offers. 0 or -errno (nothing
+ * was sent). */
 int leg_invite(struct leg *leg, const char *sdp, size_t len);
 /* Incoming: 101 to 199, `sdp` NULL: none. It is sent again by itself once a minute (RFC
  * 3261 13.3.1.1). */
 int leg_progress(struct leg *leg, int code, const char *reason, const char *sdp, size_t len);
-/* Incoming INVITE or re-INVITE: 200 with the answer; retransmitted until its ACK. -EINVAL: nothing
- * to answer. */
+/* The same, but sent until its PRACK comes where the far end knows that (RFC 3262); one after the
+ * other. Descriptions after the first that went out so are left out. */
+int leg_progress_reliably(struct leg *leg, int code, const char *reason, const char *sdp,
+			  size_t len);
+/* Incoming: what the INVITE said. Outgoing, inside `progress`: whether this response came reliably.
+ */
+enum leg_reliability leg_reliability(const struct leg *leg);
+/* Incoming INVITE or re-INVITE: 200 with the answer; retransmitted until its ACK, sent after the
+ * PRACK that is waited for. -EINVAL: nothing to answer. */
 int leg_answer(struct leg *leg, const char *sdp, size_t len);
 /* Incoming INVITE or re-INVITE: 300 to 699. */
 int leg_refuse(struct leg *leg, int code, const char *reason, unsigned int retry_after_s);
-/* A re-INVITE with an offer. -EBUSY: an INVITE transaction is under way in this dialog; -ENOTCONN:
- * not confirmed or over. */
+/* Answers the open offer of a re-INVITE, UPDATE or PRACK; refuses it with 300 to 699. -EINVAL:
+ * there is none. */
+int leg_agree(struct leg *leg, const char *sdp, size_t len);
+int leg_disagree(struct leg *leg, int code, const char *reason, unsigned int retry_after_s);
+/* The open offer came in an UPDATE or PRACK. */
+bool leg_offer_by_update(const struct leg *leg);
+/* Answers the offer of a 2xx or reliable provisional response to an INVITE of ours that had none:
+ * in its ACK or PRACK; `sdp` NULL: it cannot be answered. -EINVAL: there is none. */
+int leg_accept(struct leg *leg, const char *sdp, size_t len);
+/* A re-INVITE with an offer, or (`sdp` NULL) asking for one. It is sent as soon as nothing else is
+ * open in this dialog; `reanswered` follows. -EBUSY: too much waits already; -ENOTCONN: not
+ * confirmed or over. */
 int leg_reinvite(struct leg *leg, const char *sdp, size_t len);
+/* The same by UPDATE, also before the answer, where leg_can_update(); else by re-INVITE. */
+int leg_update(struct leg *leg, const char *sdp, size_t len);
+/* The far end takes UPDATE, and the offer of the INVITE is answered (RFC 3311 5.1). */
+bool leg_can_update(const struct leg *leg);
 /* Our INVITE that is not answered: CANCEL (once a provisional response came). What becomes of it
- * is told as ever: `failed` with 487 or 408, or `reanswered` of a re-INVITE. */
+ * is told as ever: `failed` with 487 or 408, or `reanswered` of a re-INVITE, also of one that still
+ * waits for its turn. */
 void leg_cancel(struct leg *leg);
 /* BYE with a Reason header (RFC 3326; NULL: none). No event follows: leg_free() it. */
 void leg_bye(struct leg *leg, const char *reason);
@@ -110,7 +146,7 @@ void leg_pass(struct leg *to, const struct leg *from);
 const char *leg_call_id(const struct leg *leg);
 /* Where the next request in the dialog goes. */
 struct addr leg_hop(const struct leg *leg);
-/* No INVITE transaction is under way and the last 2xx is acknowledged, either way. */
+/* Nothing is under way or waits, and the last 2xx is acknowledged, either way. */
 bool leg_settled(const struct leg *leg);
 /* The User-Agent or Server of the far end's last INVITE or answer; "" unknown. */
 const char *leg_user_agent(const struct leg *leg);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Private to controller/sip: the inside of a leg. leg.c: its life; leg_uas.c: what comes in;
- * leg_uac.c: what it sends. */
+ * leg_uac.c: what it sends; leg_jobs.c: what waits to be sent; leg_early.c: dialogs before the
+ * answer; leg_rel.c: reliable provisional responses; leg_update.c: UPDATE. */
 #ifndef RTPFWD_SIP_LEG_PRIV_H
 #define RTPFWD_SIP_LEG_PRIV_H
 
@@ -28,6 +29,67 @@ struct leg_ok {
 	uint64_t over_at_ms;
 };
 
+/* What is to be sent in the dialog as soon as nothing else is open there. */
+enum leg_work {
+	LEG_OFFER, /* re-INVITE or UPDATE with an offer */
+	LEG_ASK,   /* re-INVITE without one: the far end offers */
+};
+
+struct leg_job {
+	struct leg_job *next;
+	enum leg_work work;
+	bool update; /* by UPDATE where the far end takes that */
+	bool sent;
+	bool expired;	       /* provisional responses came, and no final one in time */
+	bool withdrawn;	       /* leg_cancel() */
+	bool postponed;	       /* a Retry-After was honoured */
+	unsigned int glares;   /* 491 so far */
+	struct sip_pass *pass; /* of the other side, that goes with it */
+	size_t len;
+	char sdp[];
+};
+
+/* One of the dialogs that an INVITE of ours may end in (RFC 3261 12.1). */
+struct leg_fork {
+	char *tag;
+	uint32_t rseq; /* of the last reliable response; 0: none */
+	bool settled;  /* offer and answer went reliably: what later responses describe is void */
+	char *sdp;     /* its last description; NULL: none */
+	size_t len;
+};
+
+/* Far ends beyond these are heard, but not told apart. */
+enum { LEG_FORKS_MAX = 8, LEG_RELIABLE_MAX = 8, LEG_JOBS_MAX = 8 };
+
+/* A provisional response that goes out reliably. */
+struct leg_reliable {
+	struct leg_reliable *next;
+	int code;
+	char *reason; /* NULL: the standard one */
+	struct sip_pass *pass;
+	char *sdp;
+	size_t len;
+};
+
+/* What is needed only until the first INVITE has its final response. */
+struct leg_early {
+	/* Outgoing */
+	struct leg_fork forks[LEG_FORKS_MAX];
+	size_t n_forks;
+	bool reliable_now;  /* the response being told of */
+	uint32_t held_rseq; /* its PRACK waits for our answer; 0: none */
+	uint32_t held_cseq;
+	/* Incoming */
+	enum leg_reliability wanted;
+	struct leg_reliable *reliable; /* the first is sent and not acknowledged */
+	uint32_t rseq;		       /* of it */
+	unsigned int interval_ms;
+	uint64_t over_at_ms;
+	bool described; /* a description went out reliably */
+	bool settled;	/* and was acknowledged */
+	bool final;	/* the 200 waits for the PRACK */
+};
+
 struct leg {
 	struct sip *sip;
 	struct sip_key key;
@@ -40,16 +102,27 @@ struct leg {
 	struct sip_dialog dialog;
 	struct addr first_hop; /* outgoing: where the first INVITE goes */
 	unsigned int max_forwards;
-	struct sip_server *ist; /* INVITE from the far end without a final response of ours */
-	bool ist_offer;		/* it carried SDP */
-	char *ist_target;	/* its Contact: the remote target once it is answered */
-	struct sip_client *ict; /* INVITE of ours without a final response */
-	bool cancelled;		/* leg_cancel() while it was out */
-	struct sip_client *bye; /* our BYE, until it is answered */
-	bool bye_wanted;	/* as soon as our first 2xx is acknowledged (RFC 3261 15) */
+	struct sip_server *ist;	    /* INVITE from the far end without a final response of ours */
+	bool ist_offer;		    /* it carried SDP */
+	char *ist_target;	    /* its Contact: the remote target once it is answered */
+	struct sip_server *ost;	    /* UPDATE or PRACK with an offer that is not answered */
+	char *ost_target;	    /* its Contact; NULL: none */
+	struct sip_client *ict;	    /* INVITE of ours without a final response */
+	bool ict_offer;		    /* it carried SDP */
+	struct sip_client *uct;	    /* UPDATE of ours */
+	struct sip_client *unacked; /* its 2xx made an offer: the ACK waits for our answer */
+	uint32_t unacked_cseq;
+	struct leg_job *jobs;
+	struct timer job_timer;
+	struct leg_early *early;	  /* NULL: answered, or nothing to remember */
+	enum leg_reliability reliability; /* outgoing: to ask for */
+	bool far_updates;		  /* UPDATE is in its Allow */
+	bool cancelled;			  /* leg_cancel() while it was out */
+	struct sip_client *bye;		  /* our BYE, until it is answered */
+	bool bye_wanted; /* as soon as our first 2xx is acknowledged (RFC 3261 15) */
 	char *bye_reason;
 	struct leg_ok ok;
-	struct timer timer; /* 2xx again, or provisional response again */
+	struct timer timer;    /* 2xx again, or provisional response again */
 	struct sip_pass *pass; /* of the other side, for the next message sent */
 	char *user_agent;
 	uint64_t arrived_us;
@@ -65,12 +138,20 @@ struct leg *leg_find(const struct sip_msg *m);
 struct leg *leg_of_key(const struct sip *sip, const struct sip_key *key);
 struct leg *leg_of_dialog(const struct sip_bind *bind, const char *call_id, const char *local_tag,
 			  const char *remote_tag);
-void leg_see_agent(struct leg *leg, const struct sip_msg *m);
+/* What a message says of its sender: User-Agent, Allow. */
+void leg_see_far(struct leg *leg, const struct sip_msg *m);
 void leg_drop_ok(struct leg *leg);
 /* BYE, or CANCEL, or a final response: whatever ends it in its phase. `reason` as of leg_bye(). */
 void leg_end(struct leg *leg, const char *reason);
 
+/* Seconds for Retry-After where a request came too early. */
+unsigned int leg_retry_after(struct leg *leg);
+
 /* leg_uas.c */
+/* How a request of the dialog is answered at once. */
+void leg_reply(struct leg *leg, const struct sip_msg *m, const struct sip_reply *reply);
+/* Why an offer is not put to the owner; code 0: it is. */
+struct sip_reply leg_refuse_offer(struct leg *leg, const struct sip_msg *m);
 /* A new INVITE: makes the leg, sends 100, hands it over. */
 void leg_invited(const struct sip_msg *m, const struct sip_request *request,
 		 const struct sip_verdict *verdict);
@@ -83,6 +164,51 @@ void leg_timer(void *owner);
 
 /* leg_uac.c */
 void leg_send_bye(struct leg *leg, const char *reason);
+/* A request in the dialog: method, content and what passes of `r` are given. 0 or -errno: nothing
+ * was sent. */
+int leg_send(struct leg *leg, struct sip_client **out, struct sip_outgoing *r);
+int leg_adopt_dialog(struct leg *leg, const struct sip_msg *m);
+/* The remote target from a Contact; without one it stays. */
+int leg_refresh_target(struct leg *leg, const struct sip_msg *m);
+/* ACK to the 2xx that made an offer. */
+void leg_send_held_ack(struct leg *leg, struct slice sdp);
+
+/* leg_jobs.c */
+/* -EBUSY: too many wait; -errno: it could not be sent. */
+int leg_job_add(struct leg *leg, enum leg_work work, bool update, const char *sdp, size_t len);
+/* Something ended: the next job may begin. */
+void leg_jobs_kick(struct leg *leg);
+void leg_jobs_drop(struct leg *leg);
+/* The owner wants it no more: what waits ends with 487. */
+void leg_job_withdraw(struct leg *leg);
+/* Our re-INVITE or UPDATE has its final response, or (m NULL) it was lost with `code`. */
+void leg_job_done(struct leg *leg, int code, const struct sip_msg *m);
+void leg_job_timer(void *owner);
+
+/* leg_early.c: outgoing, before the answer */
+struct leg_early *leg_early(struct leg *leg); /* made where there is none; NULL: no memory */
+void leg_early_free(struct leg *leg);
+/* 101 to 199 to the first INVITE. */
+void leg_early_heard(struct leg *leg, const struct sip_msg *m);
+/* The description that counts now that this 2xx came (pitfalls 55, 56); `same`: it is of the dialog
+ * heard last, whose reliable descriptions the owner knows. */
+struct slice leg_early_answer(const struct leg *leg, const struct sip_msg *m, bool same);
+/* The dialog's offer is answered, ahead of the final response. */
+bool leg_early_settled(const struct leg *leg);
+
+/* leg_rel.c: incoming, before the answer */
+void leg_prack_received(struct leg *leg, const struct sip_msg *m);
+/* Is a description out that waits for its PRACK? */
+bool leg_prack_wanted(const struct leg *leg);
+void leg_reliable_timer(struct leg *leg);
+void leg_reliable_drop(struct leg *leg);
+/* The offer in a PRACK was answered, or none was in it. */
+void leg_reliable_next(struct leg *leg);
+
+/* leg_update.c */
+int leg_send_update(struct leg *leg, struct slice sdp, const struct sip_pass *pass);
+void leg_update_received(struct leg *leg, const struct sip_msg *m);
+void leg_forget_ost(struct leg *leg);
 
 /* ua.c */
 /* 405 or 501, for a method that we do not serve. */

@@ -25,6 +25,7 @@ int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	leg->dialog.force_rport = target->force_rport;
 	leg->dialog.grows = target->grows;
 	leg->dialog.identity = target->identity;
+	leg->reliability = target->reliability;
 	if (sip_dialog_parties(&leg->dialog, target, &leg->first_hop)) {
 		leg_free(leg);
 		return -ENOMEM;
@@ -36,60 +37,66 @@ int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 
 static const struct sip_client_events invite_events;
 
-static int send_invite(struct leg *leg, const struct addr *to, unsigned int max_forwards,
-		       struct slice sdp)
+static int send_request(struct leg *leg, struct sip_client **out, const struct addr *to,
+			struct sip_outgoing *r)
 {
 	char branch[SIP_BRANCH_LEN + 1];
-	struct sip_outgoing r = {
-		.method = SIP_INVITE,
-		.cseq = leg->dialog.local_cseq + 1,
-		.max_forwards = max_forwards,
-		.branch = branch,
-		.pass = leg->pass,
-		.sdp = sdp,
-	};
+	struct sip_client *c;
 	int err;
 
+	r->cseq = leg->dialog.local_cseq + 1;
+	r->branch = branch;
 	sip_branch_new(leg->sip, branch);
-	sip_build_request(&leg->sip->out, &leg->dialog, &r);
-	sip_pass_drop(&leg->pass);
-	err = sip_client_new_in(&leg->ict, &leg->dialog, to, SIP_INVITE, branch);
+	sip_build_request(&leg->sip->out, &leg->dialog, r);
+	err = sip_client_new_in(&c, &leg->dialog, to, r->method, branch);
 	if (err)
 		return err;
 	leg->dialog.local_cseq++;
-	sip_client_own(leg->ict, &invite_events, leg);
+	if (r->method == SIP_INVITE)
+		sip_client_own(c, &invite_events, leg);
+	if (out)
+		*out = c;
 	return 0;
+}
+
+int leg_send(struct leg *leg, struct sip_client **out, struct sip_outgoing *r)
+{
+	struct addr to = sip_dialog_hop(&leg->dialog);
+
+	r->max_forwards = SIP_HOPS;
+	return send_request(leg, out, &to, r);
 }
 
 int leg_invite(struct leg *leg, const char *sdp, size_t len)
 {
+	struct sip_outgoing r = {
+		.method = SIP_INVITE,
+		.max_forwards = leg->max_forwards,
+		.pass = leg->pass,
+		.supported = leg->reliability ? "100rel" : NULL,
+		.lines = leg->reliability == LEG_ONLY_RELIABLE ? "Require: 100rel\r\n" : NULL,
+		.sdp = { sdp, sdp ? len : 0 },
+	};
 	int err;
 
 	if (leg->phase != LEG_NEW)
 		return -EINVAL;
-	err = send_invite(leg, &leg->first_hop, leg->max_forwards, (struct slice){sdp, len});
-	if (!err)
-		leg->phase = LEG_SETUP;
-	return err;
-}
-
-int leg_reinvite(struct leg *leg, const char *sdp, size_t len)
-{
-	struct addr to;
-
-	if (leg->phase != LEG_UP || leg->bye_wanted)
-		return -ENOTCONN;
-	if (leg->ict || leg->ist || leg->ok.bytes)
-		return -EBUSY;
-	to = sip_dialog_hop(&leg->dialog);
-	return send_invite(leg, &to, SIP_HOPS, (struct slice){sdp, len});
+	err = send_request(leg, &leg->ict, &leg->first_hop, &r);
+	sip_pass_drop(&leg->pass);
+	if (err)
+		return err;
+	leg->ict_offer = sdp != NULL;
+	leg->phase = LEG_SETUP;
+	return 0;
 }
 
 void leg_cancel(struct leg *leg)
 {
 	if (leg->phase == LEG_NEW)
 		leg->phase = LEG_OVER;
-	if (!leg->ict)
+	if (leg->phase == LEG_UP)
+		leg_job_withdraw(leg);
+	if (!leg->ict || (leg->phase == LEG_UP && (!leg->jobs || !leg->jobs->withdrawn)))
 		return;
 	if (leg->phase == LEG_SETUP)
 		leg->cancelled = true;
@@ -119,31 +126,30 @@ static void on_bye_lost(void *owner, int code)
 	leg_leave(leg);
 }
 
-static const struct sip_client_events bye_events = {.response = on_bye_response,
-						    .lost = on_bye_lost};
+static const struct sip_client_events bye_events = { .response = on_bye_response,
+						     .lost = on_bye_lost };
 
 void leg_send_bye(struct leg *leg, const char *reason)
 {
-	char branch[SIP_BRANCH_LEN + 1];
 	struct addr to = sip_dialog_hop(&leg->dialog);
 	struct sip_outgoing r = {
-		.method = SIP_BYE,
-		.cseq = ++leg->dialog.local_cseq,
-		.max_forwards = SIP_HOPS,
-		.branch = branch,
-		.reason = reason,
-		.pass = leg->pass,
+		.method = SIP_BYE, .max_forwards = SIP_HOPS, .reason = reason, .pass = leg->pass
 	};
+	int err;
 
+	if (leg->unacked)
+		leg_send_held_ack(leg, (struct slice){ 0 });
 	leg->phase = LEG_OVER;
-	sip_branch_new(leg->sip, branch);
-	sip_build_request(&leg->sip->out, &leg->dialog, &r);
+	leg_jobs_drop(leg);
+	err = send_request(leg, &leg->bye, &to, &r);
 	sip_pass_drop(&leg->pass);
-	if (sip_client_new_in(&leg->bye, &leg->dialog, &to, SIP_BYE, branch) == 0)
+	if (err == 0)
 		sip_client_own(leg->bye, &bye_events, leg);
+	else
+		leg->bye = NULL;
 }
 
-static int refresh_target(struct leg *leg, const struct sip_msg *m)
+int leg_refresh_target(struct leg *leg, const struct sip_msg *m)
 {
 	char *target = sip_contact_uri(m);
 	int err = sip_dialog_set_target(&leg->dialog, target);
@@ -153,41 +159,78 @@ static int refresh_target(struct leg *leg, const struct sip_msg *m)
 }
 
 /* The dialog that a response makes (RFC 3261 12.1.2, 13.2.2.4). */
-static int adopt_dialog(struct leg *leg, const struct sip_msg *m)
+int leg_adopt_dialog(struct leg *leg, const struct sip_msg *m)
 {
-	int err = sip_dialog_set_remote(&leg->dialog, m);
+	int err;
 
+	if (strcmp(leg->dialog.remote_tag, m->to_tag) != 0)
+		leg->dialog.remote_cseq_known = false;
+	err = sip_dialog_set_remote(&leg->dialog, m);
 	if (!err)
-		err = refresh_target(leg, m);
+		err = leg_refresh_target(leg, m);
 	if (!err)
 		err = sip_dialog_set_routes(&leg->dialog, m, true);
 	return err;
 }
 
-static void on_provisional(struct leg *leg, const struct sip_msg *m)
-{
-	if (leg->phase != LEG_SETUP || m->code == 100)
-		return;
-	if (*m->to_tag && !*leg->dialog.remote_tag)
-		adopt_dialog(leg, m);
-	if (leg->events && !leg->cancelled)
-		leg->events->progress(leg->owner, leg, m->code, m->reason, sip_msg_sdp(m));
-}
-
-static void send_ack(struct leg *leg, struct sip_client *c, const struct sip_msg *m)
+static struct addr build_ack(struct leg *leg, uint32_t cseq, struct slice sdp)
 {
 	char branch[SIP_BRANCH_LEN + 1];
-	struct addr to = sip_dialog_hop(&leg->dialog);
 	struct sip_outgoing r = {
 		.method = SIP_ACK,
-		.cseq = m->cseq,
+		.cseq = cseq,
 		.max_forwards = SIP_HOPS,
 		.branch = branch,
+		.sdp = sdp,
 	};
 
 	sip_branch_new(leg->sip, branch);
 	sip_build_request(&leg->sip->out, &leg->dialog, &r);
-	sip_client_ack(c, m, leg->dialog.bind, &to);
+	return sip_dialog_hop(&leg->dialog);
+}
+
+static void send_ack(struct leg *leg, struct sip_client *c, const struct sip_msg *m)
+{
+	struct addr to = build_ack(leg, m->cseq, (struct slice){ 0 });
+
+	sip_client_ack(c, m->to_tag, leg->dialog.bind, &to);
+}
+
+void leg_send_held_ack(struct leg *leg, struct slice sdp)
+{
+	struct sip_client *c = leg->unacked;
+	struct addr to = build_ack(leg, leg->unacked_cseq, sdp);
+
+	leg->unacked = NULL;
+	sip_client_ack(c, leg->dialog.remote_tag, leg->dialog.bind, &to);
+}
+
+/* The far end gave up waiting for our ACK, which waited for an answer. */
+static void on_unacked_lost(void *owner, int code)
+{
+	struct leg *leg = owner;
+	struct addr to;
+
+	(void)code;
+	leg_enter(leg);
+	leg->unacked = NULL;
+	if (leg->phase == LEG_UP) {
+		to = build_ack(leg, leg->unacked_cseq, (struct slice){ 0 });
+		sip_send(leg->dialog.bind, &to, leg->sip->out.data, leg->sip->out.len);
+		leg_send_bye(leg, NULL);
+		if (leg->events)
+			leg->events->ended(leg->owner, leg, "no_answer");
+	}
+	leg_leave(leg);
+}
+
+static const struct sip_client_events unacked_events = { .lost = on_unacked_lost };
+
+static void hold_ack(struct leg *leg, struct sip_client *c, const struct sip_msg *m)
+{
+	leg->unacked = c;
+	leg->unacked_cseq = m->cseq;
+	sip_client_hold_ack(c, m, &unacked_events, leg);
 }
 
 static void fail(struct leg *leg, int code, const char *reason, unsigned int retry_after_s)
@@ -200,19 +243,27 @@ static void fail(struct leg *leg, int code, const char *reason, unsigned int ret
 
 static void on_first_success(struct leg *leg, struct sip_client *c, const struct sip_msg *m)
 {
-	int err = adopt_dialog(leg, m);
+	bool same = strcmp(leg->dialog.remote_tag, m->to_tag) == 0;
+	int err = leg_adopt_dialog(leg, m);
+	bool settled = leg_early_settled(leg);
+	struct slice sdp = leg_early_answer(leg, m, same);
 
 	leg->phase = LEG_UP;
-	leg_see_agent(leg, m);
-	send_ack(leg, c, m);
+	leg_see_far(leg, m);
+	if (!leg->ict_offer && settled)
+		sdp = (struct slice){ 0 };
+	if (!leg->ict_offer && sdp.p && !leg->cancelled && !err)
+		hold_ack(leg, c, m);
+	else
+		send_ack(leg, c, m);
 	if (leg->cancelled || err) {
 		/* The CANCEL came too late, or the dialog cannot be held. */
 		leg_send_bye(leg, NULL);
 		fail(leg, leg->cancelled ? 487 : 500, sip_reason(leg->cancelled ? 487 : 500), 0);
-		return;
+	} else if (leg->events) {
+		leg->events->answered(leg->owner, leg, sdp);
 	}
-	if (leg->events)
-		leg->events->answered(leg->owner, leg, sip_msg_sdp(m));
+	leg_early_free(leg);
 }
 
 static void on_success(struct leg *leg, struct sip_client *c, const struct sip_msg *m)
@@ -221,11 +272,13 @@ static void on_success(struct leg *leg, struct sip_client *c, const struct sip_m
 		on_first_success(leg, c, m);
 		return;
 	}
-	refresh_target(leg, m);
-	leg_see_agent(leg, m);
-	send_ack(leg, c, m);
-	if (leg->phase == LEG_UP && leg->events)
-		leg->events->reanswered(leg->owner, leg, m->code, m->reason, sip_msg_sdp(m));
+	leg_refresh_target(leg, m);
+	leg_see_far(leg, m);
+	if (leg->phase == LEG_UP && !leg->ict_offer && m->body_is_sdp)
+		hold_ack(leg, c, m);
+	else
+		send_ack(leg, c, m);
+	leg_job_done(leg, m->code, m);
 }
 
 static void on_refusal(struct leg *leg, const struct sip_client *c, const struct sip_msg *m)
@@ -236,8 +289,8 @@ static void on_refusal(struct leg *leg, const struct sip_client *c, const struct
 	if (leg->phase == LEG_SETUP)
 		fail(leg, expired ? 408 : m->code, expired ? sip_reason(408) : m->reason,
 		     sip_msg_retry_after(m));
-	else if (leg->phase == LEG_UP && leg->events)
-		leg->events->reanswered(leg->owner, leg, m->code, m->reason, (struct slice){0});
+	else
+		leg_job_done(leg, m->code, m);
 }
 
 static void on_invite_response(void *owner, struct sip_client *c, const struct sip_msg *m)
@@ -248,12 +301,12 @@ static void on_invite_response(void *owner, struct sip_client *c, const struct s
 	sip_dialog_heard(&leg->dialog, m);
 	if (m->code >= 200)
 		leg->ict = NULL;
-	if (m->code < 200)
-		on_provisional(leg, m);
-	else if (m->code < 300)
-		on_success(leg, c, m);
-	else
+	if (m->code >= 300)
 		on_refusal(leg, c, m);
+	else if (m->code >= 200)
+		on_success(leg, c, m);
+	else if (m->code > 100 && leg->phase == LEG_SETUP)
+		leg_early_heard(leg, m);
 	leg_leave(leg);
 }
 
@@ -265,10 +318,10 @@ static void on_invite_lost(void *owner, int code)
 	leg->ict = NULL;
 	if (leg->phase == LEG_SETUP)
 		fail(leg, code, sip_reason(code), 0);
-	else if (leg->phase == LEG_UP && leg->events)
-		leg->events->reanswered(leg->owner, leg, code, sip_reason(code), (struct slice){0});
+	else
+		leg_job_done(leg, code, NULL);
 	leg_leave(leg);
 }
 
-static const struct sip_client_events invite_events = {.response = on_invite_response,
-						       .lost = on_invite_lost};
+static const struct sip_client_events invite_events = { .response = on_invite_response,
+							.lost = on_invite_lost };

@@ -9,10 +9,15 @@
 /* RFC 3261 14.2 lets us choose from 0 to 10; 0 would be the same as to say nothing. */
 enum { RETRY_AFTER_MAX_S = 10 };
 
+unsigned int leg_retry_after(struct leg *leg)
+{
+	return 1 + sip_random_below(leg->sip, RETRY_AFTER_MAX_S);
+}
+
 static bool fill_dialog(struct leg *leg, const struct sip_msg *m, const char *target)
 {
 	struct sip_dialog *d = &leg->dialog;
-	struct buf local = {0};
+	struct buf local = { 0 };
 
 	buf_str(&local, m->first[SIP_H_TO]);
 	buf_str(&local, ";tag=");
@@ -28,6 +33,24 @@ static bool fill_dialog(struct leg *leg, const struct sip_msg *m, const char *ta
 	       sip_dialog_set_routes(d, m, false) == 0;
 }
 
+static enum leg_reliability reliability_of(const struct sip_msg *m)
+{
+	if (sip_msg_lists(m, SIP_H_REQUIRE, "100rel"))
+		return LEG_ONLY_RELIABLE;
+	return sip_msg_lists(m, SIP_H_SUPPORTED, "100rel") ? LEG_RELIABLE : LEG_UNRELIABLE;
+}
+
+/* False: no memory. */
+static bool remember_reliability(struct leg *leg, enum leg_reliability wanted)
+{
+	if (!wanted)
+		return true;
+	if (!leg_early(leg))
+		return false;
+	leg->early->wanted = wanted;
+	return true;
+}
+
 static struct leg *incoming_leg(const struct sip_msg *m, const char *target,
 				const struct sip_verdict *verdict)
 {
@@ -41,8 +64,8 @@ static struct leg *incoming_leg(const struct sip_msg *m, const char *target,
 	leg->dialog.grows = verdict->grows;
 	leg->ist_offer = m->body_is_sdp;
 	leg->arrived_us = loop_now_us(leg->sip->loop);
-	leg_see_agent(leg, m);
-	if (fill_dialog(leg, m, target))
+	leg_see_far(leg, m);
+	if (fill_dialog(leg, m, target) && remember_reliability(leg, reliability_of(m)))
 		leg->ist = sip_server_new(m, leg, leg->dialog.local_tag, force_rport);
 	if (leg->ist) {
 		leg->phase = LEG_SETUP;
@@ -63,18 +86,18 @@ void leg_invited(const struct sip_msg *m, const struct sip_request *request,
 	if (!target) {
 		sip_reply_stateless(
 			m, force_rport,
-			&(struct sip_reply){.code = 400, .reason = "Bad Or Missing Contact"});
+			&(struct sip_reply){ .code = 400, .reason = "Bad Or Missing Contact" });
 		return;
 	}
 	leg = incoming_leg(m, target, verdict);
 	free(target);
 	if (!leg) {
 		sip_reply_stateless(m, force_rport,
-				    &(struct sip_reply){.code = 503, .retry_after_s = 5});
+				    &(struct sip_reply){ .code = 503, .retry_after_s = 5 });
 		return;
 	}
 	leg_enter(leg);
-	sip_server_reply(leg->ist, &(struct sip_reply){.code = 100});
+	sip_server_reply(leg->ist, &(struct sip_reply){ .code = 100 });
 	handlers->invite(handlers->ctx, leg, request);
 	if (!leg->events && !leg->released)
 		leg_free(leg);
@@ -83,20 +106,27 @@ void leg_invited(const struct sip_msg *m, const struct sip_request *request,
 
 int leg_progress(struct leg *leg, int code, const char *reason, const char *sdp, size_t len)
 {
-	struct sip_reply reply = {
-		.code = code, .reason = reason, .contact = true, .pass = leg->pass,
-		.sdp = {sdp, sdp ? len : 0}};
+	struct leg_early *early = leg->early;
+	struct sip_reply reply = { .code = code,
+				   .reason = reason,
+				   .contact = true,
+				   .pass = leg->pass,
+				   .sdp = { sdp, sdp ? len : 0 } };
 	int err;
 
 	if (!leg->ist || code < 101 || code > 199)
 		return -EINVAL;
+	if (early && (early->wanted == LEG_ONLY_RELIABLE || early->reliable))
+		return leg_progress_reliably(leg, code, reason, sdp, len);
+	if (early && early->described)
+		reply.sdp = (struct slice){ 0 };
 	err = sip_server_reply(leg->ist, &reply);
 	sip_pass_drop(&leg->pass);
 	timer_set(&leg->timer, leg->sip->timing.progress);
 	return err;
 }
 
-static void keep_ok(struct leg *leg, const struct sip_server *ist)
+static void keep_ok(struct leg *leg, const struct sip_server *ist, bool described)
 {
 	struct buf *out = &leg->sip->out;
 	struct leg_ok *ok = &leg->ok;
@@ -112,7 +142,7 @@ static void keep_ok(struct leg *leg, const struct sip_server *ist)
 	ok->fallback = ist->fallback;
 	ok->cseq = ist->cseq;
 	ok->initial = leg->phase == LEG_SETUP;
-	ok->offer = !leg->ist_offer;
+	ok->offer = !leg->ist_offer && described;
 	ok->interval_ms = leg->sip->timing.t1;
 	ok->over_at_ms = loop_now_ms(leg->sip->loop) + 64ull * leg->sip->timing.t1;
 	timer_set(&leg->timer, ok->interval_ms);
@@ -127,20 +157,29 @@ static void forget_ist(struct leg *leg)
 
 int leg_answer(struct leg *leg, const char *sdp, size_t len)
 {
-	struct sip_reply reply = {
-		.code = 200, .contact = true, .capabilities = true, .pass = leg->pass,
-		.sdp = {sdp, len}};
+	struct sip_reply reply = { .code = 200,
+				   .contact = true,
+				   .capabilities = true,
+				   .pass = leg->pass,
+				   .sdp = { sdp, len } };
 	struct sip_server *ist = leg->ist;
 	int err;
 
 	if (!ist)
 		return -EINVAL;
+	if (leg_prack_wanted(leg)) {
+		leg->early->final = true;
+		return 0;
+	}
+	if (leg->early && leg->early->described)
+		reply.sdp = (struct slice){ 0 };
 	err = sip_server_reply(ist, &reply);
 	sip_pass_drop(&leg->pass);
 	if (err)
 		return err;
 	timer_stop(&leg->timer);
-	keep_ok(leg, ist);
+	leg_early_free(leg);
+	keep_ok(leg, ist, reply.sdp.p != NULL);
 	if (leg->phase == LEG_UP)
 		sip_dialog_set_target(&leg->dialog, leg->ist_target);
 	leg->phase = LEG_UP;
@@ -150,10 +189,9 @@ int leg_answer(struct leg *leg, const char *sdp, size_t len)
 
 int leg_refuse(struct leg *leg, int code, const char *reason, unsigned int retry_after_s)
 {
-	struct sip_reply reply = {.code = code,
-				  .reason = reason,
-				  .retry_after_s = retry_after_s,
-				  .pass = leg->pass};
+	struct sip_reply reply = {
+		.code = code, .reason = reason, .retry_after_s = retry_after_s, .pass = leg->pass
+	};
 	int err;
 
 	if (!leg->ist || code < 300 || code > 699)
@@ -166,6 +204,8 @@ int leg_refuse(struct leg *leg, int code, const char *reason, unsigned int retry
 	forget_ist(leg);
 	if (leg->phase == LEG_SETUP)
 		leg->phase = LEG_OVER;
+	if (!leg->busy)
+		leg_jobs_kick(leg);
 	return 0;
 }
 
@@ -205,6 +245,8 @@ void leg_timer(void *owner)
 	leg_enter(leg);
 	if (leg->ok.bytes) {
 		resend_ok(leg);
+	} else if (leg->ist && leg->early && leg->early->reliable) {
+		leg_reliable_timer(leg);
 	} else if (leg->ist) {
 		sip_server_resend(leg->ist);
 		timer_set(&leg->timer, leg->sip->timing.progress);
@@ -214,11 +256,13 @@ void leg_timer(void *owner)
 
 static void acked(struct leg *leg, struct slice sdp)
 {
+	struct slice answer = leg->ok.offer ? sdp : (struct slice){ 0 };
+
 	leg_drop_ok(leg);
 	if (leg->bye_wanted && leg->phase == LEG_UP)
 		leg_send_bye(leg, leg->bye_reason);
 	else if (leg->events)
-		leg->events->acked(leg->owner, leg, sdp);
+		leg->events->acked(leg->owner, leg, answer);
 }
 
 void leg_ack_received(struct leg *leg, const struct sip_msg *m)
@@ -244,7 +288,7 @@ void leg_cancel_received(struct leg *leg)
 	leg_leave(leg);
 }
 
-static void answer(struct leg *leg, const struct sip_msg *m, const struct sip_reply *reply)
+void leg_reply(struct leg *leg, const struct sip_msg *m, const struct sip_reply *reply)
 {
 	struct sip_server *s;
 
@@ -260,63 +304,87 @@ static void answer(struct leg *leg, const struct sip_msg *m, const struct sip_re
 static void on_bye(struct leg *leg, const struct sip_msg *m)
 {
 	if (leg->phase == LEG_SETUP && !leg->incoming) {
-		answer(leg, m, &(struct sip_reply){.code = 481});
+		leg_reply(leg, m, &(struct sip_reply){ .code = 481 });
 		return;
 	}
-	answer(leg, m, &(struct sip_reply){.code = 200});
+	leg_reply(leg, m, &(struct sip_reply){ .code = 200 });
 	if (leg->phase == LEG_OVER)
 		return;
 	if (leg->ist)
 		leg_refuse(leg, 487, NULL, 0); /* RFC 3261 15.1.2 */
+	if (leg->ost)
+		leg_disagree(leg, 487, NULL, 0);
+	if (leg->unacked)
+		leg_send_held_ack(leg, (struct slice){ 0 });
+	leg_jobs_drop(leg);
 	leg_drop_ok(leg);
 	leg->phase = LEG_OVER;
 	if (leg->events)
 		leg->events->ended(leg->owner, leg, "bye");
 }
 
-/* Why a re-INVITE is not put to the owner; code 0: it is. */
-static struct sip_reply refuse_offer(struct leg *leg, const struct sip_msg *m)
+/* An offer of ours, in either kind of message, is not answered. */
+static bool ours_is_open(const struct leg *leg)
 {
-	unsigned int later_s = 1 + sip_random_below(leg->sip, RETRY_AFTER_MAX_S);
-	struct sip_reply content;
+	if (leg->uct || leg->unacked || (leg_prack_wanted(leg) && !leg->ist_offer))
+		return true;
+	if (leg->phase == LEG_SETUP)
+		return !leg->incoming && !leg_early_settled(leg);
+	return leg->ict != NULL;
+}
 
-	if (leg->ict)
-		return (struct sip_reply){.code = 491};
-	if (leg->ist || (leg->ok.bytes && leg->ok.offer))
-		return (struct sip_reply){.code = 500, .retry_after_s = later_s};
-	content = sip_refuse_content(m);
-	if (content.code)
-		return content;
-	if (!m->body_is_sdp)
-		return (struct sip_reply){.code = 488};
-	return (struct sip_reply){0};
+static bool theirs_is_open(const struct leg *leg)
+{
+	if (leg->ost || (leg->ok.bytes && leg->ok.offer))
+		return true;
+	if (leg->phase == LEG_SETUP)
+		return leg->incoming && !(leg->early && leg->early->settled);
+	return leg->ist != NULL;
+}
+
+struct sip_reply leg_refuse_offer(struct leg *leg, const struct sip_msg *m)
+{
+	if (ours_is_open(leg))
+		return (struct sip_reply){ .code = 491 };
+	if (theirs_is_open(leg) || (m->method == SIP_INVITE && leg->ist))
+		return (struct sip_reply){ .code = 500, .retry_after_s = leg_retry_after(leg) };
+	return sip_refuse_content(m);
+}
+
+/* Puts a re-INVITE to the owner. */
+static void take_reinvite(struct leg *leg, const struct sip_msg *m)
+{
+	leg->ist = sip_server_new(m, leg, leg->dialog.local_tag, leg->dialog.force_rport);
+	if (!leg->ist)
+		return;
+	leg->ist_offer = m->body_is_sdp;
+	leg->ist_target = sip_contact_uri(m);
+	leg_see_far(leg, m);
+	if (leg->events && leg->ist_offer)
+		leg->events->offered(leg->owner, leg, sip_msg_sdp(m));
+	else if (leg->events)
+		leg->events->asked(leg->owner, leg);
+	if (leg->ist && !leg->ist->sent)
+		sip_server_reply(leg->ist, &(struct sip_reply){ .code = 100 });
 }
 
 static void on_reinvite(struct leg *leg, const struct sip_msg *m)
 {
-	struct sip_reply refusal = refuse_offer(leg, m);
+	struct sip_reply refusal = leg_refuse_offer(leg, m);
 
+	if (!refusal.code && !m->body_is_sdp && leg->events && !leg->events->asked)
+		refusal.code = 488;
 	if (!refusal.code && leg->ok.bytes) {
 		/* Whoever offers anew has seen our answer: its ACK is lost or late. */
 		log_info("call %s: re-INVITE before the ACK", leg->dialog.call_id);
-		acked(leg, (struct slice){0});
+		acked(leg, (struct slice){ 0 });
 		if (leg->phase == LEG_OVER)
 			refusal.code = 481;
 	}
-	if (!refusal.code) {
-		leg->ist = sip_server_new(m, leg, leg->dialog.local_tag, leg->dialog.force_rport);
-		if (!leg->ist)
-			return;
-		leg->ist_offer = true;
-		leg->ist_target = sip_contact_uri(m);
-		leg_see_agent(leg, m);
-		if (leg->events)
-			leg->events->offered(leg->owner, leg, sip_msg_sdp(m));
-		if (leg->ist && !leg->ist->sent)
-			sip_server_reply(leg->ist, &(struct sip_reply){.code = 100});
-		return;
-	}
-	answer(leg, m, &refusal);
+	if (refusal.code)
+		leg_reply(leg, m, &refusal);
+	else
+		take_reinvite(leg, m);
 }
 
 static void serve(struct leg *leg, const struct sip_msg *m)
@@ -330,9 +398,15 @@ static void serve(struct leg *leg, const struct sip_msg *m)
 	case SIP_BYE:
 		on_bye(leg, m);
 		break;
+	case SIP_UPDATE:
+		leg_update_received(leg, m);
+		break;
+	case SIP_PRACK:
+		leg_prack_received(leg, m);
+		break;
 	case SIP_OPTIONS:
-		reply = (struct sip_reply){.code = 200, .capabilities = true, .accept = true};
-		answer(leg, m, &reply);
+		reply = (struct sip_reply){ .code = 200, .capabilities = true, .accept = true };
+		leg_reply(leg, m, &reply);
 		break;
 	default:
 		if (sip_is_relayed(m->method) && leg->events && leg->events->requested) {
@@ -340,7 +414,7 @@ static void serve(struct leg *leg, const struct sip_msg *m)
 			break;
 		}
 		reply = sip_refuse_method(m);
-		answer(leg, m, &reply);
+		leg_reply(leg, m, &reply);
 	}
 }
 
@@ -359,15 +433,15 @@ static int out_of_order(const struct leg *leg, const struct sip_msg *m)
 
 void leg_request(struct leg *leg, const struct sip_msg *m)
 {
-	struct sip_reply refusal = {.code = out_of_order(leg, m)};
+	struct sip_reply refusal = { .code = out_of_order(leg, m) };
 
 	leg_enter(leg);
 	if (leg->phase == LEG_OVER && m->method != SIP_BYE)
-		refusal = (struct sip_reply){.code = 481};
+		refusal = (struct sip_reply){ .code = 481 };
 	if (!refusal.code && m->first[SIP_H_REQUIRE])
 		refusal = sip_refuse_content(m);
 	if (refusal.code) {
-		answer(leg, m, &refusal);
+		leg_reply(leg, m, &refusal);
 	} else {
 		leg->dialog.remote_cseq = m->cseq;
 		leg->dialog.remote_cseq_known = true;

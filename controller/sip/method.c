@@ -23,8 +23,8 @@ enum sip_method sip_method_of(const char *name)
 
 bool sip_method_has_contact(enum sip_method method)
 {
-	return method == SIP_INVITE || method == SIP_SUBSCRIBE || method == SIP_NOTIFY ||
-	       method == SIP_REFER;
+	return method == SIP_INVITE || method == SIP_UPDATE || method == SIP_SUBSCRIBE ||
+	       method == SIP_NOTIFY || method == SIP_REFER;
 }
 
 const char *sip_method_name(enum sip_method method)

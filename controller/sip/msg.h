@@ -28,6 +28,7 @@ enum {
 
 enum sip_header {
 	SIP_H_OTHER,
+	SIP_H_ALLOW,
 	SIP_H_CALL_ID,
 	SIP_H_CONTACT,
 	SIP_H_CONTENT_ENCODING,
@@ -36,11 +37,16 @@ enum sip_header {
 	SIP_H_CSEQ,
 	SIP_H_FROM,
 	SIP_H_MAX_FORWARDS,
+	SIP_H_MIN_SE,
+	SIP_H_RACK,
 	SIP_H_RECORD_ROUTE,
 	SIP_H_REPLACES,
 	SIP_H_REQUIRE,
 	SIP_H_RETRY_AFTER,
+	SIP_H_RSEQ,
 	SIP_H_SERVER,
+	SIP_H_SESSION_EXPIRES,
+	SIP_H_SUPPORTED,
 	SIP_H_TIMESTAMP,
 	SIP_H_TO,
 	SIP_H_USER_AGENT,
@@ -98,6 +104,10 @@ struct slice sip_msg_sdp(const struct sip_msg *m);
 unsigned int sip_msg_retry_after(const struct sip_msg *m);
 /* User-Agent or Server; "" none. */
 const char *sip_msg_agent(const struct sip_msg *m);
+
+/* Is `token` in the list that the headers of that kind are together? Compared without case but for
+ * Allow, as methods are. */
+bool sip_msg_lists(const struct sip_msg *m, enum sip_header kind, const char *token);
 
 /* scan.c: cuts `text` into start line and `m->lines`, sets body to what follows. NULL or what is
  * wrong; goes on after a fault. */

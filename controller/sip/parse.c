@@ -276,6 +276,22 @@ unsigned int sip_msg_retry_after(const struct sip_msg *m)
 	return sip_number(digits, UINT32_MAX, &seconds) ? seconds : 0;
 }
 
+bool sip_msg_lists(const struct sip_msg *m, enum sip_header kind, const char *token)
+{
+	struct slice item;
+
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const char *rest = m->lines[i].value;
+
+		while (m->lines[i].kind == kind && sip_list_next(&rest, ',', &item))
+			if (item.len == strlen(token) &&
+			    (kind == SIP_H_ALLOW ? strncmp : strncasecmp)(item.p, token,
+									  item.len) == 0)
+				return true;
+	}
+	return false;
+}
+
 const char *sip_msg_agent(const struct sip_msg *m)
 {
 	const char *value = m->first[m->request ? SIP_H_USER_AGENT : SIP_H_SERVER];

@@ -202,14 +202,20 @@ bool sip_pass_option(struct slice option)
 	return false;
 }
 
-/* Of a list of options those that pass, or those that do not. */
+/* What we ourselves do, towards either side. */
+static bool is_ours(struct slice option)
+{
+	return slice_is(option, "100rel") || slice_is(option, "timer");
+}
+
+/* Of a list of options those that pass, or those that do not and are not ours either. */
 static void add_options(struct buf *out, const char *list, bool passing)
 {
 	const char *rest = list;
 	struct slice item;
 
 	while (sip_list_next(&rest, ',', &item)) {
-		if (!item.len || sip_pass_option(item) != passing)
+		if (!item.len || is_ours(item) || sip_pass_option(item) != passing)
 			continue;
 		if (out->len)
 			buf_str(out, ", ");

@@ -132,6 +132,16 @@ void sip_build_body(struct buf *out, struct slice sdp)
 		buf_add(out, sdp.p, sdp.len);
 }
 
+void sip_build_capabilities(struct buf *out, const char *supported)
+{
+	buf_str(out, "Allow: " SIP_ALLOW "\r\nSupported:");
+	if (supported && *supported) {
+		buf_add(out, " ", 1);
+		buf_str(out, supported);
+	}
+	buf_add(out, "\r\n", 2);
+}
+
 void sip_build_reply(struct buf *out, const struct sip_bind *bind, const char *head,
 		     const struct sip_reply *reply)
 {
@@ -146,7 +156,9 @@ void sip_build_reply(struct buf *out, const struct sip_bind *bind, const char *h
 		buf_printf(out, "Contact: <sip:%s%s>\r\n", bind->hostport, bind->params);
 	buf_str(out, "Server: " SIP_AGENT "\r\n");
 	if (reply->capabilities)
-		buf_str(out, "Allow: " SIP_ALLOW "\r\nSupported:\r\n");
+		sip_build_capabilities(out, SIP_SUPPORTED);
+	if (reply->lines)
+		buf_str(out, reply->lines);
 	if (reply->accept)
 		buf_str(out, "Accept: application/sdp\r\n");
 	if (reply->retry_after_s)

@@ -8,7 +8,9 @@
 
 #define SIP_AGENT "rtpfwd/" RTPFWD_VERSION
 #define SIP_ALLOW                                                                                  \
-	"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, SUBSCRIBE, PUBLISH"
+	"INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, MESSAGE, REFER, NOTIFY, "         \
+	"SUBSCRIBE, PUBLISH"
+#define SIP_SUPPORTED "100rel, timer"
 
 struct sip_reply {
 	int code;
@@ -19,6 +21,7 @@ struct sip_reply {
 	const char *record_routes; /* whole header lines; NULL: none */
 	bool contact;		   /* ours */
 	bool capabilities;	   /* Allow and Supported */
+	const char *lines;	   /* whole header lines; NULL: none */
 	bool accept;		   /* Accept: application/sdp */
 	const struct sip_pass *pass; /* of the other side; NULL: nothing */
 	struct slice sdp;
@@ -38,6 +41,8 @@ void sip_build_head(struct buf *out, const struct sip_msg *m, const char *tag, b
 void sip_build_record_routes(struct buf *out, const struct sip_msg *m);
 void sip_build_reply(struct buf *out, const struct sip_bind *bind, const char *head,
 		     const struct sip_reply *reply);
+/* Allow and Supported. */
+void sip_build_capabilities(struct buf *out, const char *supported);
 /* The end of every message of ours: Content-Type, Content-Length, empty line, body. */
 void sip_build_body(struct buf *out, struct slice sdp);
 

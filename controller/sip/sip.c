@@ -37,7 +37,9 @@ int sip_new(struct sip **out, struct conf *conf, struct loop *loop,
 					  .t4 = SIP_T4_MS,
 					  .d = 32000,
 					  .c = 181000,
-					  .progress = 60000};
+					  .progress = 60000,
+					  .glare = 10,
+					  .second = 1000};
 	sip->limits = (struct sip_limits){.connect_ms = 5000,
 					  .message_ms = 10000,
 					  .idle_ms = 900000,
@@ -71,10 +73,10 @@ void sip_free(struct sip *sip)
 
 	if (!sip)
 		return;
-	HASH_ITER(hh, sip->servers, server, next_server)
-	sip_server_free(server);
-	HASH_ITER(hh, sip->clients, client, next_client)
-	sip_client_free(client);
+	HASH_ITER (hh, sip->servers, server, next_server)
+		sip_server_free(server);
+	HASH_ITER (hh, sip->clients, client, next_client)
+		sip_client_free(client);
 	relays_free(sip);
 	subscriptions_free(sip);
 	sip_legs_free(sip);

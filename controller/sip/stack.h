@@ -56,6 +56,8 @@ struct sip_timing {
 	unsigned int d;	       /* wait for a final response's retransmissions, 17.1.1.2 */
 	unsigned int c;	       /* proceeding INVITE, 16.6 (11) */
 	unsigned int progress; /* provisional responses again, 13.3.1.1 */
+	unsigned int glare;    /* unit of the wait after a 491, 14.1 */
+	unsigned int second;   /* of Retry-After and session intervals */
 };
 
 /* What connections may cost. */

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Half the time that a refused INVITE stays in the table. */
 enum { OVERLOAD_S = 16 };

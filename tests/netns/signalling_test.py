@@ -380,14 +380,6 @@ def codec_filter(lab):
     d.hang_up().gone()
 
 
-def no_offer(lab):
-    """an INVITE without an offer: 488"""
-    a, b = lab.phone(CALLER), lab.phone(CALLEE)
-    refused(a.call(lab.number(), None), 488)
-    b.none("INVITE", seconds=0.1)
-    nothing_lives(lab)
-
-
 def several_streams(lab):
     """audio and video: the audio is relayed, the video refused with port 0"""
     video = ("m=video 30000 RTP/AVP 96", "a=rtpmap:96 H264/90000")
@@ -567,7 +559,7 @@ TESTS = [trying_at_once, early_media, ringing_without_sdp, finals_mapped, cancel
          cancelled_before_ringing, cancel_crosses_answer, cancel_too_late, no_answer,
          silent_callee, invite_repeated, answer_repeated, ack_lost, unknown_peer,
          unknown_peer_options, no_route, number_mapping, options, no_dialog, hops_exhausted,
-         extension_required, garbage, rport, no_rport, no_common_codec, codec_filter, no_offer,
+         extension_required, garbage, rport, no_rport, no_common_codec, codec_filter,
          several_streams, rtcp_elsewhere, media_level_address, rough_description, no_description,
          useless_answer, answer_of_other_family, bye_before_ack, byes_cross, target_refreshed,
          record_routed, ports_exhausted, never_acked]

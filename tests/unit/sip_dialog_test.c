@@ -29,14 +29,12 @@ static void test_reinvite(void **state)
 	far_expect(lab, &lab->far, "SIP/2.0 100 ");
 	assert_string_equal(lab->log, "offered+sdp ");
 	assert_false(leg_settled(lab->leg));
-	assert_int_equal(leg_reinvite(lab->leg, LAB_SDP, strlen(LAB_SDP)), -EBUSY);
 	assert_int_equal(leg_answer(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
 	far_expect(lab, &lab->far, "SIP/2.0 200 ");
 	assert_string_equal(far_header(&lab->far, "CSeq"), "11 INVITE");
 	assert_string_equal(far_param(far_header(&lab->far, "To"), "tag"), tag);
 	snprintf(line, sizeof(line), "<sip:%s>", lab->node_text);
 	assert_string_equal(far_header(&lab->far, "Contact"), line);
-	assert_int_equal(leg_reinvite(lab->leg, LAB_SDP, strlen(LAB_SDP)), -EBUSY);
 	assert_int_equal(leg_answer(lab->leg, LAB_SDP, strlen(LAB_SDP)), -EINVAL);
 	far_request(lab, "ACK", 11, "z9hG4bKr2", "up", tag);
 	lab_until(lab, leg_settled(lab->leg));
@@ -103,6 +101,10 @@ static void test_offerless(void **state)
 
 	lab_incoming_up(lab, tag);
 	reinvite(lab, 11, "z9hG4bKr1", tag, lab->far_text, "", "");
+	far_expect(lab, &lab->far, "SIP/2.0 100 ");
+	assert_string_equal(lab->log, "asked ");
+	lab->log[0] = '\0';
+	leg_disagree(lab->leg, 488, NULL, 0);
 	far_expect(lab, &lab->far, "SIP/2.0 488 Not Acceptable Here\r\n");
 	far_request(lab, "ACK", 11, "z9hG4bKr1", "up", tag);
 	reinvite(lab, 12, "z9hG4bKr2", tag, lab->far_text, "text/plain\n", "hello");
@@ -119,7 +121,6 @@ static void test_glare(void **state)
 
 	lab_incoming_up(lab, tag);
 	assert_int_equal(leg_reinvite(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
-	assert_int_equal(leg_reinvite(lab->leg, LAB_SDP, strlen(LAB_SDP)), -EBUSY);
 	far_expect(lab, &lab->far, "INVITE sip:100@");
 	assert_string_equal(far_header(&lab->far, "CSeq"), "1 INVITE");
 	strcpy(ours, lab->far.text);
@@ -128,9 +129,9 @@ static void test_glare(void **state)
 	assert_string_equal(lab->log, "");
 	far_request(lab, "ACK", 11, "z9hG4bKr1", "up", tag);
 	strcpy(lab->far.text, ours);
-	far_respond(lab, &lab->far, "491 Request Pending", "", "", "");
+	far_respond(lab, &lab->far, "488 Not Acceptable Here", "", "", "");
 	far_expect(lab, &lab->far, "ACK ");
-	assert_string_equal(lab->log, "reanswered:491 ");
+	assert_string_equal(lab->log, "reanswered:488 ");
 	assert_true(leg_settled(lab->leg));
 	leg_free(lab->leg);
 }
@@ -326,8 +327,8 @@ static void test_other_methods(void **state)
 		const char *method, *status;
 	} table[] = {
 		{"OPTIONS", "SIP/2.0 200 OK\r\n"}, {"INFO", "SIP/2.0 405 Method Not Allowed\r\n"},
-		{"UPDATE", "SIP/2.0 405 "},	   {"REFER", "SIP/2.0 405 "},
-		{"PRACK", "SIP/2.0 405 "},	   {"MESSAGE", "SIP/2.0 405 "},
+		{"UPDATE", "SIP/2.0 200 OK\r\n"},  {"REFER", "SIP/2.0 405 "},
+		{"PRACK", "SIP/2.0 481 "},	   {"MESSAGE", "SIP/2.0 405 "},
 		{"NOTIFY", "SIP/2.0 405 "},	   {"WINK", "SIP/2.0 501 Not Implemented\r\n"},
 	};
 	struct lab *lab = *state;
@@ -338,8 +339,8 @@ static void test_other_methods(void **state)
 		snprintf(branch, sizeof(branch), "z9hG4bKm%u", i);
 		far_request(lab, table[i].method, 11 + i, branch, "up", tag);
 		far_expect(lab, &lab->far, table[i].status);
-		assert_string_equal(far_header(&lab->far, "Allow"),
-				    LAB_ALLOW);
+		if (strcmp(table[i].method, "PRACK") != 0)
+			assert_string_equal(far_header(&lab->far, "Allow"), LAB_ALLOW);
 	}
 	assert_string_equal(lab->log, "");
 	assert_int_equal(lab_counter(lab, SIP_REQUESTS, "other", 0, "in"), 1);
@@ -398,7 +399,7 @@ static void test_required_extension(void **state)
 		 "Call-ID: up\nCSeq: 11 OPTIONS\nRequire: 100rel, foo\n\n",
 		 lab->far_text, tag);
 	far_expect(lab, &lab->far, "SIP/2.0 420 Bad Extension\r\n");
-	assert_string_equal(far_header(&lab->far, "Unsupported"), "100rel, foo");
+	assert_string_equal(far_header(&lab->far, "Unsupported"), "foo");
 	leg_free(lab->leg);
 }
 

@@ -32,15 +32,22 @@
 enum { LAB_DEADLINE_MS = 10000 };
 
 /* Short timers for the tests that wait for them. */
-static const struct sip_timing lab_short = {
-	.t1 = 20, .t2 = 80, .t4 = 60, .d = 150, .c = 300, .progress = 100};
+static const struct sip_timing lab_short = {.t1 = 20,
+					    .t2 = 80,
+					    .t4 = 60,
+					    .d = 150,
+					    .c = 300,
+					    .progress = 100,
+					    .glare = 1,
+					    .second = 20};
 
 #define LAB_SDP                                                                                    \
 	"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 "   \
 	"RTP/AVP 0\r\n"
 
 #define LAB_ALLOW                                                                                  \
-	"INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, MESSAGE, REFER, NOTIFY, SUBSCRIBE, PUBLISH"
+	"INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, MESSAGE, REFER, NOTIFY, "         \
+	"SUBSCRIBE, PUBLISH"
 
 struct far {
 	int fd;
@@ -118,6 +125,12 @@ static void lab_offered(void *owner, struct leg *leg, struct slice sdp)
 	lab_note(owner, "offered%s", sdp.p ? "+sdp" : "");
 }
 
+static void lab_asked(void *owner, struct leg *leg)
+{
+	(void)leg;
+	lab_note(owner, "asked");
+}
+
 static void lab_offer_cancelled(void *owner, struct leg *leg)
 {
 	(void)leg;
@@ -145,6 +158,7 @@ static const struct leg_events lab_events = {
 	.cancelled = lab_cancelled,
 	.acked = lab_acked,
 	.offered = lab_offered,
+	.asked = lab_asked,
 	.offer_cancelled = lab_offer_cancelled,
 	.reanswered = lab_reanswered,
 	.ended = lab_ended,

@@ -94,7 +94,7 @@ static void test_options(void **state)
 	far_expect(lab, &lab->far, "SIP/2.0 200 OK\r\n");
 	assert_string_equal(far_header(&lab->far, "Allow"), LAB_ALLOW);
 	assert_string_equal(far_header(&lab->far, "Accept"), "application/sdp");
-	assert_non_null(strstr(lab->far.text, "\r\nSupported:\r\n"));
+	assert_non_null(strstr(lab->far.text, "\r\nSupported: 100rel, timer\r\n"));
 	assert_int_equal(lab_transactions(lab), 0);
 	assert_memory_equal(lab->seen, "OPTIONS number= from=100 display=Alice ", 39);
 }
@@ -145,9 +145,9 @@ static void test_refused_invites(void **state)
 	far_expect(lab, far, "SIP/2.0 416 Unsupported URI Scheme\r\n");
 	invite_with(lab, "sips:200@b.example", good, "70", "", "");
 	far_expect(lab, far, "SIP/2.0 416 ");
-	invite_with(lab, "sip:200@b.example", good, "70", "Require: 100rel\n", "");
+	invite_with(lab, "sip:200@b.example", good, "70", "Require: 100rel, precondition\n", "");
 	far_expect(lab, far, "SIP/2.0 420 Bad Extension\r\n");
-	assert_string_equal(far_header(far, "Unsupported"), "100rel");
+	assert_string_equal(far_header(far, "Unsupported"), "precondition");
 	invite_with(lab, "sip:200@b.example", good, "70",
 		    "Content-Type: multipart/mixed;boundary=y\n", "--x--");
 	far_expect(lab, far, "SIP/2.0 400 Bad Multipart Body\r\n");

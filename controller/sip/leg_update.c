@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* UPDATE (RFC 3311), and the answer to an offer that came in one or in a PRACK. */
+#include "sip/leg_priv.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+bool leg_can_update(const struct leg *leg)
+{
+	if (!leg->far_updates)
+		return false;
+	if (leg->phase == LEG_SETUP)
+		return leg->incoming ? leg->early && leg->early->settled : leg_early_settled(leg);
+	return leg->phase == LEG_UP;
+}
+
+bool leg_offer_by_update(const struct leg *leg)
+{
+	return leg->ost != NULL;
+}
+
+static void on_response(void *owner, struct sip_client *c, const struct sip_msg *m)
+{
+	struct leg *leg = owner;
+
+	(void)c;
+	leg_enter(leg);
+	leg->uct = NULL;
+	sip_dialog_heard(&leg->dialog, m);
+	if (m->code < 300 && leg->phase != LEG_OVER)
+		leg_refresh_target(leg, m);
+	leg_job_done(leg, m->code, m);
+	leg_leave(leg);
+}
+
+static void on_lost(void *owner, int code)
+{
+	struct leg *leg = owner;
+
+	leg_enter(leg);
+	leg->uct = NULL;
+	leg_job_done(leg, code, NULL);
+	leg_leave(leg);
+}
+
+static const struct sip_client_events update_events = { .response = on_response, .lost = on_lost };
+
+int leg_send_update(struct leg *leg, struct slice sdp, const struct sip_pass *pass)
+{
+	struct sip_outgoing r = { .method = SIP_UPDATE, .sdp = sdp, .pass = pass };
+	int err = leg_send(leg, &leg->uct, &r);
+
+	if (!err)
+		sip_client_own(leg->uct, &update_events, leg);
+	return err;
+}
+
+void leg_forget_ost(struct leg *leg)
+{
+	leg->ost = NULL;
+	free(leg->ost_target);
+	leg->ost_target = NULL;
+}
+
+void leg_update_received(struct leg *leg, const struct sip_msg *m)
+{
+	struct sip_reply reply = { .code = 200, .contact = true, .capabilities = true };
+
+	leg_see_far(leg, m);
+	if (!m->body_is_sdp) {
+		leg_refresh_target(leg, m);
+		leg_reply(leg, m, &reply);
+		return;
+	}
+	reply = leg_refuse_offer(leg, m);
+	if (!reply.code && !leg->events)
+		reply.code = 481;
+	if (reply.code) {
+		leg_reply(leg, m, &reply);
+		return;
+	}
+	leg->ost = sip_server_new(m, NULL, leg->dialog.local_tag, leg->dialog.force_rport);
+	if (!leg->ost)
+		return;
+	leg->ost_target = sip_contact_uri(m);
+	leg->events->offered(leg->owner, leg, sip_msg_sdp(m));
+}
+
+int leg_agree(struct leg *leg, const char *sdp, size_t len)
+{
+	struct sip_reply reply = { .code = 200,
+				   .contact = true,
+				   .capabilities = true,
+				   .pass = leg->pass,
+				   .sdp = { sdp, len } };
+	int err;
+
+	if (!leg->ost)
+		return leg->phase == LEG_UP ? leg_answer(leg, sdp, len) : -EINVAL;
+	leg_enter(leg);
+	err = sip_server_reply(leg->ost, &reply);
+	sip_pass_drop(&leg->pass);
+	if (!err) {
+		sip_dialog_set_target(&leg->dialog, leg->ost_target);
+		leg_forget_ost(leg);
+		leg_reliable_next(leg);
+	}
+	leg_leave(leg);
+	return err;
+}
+
+int leg_disagree(struct leg *leg, int code, const char *reason, unsigned int retry_after_s)
+{
+	struct sip_reply reply = {
+		.code = code, .reason = reason, .retry_after_s = retry_after_s, .pass = leg->pass
+	};
+	int err;
+
+	if (!leg->ost)
+		return leg->phase == LEG_UP ? leg_refuse(leg, code, reason, retry_after_s)
+					    : -EINVAL;
+	leg_enter(leg);
+	err = sip_server_reply(leg->ost, &reply);
+	sip_pass_drop(&leg->pass);
+	if (!err) {
+		leg_forget_ost(leg);
+		leg_reliable_next(leg);
+	}
+	leg_leave(leg);
+	return err;
+}
