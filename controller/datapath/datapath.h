@@ -41,7 +41,7 @@ struct flow_want {
 	bool any_port;	    /* admit any port of `expect` (asymmetric = yes) */
 	struct addr from;   /* source written: the other side's relay address and port */
 	struct addr to;	    /* destination: what the other leg's description says */
-	unsigned int egress_realm; /* index into conf->realms: where `to` is routed */
+	unsigned int egress_realm; /* index into conf->realms: `to` is reached by its interfaces */
 	uint32_t clock_rate;	   /* RTP clock in Hz for the jitter figure; 0: not known */
 };
 

@@ -132,7 +132,19 @@ static void set_neighbour(struct datapath *dp, struct nexthop *hop, struct neigh
 	}
 }
 
-/* The link towards the destination, NULL: none of ours. */
+/* Media leaves by its realm's interfaces alone: no description of one network's phone can aim the
+ * relay at another network's hosts. */
+static bool link_of_realm(const struct datapath *dp, const struct link *link, unsigned int index)
+{
+	const struct conf_realm *realm = &dp->conf->realms[index];
+
+	for (size_t i = 0; i < realm->n_interfaces; i++)
+		if (!strcmp(realm->interfaces[i], link->name))
+			return true;
+	return false;
+}
+
+/* The link towards the destination, NULL: none of its realm's. */
 static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
 			      struct nl_route *route)
 {
@@ -144,7 +156,9 @@ static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
 	if (err)
 		return NULL;
 	link = link_by_ifindex(dp, route->ifindex);
-	return link && (!route->local || link->now.loopback) ? link : NULL;
+	if (!link || !link_of_realm(dp, link, hop->key.realm))
+		return NULL;
+	return !route->local || link->now.loopback ? link : NULL;
 }
 
 static void resolve(struct datapath *dp, struct nexthop *hop)
@@ -192,9 +206,8 @@ void nexthop_all_stale(struct datapath *dp)
 		timer_set(&dp->refresh, 1);
 }
 
-static struct nexthop *nexthop_get(struct datapath *dp, __be32 to, __be32 from)
+static struct nexthop *nexthop_get(struct datapath *dp, struct nexthop_key key)
 {
-	struct nexthop_key key = { to, from };
 	struct nexthop *hop;
 
 	HASH_FIND(hh, dp->hops, &key, sizeof(key), hop);
@@ -227,7 +240,9 @@ void nexthop_join(struct datapath *dp, struct flow *flow)
 
 	if (want->mode == FLOW_FORWARD && want->to.family == AF_INET &&
 	    want->from.family == AF_INET)
-		hop = nexthop_get(dp, want->to.v4.s_addr, want->from.v4.s_addr);
+		hop = nexthop_get(dp,
+				  (struct nexthop_key){ want->to.v4.s_addr, want->from.v4.s_addr,
+							want->egress_realm });
 	if (hop == former)
 		return;
 	if (former)

@@ -68,11 +68,12 @@ struct neighbour {
 	UT_hash_handle hh;
 };
 
-/* A destination as seen from a relay address; shared by the flows that go there. */
+/* A destination as seen from a relay address and its realm; shared by the flows that go there. */
 struct nexthop {
 	struct nexthop_key {
 		__be32 to;
 		__be32 from;
+		uint32_t realm; /* by whose interfaces it is to be reached */
 	} key;
 	uint8_t drop; /* 0, or enum rtpfwd_reason */
 	struct link *link;
