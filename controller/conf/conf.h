@@ -163,6 +163,8 @@ bool conf_acl_permits(const struct conf_acl *acl, const struct addr *a);
 const char *conf_transport_name(enum conf_transport transport);
 /* May this peer use that transport? */
 bool conf_transport_allowed(const struct conf_peer *peer, enum conf_transport transport);
+/* Does this realm bind any that it speaks? */
+bool conf_transport_fits(const struct conf_peer *peer, const struct conf_realm *realm);
 /* The transport by which a peer of this realm is sent requests. */
 enum conf_transport conf_transport_to(const struct conf_peer *peer, const struct conf_realm *realm);
 /* Does this peer, which is sent requests over UDP, take those too large for that over TCP? */

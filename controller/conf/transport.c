@@ -98,6 +98,14 @@ bool conf_transport_allowed(const struct conf_peer *peer, enum conf_transport tr
 	return !peer->n_transports || lists(peer, transport);
 }
 
+bool conf_transport_fits(const struct conf_peer *peer, const struct conf_realm *realm)
+{
+	for (size_t i = 0; i < peer->n_transports; i++)
+		if (binds(realm, peer->transports[i], peer->host.family))
+			return true;
+	return !peer->n_transports;
+}
+
 enum conf_transport conf_transport_to(const struct conf_peer *peer, const struct conf_realm *realm)
 {
 	sa_family_t family = peer->host.family;
@@ -137,11 +145,8 @@ int conf_transport_check_peer(struct conf_loader *l, const struct conf_section *
 {
 	const struct conf_peer *peer = s->object;
 
-	if (!peer->realm || !peer->n_transports)
+	if (!peer->realm || conf_transport_fits(peer, peer->realm))
 		return 0;
-	for (size_t i = 0; i < peer->n_transports; i++)
-		if (binds(peer->realm, peer->transports[i], peer->host.family))
-			return 0;
 	return conf_fault(l, conf_section_place(s, "transport"),
 			  "peer '%s' speaks %s%s, but realm '%s' binds none of it", s->name,
 			  conf_transport_name(peer->transports[0]),

@@ -73,8 +73,15 @@ static int resolve_homes(struct peers *peers, char *why, size_t why_size)
 		const struct conf_peer *peer = &conf->peers[i];
 
 		peers->homes[i] = find_home(conf, peer);
-		if (peers->homes[i])
+		if (peers->homes[i] && conf_transport_fits(peer, peers->homes[i]))
 			continue;
+		if (peers->homes[i]) {
+			snprintf(why, why_size,
+				 "%s:%d: peer '%s': realm '%s' binds none of its "
+				 "transports",
+				 peer->file, peer->line, peer->name, peers->homes[i]->name);
+			return -EPROTONOSUPPORT;
+		}
 		snprintf(why, why_size,
 			 "%s:%d: peer '%s': no realm's interface leads to %s: say which "
 			 "with 'realm = NAME'",

@@ -53,6 +53,12 @@ static int route_uri(struct sip_uri *out, const char *route)
 	return err;
 }
 
+/* Whoever asked for TLS gets nothing else. */
+static bool keeps_tls(const struct sip_dialog *d, enum conf_transport transport)
+{
+	return d->bind->transport == CONF_TLS && transport != CONF_TLS;
+}
+
 /* A dialog goes where its target or first route says (12.2.1.1), also when that is by another
  * transport, unless the way it came is the only one. What a URI does not say stays as it is: far
  * ends that speak TCP and do not write so into Contact are common. */
@@ -68,7 +74,7 @@ static void follow(struct sip_dialog *d, const struct sip_uri *uri)
 		transport = uri->transport;
 	if (uri->addr.family != AF_UNSPEC)
 		family = uri->addr.family;
-	if (d->force_rport || transport == CONF_TRANSPORTS ||
+	if (d->force_rport || transport == CONF_TRANSPORTS || keeps_tls(d, transport) ||
 	    (transport == d->bind->transport && family == d->bind->local.family))
 		return;
 	bind = sip_bind_find(d->bind->sip, d->bind->realm->name, family, transport);

@@ -28,7 +28,8 @@ static enum sip_frame_kind line_end(struct sip_frame *f, const char *p, size_t n
 	if (*p == '\r' && p[1] != '\n')
 		return FRAME_GARBAGE;
 	*len = *p == '\r' ? 2 : 1;
-	f->half = !half;
+	half = half && *len == 2;
+	f->half = !half && *len == 2;
 	return half ? FRAME_PING : FRAME_SKIP;
 }
 

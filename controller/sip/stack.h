@@ -151,7 +151,8 @@ const struct sip_bind *sip_bind_of(const struct sip *sip, const char *realm, sa_
 /* The same of one transport. */
 const struct sip_bind *sip_bind_find(const struct sip *sip, const char *realm, sa_family_t family,
 				     enum conf_transport transport);
-/* The one by which a target is sent requests; NULL: its realm has none. */
+/* The one by which a target is sent requests: of several that fit, which has a connection with it.
+ * NULL: its realm has none. */
 const struct sip_bind *sip_bind_to(const struct sip *sip, const struct leg_target *target);
 /* RFC 3261 17: does the transport itself see to it that nothing is lost? */
 bool sip_bind_reliable(const struct sip_bind *bind);

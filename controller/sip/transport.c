@@ -98,11 +98,20 @@ static void on_readable(void *owner)
 
 const struct sip_bind *sip_bind_to(const struct sip *sip, const struct leg_target *target)
 {
-	const char *realm = target->realm->name;
-	sa_family_t family = target->to.family;
-	const struct sip_bind *bind = sip_bind_find(sip, realm, family, target->transport);
+	const struct sip_bind *first = NULL;
 
-	return bind ? bind : sip_bind_of(sip, realm, family);
+	for (size_t i = 0; i < sip->n_binds; i++) {
+		const struct sip_bind *bind = &sip->binds[i];
+
+		if (bind->local.family != target->to.family ||
+		    bind->transport != target->transport ||
+		    strcmp(bind->realm->name, target->realm->name) != 0)
+			continue;
+		if (sip_bind_connected(bind, &target->to))
+			return bind;
+		first = first ? first : bind;
+	}
+	return first;
 }
 
 bool sip_bind_reliable(const struct sip_bind *bind)

@@ -154,6 +154,21 @@ static void homeless_peer_is_named(void **state)
 	peers_unref(NULL);
 }
 
+static void transport_fits_its_realm(void **state)
+{
+	struct conf *conf = load("[one]\ntype=realm\ninterface=x\nbind=udp:192.0.2.1\n"
+				 "media=192.0.2.1\n[a]\ntype=peer\nhost=192.0.2.9\n"
+				 "transport=udp,tls\n[b]\ntype=peer\nhost=192.0.2.9\n"
+				 "transport=tls\n");
+	struct peers *peers = NULL;
+	char why[512];
+
+	(void)state;
+	assert_int_equal(peers_new(&peers, conf, why, sizeof(why)), -EPROTONOSUPPORT);
+	assert_non_null(strstr(why, ":10: peer 'b': realm 'one' binds none of its transports"));
+	conf_unref(conf);
+}
+
 static void patterns(void **state)
 {
 	static const struct {
@@ -382,6 +397,7 @@ int main(void)
 		cmocka_unit_test(only_realm_is_taken),
 		cmocka_unit_test(kernel_knows_the_realm),
 		cmocka_unit_test(homeless_peer_is_named),
+		cmocka_unit_test(transport_fits_its_realm),
 		cmocka_unit_test(patterns),
 		cmocka_unit_test(number_finds_its_route),
 		cmocka_unit_test(realm_of_an_older_snapshot),

@@ -91,6 +91,7 @@ static const struct {
 	{"\r\n" START "l: 0\r\n\r\n\r\n" START "l: 0\r\n\r\n\r\n\r\n",
 	 "skip:2 message:31 skip:2 message:31 skip:2 ping:2 "},
 	{"\n" START "l: 0\r\n\r\n", "skip:1 message:31 "},
+	{"\n\n\r\n\n\r\n\r\n", "skip:1 skip:1 skip:2 skip:1 skip:2 ping:2 "},
 	/* A body that looks like a message is a body. */
 	{START "l: 31\r\n\r\n" START "l: 0\r\n\r\n" START "l: 0\r\n\r\n", "message:63 message:31 "},
 	/* No length, or none that can be believed. */

@@ -51,6 +51,7 @@ static const struct sip_timing lab_short = {.t1 = 20,
 
 struct far {
 	int fd;
+	bool stream; /* TCP */
 	struct addr at;
 	char text[65536]; /* the last message received */
 	char last[65536]; /* the one before */
@@ -208,9 +209,10 @@ static void lab_write_conf(const char *path, int n)
 
 	assert_non_null(file);
 	fprintf(file,
-		"[one]\ntype = realm\ninterface = lo\nbind = udp:127.77.%d.1:5060\n"
+		"[one]\ntype = realm\ninterface = lo\n"
+		"bind = udp:127.77.%d.1:5060,tcp:127.77.%d.1:5060\n"
 		"media = 127.77.%d.1\nports = 10000-10999\n",
-		n, n);
+		n, n, n);
 	fprintf(file,
 		"[two]\ntype = realm\ninterface = lo\nbind = udp:127.77.%d.2:5070\n"
 		"media = 127.77.%d.2\nports = 10000-10999\nadvertise = 192.0.2.7\n",
@@ -326,7 +328,27 @@ LAB_USED void far_send(struct lab *lab, struct far *far, const char *format, ...
 	lab_turn(lab);
 }
 
-/* The next datagram that the stack sent there; `wait_ms` 0: only what is there already. False:
+/* One message off a TCP connection; the stack ends each with its Content-Length. */
+static ssize_t far_cut(struct far *far)
+{
+	ssize_t n = recv(far->fd, far->text, sizeof(far->text) - 1, MSG_DONTWAIT | MSG_PEEK);
+	char *end, *length;
+	size_t whole;
+
+	if (n <= 0)
+		return n;
+	far->text[n] = '\0';
+	end = strstr(far->text, "\r\n\r\n");
+	length = strstr(far->text, "\r\nContent-Length: ");
+	whole = end && length ? (size_t)(end + 4 - far->text) + strtoul(length + 18, NULL, 10) : 0;
+	if (!whole || whole > (size_t)n) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return recv(far->fd, far->text, whole, MSG_DONTWAIT);
+}
+
+/* The next message that the stack sent there; `wait_ms` 0: only what is there already. False:
  * none. */
 LAB_USED bool far_take(struct lab *lab, struct far *far, int wait_ms)
 {
@@ -335,7 +357,8 @@ LAB_USED bool far_take(struct lab *lab, struct far *far, int wait_ms)
 
 	for (;;) {
 		lab_turn(lab);
-		n = recv(far->fd, far->text, sizeof(far->text) - 1, MSG_DONTWAIT);
+		n = far->stream ? far_cut(far)
+				: recv(far->fd, far->text, sizeof(far->text) - 1, MSG_DONTWAIT);
 		if (n >= 0)
 			break;
 		if (loop_now_ms(lab->loop) >= until)
