@@ -2,6 +2,7 @@
 """SIPp as caller and callee."""
 import csv
 import os
+import socket
 import subprocess
 
 import netns
@@ -11,10 +12,12 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sipp")
 
 
 class Sipp:
-    """One process running a scenario of sipp/ in a namespace."""
+    """One process running a scenario of sipp/ in a namespace; `kind`: UDP's or TCP's ports."""
 
-    def __init__(self, lab, ns, scenario, ip, calls, *args, port=5060, timeout=60):
+    def __init__(self, lab, ns, scenario, ip, calls, *args, port=5060, timeout=60,
+                 kind=socket.SOCK_DGRAM):
         self.scenario, self.ns, self.ip, self.port = scenario, ns, ip, port
+        self.kind = kind
         tag = f"{lab.dir}/{scenario}-{len(lab.started)}"
         self.stats_path, self.errors_path = tag + ".csv", tag + ".err"
         self.process = ns.popen(
@@ -29,11 +32,16 @@ class Sipp:
         def taken():
             if self.process.poll() is not None:
                 raise Failed(f"sipp {self.scenario} ended: {self.process.stderr.read()}")
+            with netns.inside(self.ns.name):
+                sock = socket.socket(socket.AF_INET, self.kind)
             try:
-                netns.udp(self.ns.name, self.ip, self.port).close()
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind((self.ip, self.port))
                 return False
             except OSError:
                 return True
+            finally:
+                sock.close()
         wait_for(taken, 5, f"sipp {self.scenario} listens")
         return self
 

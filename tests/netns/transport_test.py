@@ -14,6 +14,7 @@ import stream
 import tap
 from calls import INSIDE, OUTSIDE, Call
 from lab import CALLEE, CALLER, Lab, config, nothing_left
+from sipp import Sipp
 from stream import StreamPhone, via_is
 from tap import check, equal, wait_for
 
@@ -355,11 +356,12 @@ def bad_framing(lab):
 def slow_sender(lab):
     """a message that is not whole in time, and a connection without a word, are cut off"""
     silent = stream.dial(lab.caller.name, CALLER, (INSIDE, 5060))
+    shy = stream.dial(lab.caller.name, CALLER, (INSIDE, 5061))      # begins no handshake
     slow = stream.dial(lab.caller.name, CALLER, (INSIDE, 5060))
     slow.sendall(b"OPTIONS sip:x SIP/2.0\r\nVia: SIP/2.0/TCP x")
     a = caller(lab)
     ask(a)
-    for sock in (silent, slow):
+    for sock in (silent, shy, slow):
         equal(stream.read_to_end(sock, SLOW_S + 10), b"", "heard")
         sock.close()
     ask(a)
@@ -453,6 +455,20 @@ def contact_elsewhere(lab):
     equal(d.expect("final").code, 200, "answer to BYE")
 
 
+def sipp(lab):
+    """a program that we did not write: calls over one connection, and over one for each"""
+    before = lab.metrics()["rtpfwd_sip_retransmits_total"]
+    for way in ("t1", "tn"):
+        server = Sipp(lab, lab.callee, "uas", "10.91.2.21", 50, "-t", "t1",
+                      kind=socket.SOCK_STREAM).listening()
+        client = Sipp(lab, lab.caller, "uac", CALLER, 50, "-t", way, "-max_socket", 100, "-s",
+                      "8000", "-r", 50, "-d", 200, f"{INSIDE}:5060", kind=socket.SOCK_STREAM)
+        equal(client.end(), 0, f"caller: {client.errors()}")
+        equal(client.count("SuccessfulCall(C)"), 50, "successful calls")
+        equal(server.end(15), 0, f"callee: {server.errors()}")
+    equal(lab.metrics()["rtpfwd_sip_retransmits_total"] - before, 0, "sent again by the node")
+
+
 def verify(lab):
     """tlsverify = yes: only whom the authority signed, in and out"""
     lab.stop()
@@ -492,7 +508,7 @@ def unheard(lab, tls):
 TESTS = (tcp_to_udp, udp_to_tcp, tls_to_tls, ipv6, large_over_tcp, large_back_to_udp, refused,
          closed_before_response, closed_while_ringing, closed_mid_call,
          answer_over_new_connection, pieces, ping, stun, bad_framing, no_param,
-         contact_elsewhere, not_its_transport, per_source, slow_sender, half_messages, verify)
+         contact_elsewhere, not_its_transport, per_source, slow_sender, half_messages, sipp, verify)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
