@@ -84,7 +84,8 @@ def settings(lab, verify="no"):
     keys = {"tlscertfile": lab.certs.node, "tlscafile": lab.certs.ca, "tlsverify": verify}
     return config(
         lab, peers=PEERS,
-        inside={"bind": BINDS.format(INSIDE) + "," + BINDS.format(f"[{INSIDE6}]"), **keys},
+        inside={"bind": f"{BINDS.format(INSIDE)},{BINDS.format(f'[{INSIDE6}]')},"
+                        f"tcp:{INSIDE}:5070", **keys},
         outside={"bind": BINDS.format(OUTSIDE), **keys})
 
 
@@ -168,6 +169,19 @@ class Call6(Call):
         address, a_phone.ip = a_phone.ip, a_phone.media_ip
         super().__init__(lab, a_phone, b_phone, number)
         a_phone.ip = address
+
+
+def second_bind(lab):
+    """who comes by the second TCP bind is answered from it, and called back by its connection"""
+    a, b = caller(lab), lab.phone(CALLEE, user="bob")
+    a.node = (INSIDE, 5070)
+    c = Call(lab, a, b, lab.number("7")).up()
+    equal(c.a.target, f"sip:{INSIDE}:5070;transport=tcp", "Contact")
+    c.b.request("BYE")
+    via_is(c.a.expect_bye(), "TCP", f"{INSIDE}:5070")
+    equal(c.b.expect("final").code, 200, "answer to BYE")
+    equal(list(a.conns), [(INSIDE, 5070)], "connections")
+    c.gone()
 
 
 def big(ip, port, n=1400):
@@ -455,6 +469,25 @@ def contact_elsewhere(lab):
     equal(d.expect("final").code, 200, "answer to BYE")
 
 
+def routed_over_tcp(lab):
+    """the first route decides: with transport=tcp a UDP dialog goes on over TCP"""
+    a, b = lab.phone(CALLER, user="alice"), lab.phone(CALLEE, user="bob")
+    proxy = callee(lab, "10.91.2.22", 5062)
+    number = lab.number("7")
+    d = a.call(number, sip.sdp(CALLER, 20000))
+    i = b.incoming(number)
+    route = "<sip:10.91.2.22:5062;transport=tcp;lr>"
+    i.reply(i.invite, 200, sip.sdp(CALLEE, 20000), headers=[("Record-Route", route)])
+    d.ack(d.expect(200))
+    ack = proxy.expect("ACK", call_id=i.call_id)
+    equal((ack.get("route"), ack.uri), (route, f"sip:bob@{CALLEE}:5060"), "Route and URI")
+    via_is(ack, "TCP", f"{OUTSIDE}:5060")
+    d.request("BYE")
+    bye = proxy.expect("BYE", call_id=i.call_id)
+    proxy.send(i.reply(bye, 200, send=False), bye.source)
+    equal(d.expect("final").code, 200, "answer to BYE")
+
+
 def sipp(lab):
     """a program that we did not write: calls over one connection, and over one for each"""
     before = lab.metrics()["rtpfwd_sip_retransmits_total"]
@@ -505,10 +538,10 @@ def unheard(lab, tls):
     equal([m for m in a.backlog if m.code], [], "answers")
 
 
-TESTS = (tcp_to_udp, udp_to_tcp, tls_to_tls, ipv6, large_over_tcp, large_back_to_udp, refused,
-         closed_before_response, closed_while_ringing, closed_mid_call,
+TESTS = (tcp_to_udp, udp_to_tcp, tls_to_tls, ipv6, second_bind, large_over_tcp,
+         large_back_to_udp, refused, closed_before_response, closed_while_ringing, closed_mid_call,
          answer_over_new_connection, pieces, ping, stun, bad_framing, no_param,
-         contact_elsewhere, not_its_transport, per_source, slow_sender, half_messages, sipp, verify)
+         contact_elsewhere, routed_over_tcp, not_its_transport, per_source, slow_sender, half_messages, sipp, verify)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
