@@ -541,7 +541,8 @@ def unheard(lab, tls):
 TESTS = (tcp_to_udp, udp_to_tcp, tls_to_tls, ipv6, second_bind, large_over_tcp,
          large_back_to_udp, refused, closed_before_response, closed_while_ringing, closed_mid_call,
          answer_over_new_connection, pieces, ping, stun, bad_framing, no_param,
-         contact_elsewhere, routed_over_tcp, not_its_transport, per_source, slow_sender, half_messages, sipp, verify)
+         contact_elsewhere, routed_over_tcp, not_its_transport, per_source, slow_sender,
+         half_messages, sipp, verify)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
