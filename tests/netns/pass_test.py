@@ -96,6 +96,43 @@ def why_cancelled(lab):
             c.a.ack(final)
 
 
+def headers_of_update(lab):
+    """UPDATE and its answer pass the same, both ways"""
+    may = (("Allow", "INVITE, ACK, BYE, UPDATE"),)
+    c = invited(call(lab), may)
+    answered(c, may)
+    sides = ((c.a, c.a_rtp, c.b, c.b_rtp, (CALLER, INSIDE)),
+             (c.b, c.b_rtp, c.a, c.a_rtp, (CALLEE, OUTSIDE)))
+    for version, (near, near_rtp, far, far_rtp, addresses) in enumerate(sides, 2):
+        near.request("UPDATE", sip.sdp(near.phone.ip, near_rtp.port, direction="sendonly",
+                                       version=version), headers=PASSING + HIDDEN)
+        got = far.expect("UPDATE")
+        passed(got, where="in UPDATE")
+        hidden(got, *addresses)
+        far.reply(got, 200, sip.sdp(far.phone.ip, far_rtp.port, direction="recvonly",
+                                    version=version), headers=PASSING + HIDDEN)
+        final = near.expect("final")
+        equal(final.code, 200, "answer to UPDATE")
+        passed(final, where="in the answer to UPDATE")
+    c.hang_up().gone()
+
+
+def parts_without_offer(lab):
+    """an INVITE with parts but no offer: they pass whole, the answer in ACK is ours"""
+    c = call(lab)
+    body = "--x\r\nContent-Type: application/resource-lists+xml\r\n\r\n<list/>\r\n--x--\r\n"
+    c.a = sip_call(c, "multipart/mixed;boundary=x", body)
+    c.b = c.b_phone.incoming(c.number)
+    equal(c.b.invite.body.decode(), body, "body")
+    equal(c.b.invite.get("content-type"), "multipart/mixed;boundary=x", "Content-Type")
+    c.b.reply(c.b.invite, 200, c.b_sdp)
+    offer = c.a.expect(200)
+    equal(offer.sdp.rtp()[0], INSIDE, "relay address offered")
+    c.a.ack(offer, c.a_sdp)
+    equal(c.b.expect("ACK").sdp.rtp()[0], OUTSIDE, "relay address answered")
+    c.hang_up()
+
+
 IDENTITIES = (("P-Asserted-Identity", "<sip:+4989@carrier.example>"),
               ("Remote-Party-ID", "<sip:+4989@carrier.example>;party=calling"))
 
@@ -239,8 +276,8 @@ def bad_parts(lab):
         lab.clear()
 
 
-TESTS = [headers_of_a_call, refusal, why_cancelled, smuggled, parts_of_an_invite, bad_parts, trust,
-         next_target]
+TESTS = [headers_of_a_call, headers_of_update, parts_without_offer, refusal, why_cancelled, smuggled,
+         parts_of_an_invite, bad_parts, trust, next_target]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
