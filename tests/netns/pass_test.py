@@ -276,8 +276,8 @@ def bad_parts(lab):
         lab.clear()
 
 
-TESTS = [headers_of_a_call, headers_of_update, parts_without_offer, refusal, why_cancelled, smuggled,
-         parts_of_an_invite, bad_parts, trust, next_target]
+TESTS = [headers_of_a_call, headers_of_update, parts_without_offer, refusal, why_cancelled,
+         smuggled, parts_of_an_invite, bad_parts, trust, next_target]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
