@@ -165,16 +165,21 @@ static int check_peer(struct conf_loader *l, const struct conf_section *s)
 	const struct conf_peer *peer = s->object;
 	const struct addr *host = &peer->host;
 
-	if (host->family == AF_UNSPEC)
+	if (host->family == AF_UNSPEC && !peer->dynamic)
 		return conf_fault(l, &s->at,
-				  "peer '%s' has no host: this version needs "
-				  "'host = ADDRESS[:PORT]'",
+				  "peer '%s' has no host: needed is 'host = ADDRESS[:PORT]' or "
+				  "'host = dynamic'",
+				  s->name);
+	if (peer->dynamic && !peer->secret)
+		return conf_fault(l, conf_section_place(s, "host"),
+				  "peer '%s' has host = dynamic, but no secret: anybody could "
+				  "register as it",
 				  s->name);
 	if (!peer->codecs.all && !peer->codecs.n_only)
 		return conf_fault(l, conf_section_place(s, "disallow"),
 				  "peer '%s' is left without a codec: an 'allow' is missing",
 				  s->name);
-	if (peer->realm && !binds_family(peer->realm, host->family))
+	if (peer->realm && !peer->dynamic && !binds_family(peer->realm, host->family))
 		return conf_fault(l, conf_section_place(s, "host"),
 				  "peer '%s' has an %s address, but realm '%s' binds none", s->name,
 				  host->family == AF_INET6 ? "IPv6" : "IPv4", peer->realm->name);
@@ -191,6 +196,22 @@ static int check_route(struct conf_loader *l, const struct conf_section *s)
 	return 0;
 }
 
+/* Registrations that say nothing get what lies between. */
+static int check_expiry(struct conf_loader *l)
+{
+	struct conf *conf = l->conf;
+
+	if (conf->minexpiry_s > conf->maxexpiry_s)
+		return conf_fault(l, conf_section_place(l->general, "minexpiry"),
+				  "minexpiry = %u is more than maxexpiry = %u", conf->minexpiry_s,
+				  conf->maxexpiry_s);
+	if (conf->defaultexpiry_s < conf->minexpiry_s)
+		conf->defaultexpiry_s = conf->minexpiry_s;
+	if (conf->defaultexpiry_s > conf->maxexpiry_s)
+		conf->defaultexpiry_s = conf->maxexpiry_s;
+	return 0;
+}
+
 int conf_check(struct conf_loader *l)
 {
 	const struct conf_section *s;
@@ -200,6 +221,10 @@ int conf_check(struct conf_loader *l)
 		rc = check_realm(l, s);
 	for (s = l->peers; !rc && s; s = s->hh_scope.next)
 		rc = check_peer(l, s);
+	if (!rc)
+		rc = check_expiry(l);
+	if (!rc)
+		rc = conf_register_resolve(l);
 	for (s = l->routes; !rc && s; s = s->hh_scope.next)
 		rc = check_route(l, s);
 	return rc;

@@ -177,9 +177,15 @@ static int make_general(struct conf_loader *l)
 	conf->control = "/run/rtpfwd/ctl.sock";
 	addr_parse(&conf->metrics, "127.0.0.1:9768");
 	conf->max_calls = 20000;
+	conf->digest = CONF_DIGEST_MD5 | CONF_DIGEST_SHA_256;
+	conf->defaultexpiry_s = 120;
+	conf->minexpiry_s = 60;
+	conf->maxexpiry_s = 3600;
 	l->defaults = (struct conf_peer){
 		.canreinvite = CANREINVITE_NONAT,
 		.codecs = { .all = true },
+		.maxcontacts = 4,
+		.qualifyfreq_s = 60,
 	};
 	if (!l->general)
 		return 0;
@@ -208,7 +214,7 @@ static void take_port(struct conf_peer *peer, const struct conf_section *s)
 {
 	const struct conf_entry *port = conf_section_entry(s, "port");
 
-	if (peer->port_written)
+	if (peer->port_written || peer->dynamic)
 		return;
 	peer->port_written = port != NULL;
 	peer->host.port = port ? (uint16_t)strtoul(port->value, NULL, 10)

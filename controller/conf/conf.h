@@ -27,6 +27,10 @@ enum conf_identity { IDENTITY_DISTRUST = 1, IDENTITY_WITHHOLD = 2 };
 enum conf_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
 /* Ways to speak SIP; also an index. */
 enum conf_transport { CONF_UDP, CONF_TCP, CONF_TLS, CONF_TRANSPORTS };
+/* Algorithms of the digests that we ask for (RFC 8760). */
+enum conf_digest { CONF_DIGEST_MD5 = 1, CONF_DIGEST_SHA_256 = 2 };
+/* insecure of Asterisk: what a peer with a secret is not asked for. */
+enum conf_insecure { INSECURE_PORT = 1, INSECURE_INVITE = 2 };
 enum conf_dtmf { DTMF_RFC2833, DTMF_INFO, DTMF_INBAND, DTMF_AUTO };
 
 /* allow/disallow after they were applied in order. Names are SDP's (PCMU, not ulaw). */
@@ -85,6 +89,15 @@ struct conf_peer {
 	 * these. n_transports 0: none written, UDP is preferred and any may be used. */
 	enum conf_transport transports[CONF_TRANSPORTS];
 	size_t n_transports;
+	bool dynamic;		/* host = dynamic: it registers, `host` is no address */
+	const char *secret;	/* that it proves to us; NULL: none, it is known by its source */
+	const char *remotesecret;	/* that we prove to it; NULL: see conf_peer_login() */
+	const char *defaultuser;	/* our user name there; NULL: its section's name */
+	const char *fromuser, *fromdomain;	/* of From in what we send; NULL: as the caller */
+	unsigned int insecure;
+	unsigned int maxcontacts;	/* bindings of a phone at a time */
+	unsigned int qualify_ms;	/* longest round trip of OPTIONS; 0: it is not probed */
+	unsigned int qualifyfreq_s;
 	unsigned int canreinvite;
 	struct conf_codecs codecs;
 	unsigned int nat;
@@ -108,13 +121,23 @@ struct conf_dial {
 	uint32_t stop_s;	/* S(x); 0: none */
 };
 
+/* register = USER[:SECRET[:AUTHUSER]]@PEER[/EXTENSION][~EXPIRY] */
+struct conf_register {
+	const char *text;	/* as written */
+	const char *file;
+	int line;
+	const char *user, *secret, *authuser, *extension;	/* secret NULL: none */
+	unsigned int expiry_s;	/* 0: as defaultexpiry */
+	const struct conf_peer *peer;
+};
+
 struct conf_route {
 	const char *name;
 	int line;
 	const struct conf_realm *from_realm;	/* both NULL: any */
 	const struct conf_peer *from_peer;
 	const char *match;	/* "_+X." pattern or a plain number/prefix; NULL: any */
-	const struct conf_peer **to;	/* tried in order */
+	const struct conf_peer **to;	/* tried in order; NULL: `registered` */
 	size_t n_to;
 	unsigned int strip;	/* leading characters taken off the number */
 	const char *prepend;	/* "" none */
@@ -131,6 +154,10 @@ struct conf {
 	struct addr metrics;	/* AF_UNSPEC: off */
 	const char *cdr;	/* NULL: off */
 	unsigned int max_calls;
+	unsigned int defaultexpiry_s, minexpiry_s, maxexpiry_s;	/* of registrations */
+	unsigned int digest;	/* enum conf_digest, at least one */
+	struct conf_register *registers;
+	size_t n_registers;
 	struct conf_realm *realms;
 	size_t n_realms;
 	struct conf_peer *peers;
@@ -169,6 +196,9 @@ bool conf_transport_fits(const struct conf_peer *peer, const struct conf_realm *
 enum conf_transport conf_transport_to(const struct conf_peer *peer, const struct conf_realm *realm);
 /* Does this peer, which is sent requests over UDP, take those too large for that over TCP? */
 bool conf_transport_grows(const struct conf_peer *peer, const struct conf_realm *realm);
+/* What we answer a challenge of that peer with; false: we have nothing to prove to it. The secret
+ * that a phone proves to us is never told to a phone. */
+bool conf_peer_login(const struct conf_peer *peer, const char **user, const char **secret);
 /* "yes", "no", "update,nonat": the canonical text, for show peers and conf_print(). */
 const char *conf_canreinvite_text(unsigned int canreinvite, char text[32]);
 

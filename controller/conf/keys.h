@@ -39,6 +39,7 @@ CONF_SETTER(conf_set_cdr);
 CONF_SETTER(conf_set_metrics);
 CONF_SETTER(conf_set_off_only);	/* not supported by this version, except as off */
 CONF_SETTER(conf_set_refused);	/* not supported by this version */
+CONF_SETTER(conf_set_text);
 
 /* set_realm.c: the object is a conf_realm */
 CONF_SETTER(conf_set_interface);
@@ -70,6 +71,14 @@ CONF_SETTER(conf_set_trustrpid);
 CONF_SETTER(conf_set_sendrpid);
 CONF_SETTER(conf_set_dtmfmode);
 CONF_SETTER(conf_set_acl);	/* permit and deny */
+
+/* set_login.c: who somebody is, and whether he is there */
+CONF_SETTER(conf_set_insecure);
+CONF_SETTER(conf_set_qualify);
+CONF_SETTER(conf_set_digest);	/* the object is the conf */
+CONF_SETTER(conf_set_register);	/* the object is the conf */
+/* Once there are peers. */
+int conf_register_resolve(struct conf_loader *l);
 
 /* codec.c */
 CONF_SETTER(conf_set_codecs);	/* allow and disallow */

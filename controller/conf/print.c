@@ -12,7 +12,7 @@ static const char *separator(size_t i)
 }
 
 /* `;` begins a comment. */
-static void print_path(FILE *out, const char *key, const char *path)
+static void print_text(FILE *out, const char *key, const char *path)
 {
 	fprintf(out, "%s = ", key);
 	for (; *path; path++)
@@ -30,31 +30,38 @@ static void print_ignored(const struct conf *conf, FILE *out)
 
 static void print_general(const struct conf *conf, FILE *out)
 {
+	static const char *const digest[] = { "", "md5", "sha256", "sha256,md5" };
 	char text[ADDR_TEXT];
 
 	fprintf(out, "[general]\n");
 	print_ignored(conf, out);
-	print_path(out, "bpffs", conf->bpffs);
+	print_text(out, "bpffs", conf->bpffs);
 	fprintf(out, "lease = %u\n", conf->lease_s);
 	fprintf(out, "guard = %s\n", conf->guard ? "on" : "off");
 	fprintf(out, "rtptimeout = %u\n", conf->rtptimeout_s);
 	fprintf(out, "rtpholdtimeout = %u\n", conf->rtpholdtimeout_s);
-	print_path(out, "control", conf->control);
+	print_text(out, "control", conf->control);
 	addr_print(text, &conf->metrics);
 	fprintf(out, "metrics = %s\n", *text ? text : "off");
-	print_path(out, "cdr", conf->cdr ? conf->cdr : "off");
+	print_text(out, "cdr", conf->cdr ? conf->cdr : "off");
 	fprintf(out, "max_calls = %u\n", conf->max_calls);
+	fprintf(out, "digest = %s\n", digest[conf->digest]);
+	fprintf(out, "defaultexpiry = %u\n", conf->defaultexpiry_s);
+	fprintf(out, "minexpiry = %u\n", conf->minexpiry_s);
+	fprintf(out, "maxexpiry = %u\n", conf->maxexpiry_s);
+	for (size_t i = 0; i < conf->n_registers; i++)
+		print_text(out, "register", conf->registers[i].text);
 }
 
 /* Only where something was said of it: most realms speak no TLS. */
 static void print_tls(const struct conf_realm *realm, FILE *out)
 {
 	if (realm->tls_cert)
-		print_path(out, "tlscertfile", realm->tls_cert);
+		print_text(out, "tlscertfile", realm->tls_cert);
 	if (realm->tls_key)
-		print_path(out, "tlsprivatekey", realm->tls_key);
+		print_text(out, "tlsprivatekey", realm->tls_key);
 	if (realm->tls_ca)
-		print_path(out, "tlscafile", realm->tls_ca);
+		print_text(out, "tlscafile", realm->tls_ca);
 	if (realm->tls_cert || realm->tls_verify)
 		fprintf(out, "tlsverify = %s\n", realm->tls_verify ? "yes" : "no");
 }
@@ -134,6 +141,30 @@ const char *conf_canreinvite_text(unsigned int canreinvite, char text[32])
 	return text;
 }
 
+static void print_optional(FILE *out, const char *key, const char *text)
+{
+	if (text)
+		print_text(out, key, text);
+}
+
+static void print_login(const struct conf_peer *peer, FILE *out)
+{
+	static const char *const insecure[] = { "no", "port", "invite", "port,invite" };
+
+	print_optional(out, "secret", peer->secret);
+	print_optional(out, "remotesecret", peer->remotesecret);
+	print_optional(out, "defaultuser", peer->defaultuser);
+	print_optional(out, "fromuser", peer->fromuser);
+	print_optional(out, "fromdomain", peer->fromdomain);
+	if (peer->insecure)
+		fprintf(out, "insecure = %s\n", insecure[peer->insecure]);
+	if (peer->dynamic)
+		fprintf(out, "maxcontacts = %u\n", peer->maxcontacts);
+	if (peer->qualify_ms)
+		fprintf(out, "qualify = %u\nqualifyfreq = %u\n", peer->qualify_ms,
+			peer->qualifyfreq_s);
+}
+
 static void print_peer(const struct conf_peer *peer, FILE *out)
 {
 	static const char *const dtmf[] = { "rfc2833", "info", "inband", "auto" };
@@ -143,12 +174,14 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	if (peer->realm)
 		fprintf(out, "realm = %s\n", peer->realm->name);
 	fprintf(out, "host = %s\n",
-		peer->port_written ? addr_print(text, &peer->host)
+		peer->dynamic ? "dynamic"
+		: peer->port_written ? addr_print(text, &peer->host)
 				   : addr_print_ip(text, &peer->host));
 	for (size_t i = 0; i < peer->n_transports; i++)
 		fprintf(out, "%s%s%s", i ? "," : "transport = ",
 			conf_transport_name(peer->transports[i]),
 			i + 1 < peer->n_transports ? "" : "\n");
+	print_login(peer, out);
 	fprintf(out, "canreinvite = %s\n", conf_canreinvite_text(peer->canreinvite, canreinvite));
 	print_codecs(&peer->codecs, out);
 	fprintf(out, "nat = %s\n", peer->nat & NAT_FORCE_RPORT ? "force_rport" : "no");
@@ -173,7 +206,8 @@ static void print_route(const struct conf_route *route, FILE *out)
 		fprintf(out, "match = %s\n", route->match);
 	fprintf(out, "to = ");
 	for (size_t i = 0; i < route->n_to; i++)
-		fprintf(out, "%s%s", separator(i), route->to[i]->name);
+		fprintf(out, "%s%s", separator(i),
+			route->to[i] ? route->to[i]->name : "registered");
 	fputc('\n', out);
 	if (route->strip)
 		fprintf(out, "strip = %u\n", route->strip);

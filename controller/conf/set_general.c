@@ -37,6 +37,22 @@ CONF_SETTER(conf_set_bool)
 							      : conf_bad_value(l, e, "yes or no");
 }
 
+/* Text of SIP's: quoted strings and user names hold no control characters. Empty is as good as not
+ * written. */
+CONF_SETTER(conf_set_text)
+{
+	if (strlen(e->value) > key->hi)
+		return conf_fault(l, &e->at, "%s: allowed is a text of up to %u bytes", e->key,
+				  key->hi);
+	for (const char *p = e->value; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			return conf_fault(l, &e->at, "%s: a control character", e->key);
+	if (*e->value)
+		return conf_value_keep(l, e->value, member(key, object));
+	*(const char **)member(key, object) = NULL;
+	return 0;
+}
+
 CONF_SETTER(conf_set_path)
 {
 	if (e->value[0] != '/' || !e->value[1])

@@ -41,14 +41,16 @@ CONF_SETTER(conf_set_host)
 	struct addr a;
 
 	(void)key;
-	if (strcasecmp(e->value, "dynamic") == 0)
-		return conf_fault(l, &e->at,
-				  "host = dynamic is not supported by this version: allowed "
-				  "is ADDRESS[:PORT]");
+	peer->dynamic = strcasecmp(e->value, "dynamic") == 0;
+	if (peer->dynamic) {
+		peer->host = (struct addr){ 0 };
+		peer->port_written = false;
+		return 0;
+	}
 	if (addr_parse(&a, e->value))
 		return conf_fault(l, &e->at,
-				  "host = '%.60s': allowed is ADDRESS[:PORT], IPv4 or IPv6 "
-				  "(this version looks no names up)",
+				  "host = '%.60s': allowed is ADDRESS[:PORT], IPv4 or IPv6, or "
+				  "dynamic (this version looks no names up)",
 				  e->value);
 	if (!conf_value_host_address(&a))
 		return conf_bad_value(l, e, "the address of a host");

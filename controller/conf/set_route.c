@@ -85,13 +85,12 @@ static int find_target(struct conf_loader *l, const struct conf_entry *e, const 
 	const struct conf_section *s;
 
 	HASH_FIND(hh_scope, l->peers, name, strlen(name), s);
-	if (!s && strcasecmp(name, "registered") == 0)
+	if (!s && strcasecmp(name, "registered") != 0)
 		return conf_fault(l, &e->at,
-				  "to = registered is not supported by this version: allowed "
-				  "are names of peers");
-	if (!s)
-		return conf_fault(l, &e->at, "to = '%.60s': there is no peer of that name", name);
-	*out = s->object;
+				  "to = '%.60s': there is no peer of that name (`registered` is "
+				  "whichever phone the called user has)",
+				  name);
+	*out = s ? s->object : NULL;
 	return 0;
 }
 

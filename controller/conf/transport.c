@@ -145,7 +145,7 @@ int conf_transport_check_peer(struct conf_loader *l, const struct conf_section *
 {
 	const struct conf_peer *peer = s->object;
 
-	if (!peer->realm || conf_transport_fits(peer, peer->realm))
+	if (!peer->realm || peer->dynamic || conf_transport_fits(peer, peer->realm))
 		return 0;
 	return conf_fault(l, conf_section_place(s, "transport"),
 			  "peer '%s' speaks %s%s, but realm '%s' binds none of it", s->name,

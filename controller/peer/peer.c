@@ -49,13 +49,15 @@ static struct source_key source_key(const struct conf_realm *realm, const struct
 	return key;
 }
 
-/* A realm is written, the only one, or the kernel knows. */
+/* A realm is written, the only one, or the kernel knows; a phone's may be any. */
 static const struct conf_realm *find_home(const struct conf *conf, const struct conf_peer *peer)
 {
 	if (peer->realm)
 		return peer->realm;
 	if (conf->n_realms == 1)
 		return &conf->realms[0];
+	if (peer->dynamic)
+		return NULL;
 	return peer_home_find(conf, &peer->host);
 }
 
@@ -73,7 +75,8 @@ static int resolve_homes(struct peers *peers, char *why, size_t why_size)
 		const struct conf_peer *peer = &conf->peers[i];
 
 		peers->homes[i] = find_home(conf, peer);
-		if (peers->homes[i] && conf_transport_fits(peer, peers->homes[i]))
+		if (peer->dynamic ||
+		    (peers->homes[i] && conf_transport_fits(peer, peers->homes[i])))
 			continue;
 		if (peers->homes[i]) {
 			snprintf(why, why_size,
@@ -110,6 +113,8 @@ static int source_add(struct peers *peers, struct source *entry, const struct co
 {
 	struct source *other;
 
+	if (peer->dynamic)
+		return 0;
 	entry->key = source_key(peer_realm(peers, peer), &peer->host, port);
 	entry->peer = peer;
 	HASH_FIND(hh, peers->sources, &entry->key, sizeof(entry->key), other);

@@ -23,12 +23,13 @@ void peers_inherit(struct peers *next, const struct peers *before);
 /* Borrowed. Never NULL for a peer of this snapshot. */
 struct peer_load *peer_load_of(const struct peers *peers, const struct conf_peer *peer);
 
-/* The realm on which a peer of this snapshot lives. Never NULL after peers_new() succeeded. */
+/* The realm on which a peer of this snapshot lives. NULL: a phone that may register on any. */
 const struct conf_realm *peer_realm(const struct peers *peers, const struct conf_peer *peer);
 
 /* The peer a request came from: (realm, address and port), else (realm, address), of several the
  * first in file order; the peer's permit/deny must let it. NULL: nobody (403). Realms are told
- * apart by their index, which a reload keeps: `realm` may be of an older snapshot. */
+ * apart by their index, which a reload keeps: `realm` may be of an older snapshot. A peer with
+ * host = dynamic has no source: the registrar knows it. */
 const struct conf_peer *peer_by_source(const struct peers *peers, const struct conf_realm *realm,
 				       const struct addr *source);
 
