@@ -46,6 +46,7 @@ void sip_client_free(struct sip_client *c)
 	free(c->ack);
 	free(c->ack_tag);
 	sip_pass_drop(&c->why);
+	free(c->credentials);
 	free(c);
 }
 
@@ -230,6 +231,17 @@ int sip_client_new(struct sip_client **out, const struct sip_bind *bind, const s
 	return begin(out, make(bind, to, method, branch), NULL);
 }
 
+int sip_client_new_by(struct sip_client **out, const struct sip_bind *bind,
+		      const struct sip_bind *large, const struct addr *to, enum sip_method method,
+		      const char *branch)
+{
+	struct sip_client *c = make(bind, to, method, branch);
+
+	if (c)
+		c->large = large;
+	return begin(out, c, large);
+}
+
 int sip_client_new_in(struct sip_client **out, const struct sip_dialog *d, const struct addr *to,
 		      enum sip_method method, const char *branch)
 {
@@ -237,13 +249,19 @@ int sip_client_new_in(struct sip_client **out, const struct sip_dialog *d, const
 
 	if (d->grows && bind->transport == CONF_UDP)
 		large = sip_bind_find(bind->sip, bind->realm->name, bind->local.family, CONF_TCP);
-	return begin(out, make(bind, to, method, branch), large);
+	return sip_client_new_by(out, bind, large, to, method, branch);
 }
 
 void sip_client_own(struct sip_client *c, const struct sip_client_events *events, void *owner)
 {
 	c->events = events;
 	c->owner = owner;
+}
+
+void sip_client_login(struct sip_client *c, const char *user, const char *secret)
+{
+	c->user = user;
+	c->secret = secret;
 }
 
 /* Copies the lines of our INVITE that begin with `name`. */
@@ -386,6 +404,8 @@ static void tell(struct sip_client *c, const struct sip_msg *m, bool final)
 {
 	void *owner = c->owner;
 
+	if (final && sip_client_again(c, m))
+		return;
 	if (final)
 		c->owner = NULL;
 	if (owner && c->events->response)
@@ -457,9 +477,9 @@ static void on_final(struct sip_client *c, const struct sip_msg *m)
 	if (c->state == CLIENT_COMPLETED)
 		return;
 	c->state = CLIENT_COMPLETED;
-	drop(&c->request);
 	wait_for(c, sip_bind_reliable(c->bind) ? 0 : stack(c)->timing.t4);
 	tell(c, m, true);
+	drop(&c->request);
 }
 
 bool sip_client_receive(const struct sip_msg *m)

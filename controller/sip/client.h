@@ -24,6 +24,10 @@ struct sip_client;
  */
 struct sip_client_events {
 	void (*response)(void *owner, struct sip_client *c, const struct sip_msg *m);
+	/* A challenge is answered by a new transaction: the number it gets, and the pointer that
+	 * takes the place of the old one. Both NULL: challenges are refusals. */
+	uint32_t (*next_cseq)(void *owner);
+	void (*again)(void *owner, struct sip_client *c);
 	void (*lost)(void *owner, int code); /* 408: no final response; 503: cannot be reached */
 };
 
@@ -38,6 +42,10 @@ struct sip_client {
 	enum sip_client_state state;
 	const struct sip_client_events *events;
 	void *owner; /* NULL: nobody */
+	const struct sip_bind *large; /* for what is too large for UDP; NULL: none */
+	const char *user, *secret; /* the owner's, for challenges; NULL: none */
+	unsigned int challenges;   /* answered before this one, for the same job */
+	char *credentials; /* header lines that an ACK to the 2xx repeats (RFC 3261 22.1); NULL */
 	char branch[SIP_BRANCH_LEN + 1];
 	char *request; /* to be sent again, and what ACK and CANCEL are made of; NULL after a 2xx */
 	size_t request_len;
@@ -59,6 +67,10 @@ struct sip_client {
 /* Sends sip->out, which was built with `branch`. 0 or -errno: nothing was sent. */
 int sip_client_new(struct sip_client **out, const struct sip_bind *bind, const struct addr *to,
 		   enum sip_method method, const char *branch);
+/* `large`: the bind for requests that are too large for UDP; NULL: none. */
+int sip_client_new_by(struct sip_client **out, const struct sip_bind *bind,
+		      const struct sip_bind *large, const struct addr *to, enum sip_method method,
+		      const char *branch);
 /* The same in a dialog, which knows its bind, and whether a large request goes over TCP. */
 int sip_client_new_in(struct sip_client **out, const struct sip_dialog *d, const struct addr *to,
 		      enum sip_method method, const char *branch);
@@ -69,6 +81,8 @@ void sip_client_own(struct sip_client *c, const struct sip_client_events *events
  * gave up. */
 void sip_client_hold_ack(struct sip_client *c, const struct sip_msg *m,
 			 const struct sip_client_events *events, void *owner);
+/* What a 401 or 407 is answered with, as long as there is an owner, whose texts they are. */
+void sip_client_login(struct sip_client *c, const char *user, const char *secret);
 /* CANCEL, once a provisional response came (9.1). */
 void sip_client_cancel(struct sip_client *c);
 /* What passes into that CANCEL: of `pass` the Reason. */
@@ -77,6 +91,9 @@ void sip_client_why(struct sip_client *c, struct sip_pass *pass);
 void sip_client_ack(struct sip_client *c, const char *tag, const struct sip_bind *bind,
 		    const struct addr *to);
 void sip_client_free(struct sip_client *c);
+
+/* again.c: answers a challenge. True: the owner has another transaction in place of this one. */
+bool sip_client_again(struct sip_client *c, const struct sip_msg *m);
 
 /* A response came. False: to no transaction of ours. */
 bool sip_client_receive(const struct sip_msg *m);

@@ -39,7 +39,18 @@ void sip_dialog_clear(struct sip_dialog *d)
 	free(d->remote_tag);
 	free(d->target);
 	free(d->refers);
+	free(d->user);
+	free(d->secret);
 	*d = (struct sip_dialog){0};
+}
+
+int sip_dialog_login(struct sip_dialog *d, const char *user, const char *secret)
+{
+	free(d->user);
+	free(d->secret);
+	d->user = strdup(user);
+	d->secret = strdup(secret);
+	return d->user && d->secret ? 0 : -ENOMEM;
 }
 
 /* `uri` out of a Route value. */
@@ -281,8 +292,6 @@ void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct
 	buf_str(out, "User-Agent: " SIP_AGENT "\r\n");
 	if (r->method == SIP_INVITE || r->method == SIP_UPDATE)
 		sip_build_capabilities(out, r->supported);
-	if (r->lines)
-		buf_str(out, r->lines);
 	if (r->reason) {
 		buf_str(out, "Reason: ");
 		sip_add_plain(out, r->reason);
@@ -291,6 +300,8 @@ void sip_build_request(struct buf *out, const struct sip_dialog *d, const struct
 	sip_pass_headers(out, r->pass);
 	if (r->mapped)
 		buf_str(out, r->mapped);
+	if (r->lines)
+		buf_str(out, r->lines);
 	sip_pass_body(out, r->pass, r->sdp);
 	out->failed |= routes.failed;
 	buf_free(&routes);

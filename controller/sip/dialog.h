@@ -14,6 +14,7 @@ struct sip_dialog {
 	char *local, *remote;	      /* From and To of our requests, tags included */
 	char *local_tag, *remote_tag; /* remote "": none yet, or an RFC 2543 far end */
 	char *target;		      /* remote target: request URI */
+	char *user, *secret;	      /* what challenges are answered with; NULL: none */
 	char **routes;		      /* Route values in order */
 	size_t n_routes;
 	uint32_t local_cseq, remote_cseq;
@@ -48,6 +49,7 @@ struct sip_key sip_dialog_key(const struct sip_bind *bind, const char *call_id,
 /* Do identities stay behind between sides that are trusted so? */
 bool sip_dialog_strips(unsigned int from, unsigned int to);
 void sip_dialog_clear(struct sip_dialog *d);
+int sip_dialog_login(struct sip_dialog *d, const char *user, const char *secret);
 /* 0 or -ENOMEM/-E2BIG; `reversed`: the order of a response's Record-Route. */
 int sip_dialog_set_routes(struct sip_dialog *d, const struct sip_msg *m, bool reversed);
 /* The remote target from Contact; without one it stays. 0, -EBADMSG (no SIP URI) or -ENOMEM. */

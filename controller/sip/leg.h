@@ -73,8 +73,12 @@ struct leg_target {
 	const struct conf_realm *realm;
 	struct addr to;		   /* where the INVITE is sent */
 	const char *number;	   /* request URI: sip:NUMBER@HOST:PORT */
+	const char *uri;	   /* request URI of a phone, as it registered; NULL: by `number` */
+	unsigned int bind; /* socket as in sip_registration, and 1 added; 0: the realm's first */
 	const char *from_user;	   /* caller's user at our own address; "" anonymous */
+	const char *from_host;	   /* NULL: our own address */
 	const char *from_display;  /* "" none */
+	const char *user, *secret; /* what challenges are answered with; NULL: they are refusals */
 	unsigned int max_forwards; /* to send */
 	bool force_rport;
 	enum conf_transport transport; /* another is taken where the realm does not bind it */
@@ -85,6 +89,10 @@ struct leg_target {
 
 int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	    const struct leg_events *events, void *owner);
+
+/* What the far end's challenges are answered with (401, 407), once for each request; without it
+ * they are refusals. */
+int leg_login(struct leg *leg, const char *user, const char *secret);
 
 /* Makes `owner` the one who gets an incoming leg's events. */
 void leg_take(struct leg *leg, const struct leg_events *events, void *owner);

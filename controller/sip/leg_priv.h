@@ -172,6 +172,8 @@ int leg_adopt_dialog(struct leg *leg, const struct sip_msg *m);
 int leg_refresh_target(struct leg *leg, const struct sip_msg *m);
 /* ACK to the 2xx that made an offer. */
 void leg_send_held_ack(struct leg *leg, struct slice sdp);
+/* sip_client_events.next_cseq of a leg's requests. */
+uint32_t leg_next_cseq(void *owner);
 
 /* leg_jobs.c */
 /* -EBUSY: too many wait; -errno: it could not be sent. */

@@ -6,6 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+int leg_login(struct leg *leg, const char *user, const char *secret)
+{
+	return sip_dialog_login(&leg->dialog, user, secret);
+}
+
+uint32_t leg_next_cseq(void *owner)
+{
+	struct leg *leg = owner;
+
+	return ++leg->dialog.local_cseq;
+}
+
 int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	    const struct leg_events *events, void *owner)
 {
@@ -52,6 +64,7 @@ static int send_request(struct leg *leg, struct sip_client **out, const struct a
 	if (err)
 		return err;
 	leg->dialog.local_cseq++;
+	sip_client_login(c, leg->dialog.user, leg->dialog.secret);
 	if (r->method == SIP_INVITE)
 		sip_client_own(c, &invite_events, leg);
 	if (out)
@@ -126,8 +139,17 @@ static void on_bye_lost(void *owner, int code)
 	leg_leave(leg);
 }
 
-static const struct sip_client_events bye_events = { .response = on_bye_response,
-						     .lost = on_bye_lost };
+static void on_bye_again(void *owner, struct sip_client *c)
+{
+	struct leg *leg = owner;
+
+	leg->bye = c;
+}
+
+static const struct sip_client_events bye_events = {.response = on_bye_response,
+						    .lost = on_bye_lost,
+						    .next_cseq = leg_next_cseq,
+						    .again = on_bye_again};
 
 void leg_send_bye(struct leg *leg, const char *reason)
 {
@@ -173,7 +195,9 @@ int leg_adopt_dialog(struct leg *leg, const struct sip_msg *m)
 	return err;
 }
 
-static struct addr build_ack(struct leg *leg, uint32_t cseq, struct slice sdp)
+/* `credentials`: those of the INVITE (RFC 3261 22.1); NULL: none. */
+static struct addr build_ack(struct leg *leg, uint32_t cseq, const char *credentials,
+			     struct slice sdp)
 {
 	char branch[SIP_BRANCH_LEN + 1];
 	struct sip_outgoing r = {
@@ -182,6 +206,7 @@ static struct addr build_ack(struct leg *leg, uint32_t cseq, struct slice sdp)
 		.max_forwards = SIP_HOPS,
 		.branch = branch,
 		.sdp = sdp,
+		.lines = credentials,
 	};
 
 	sip_branch_new(leg->sip, branch);
@@ -191,7 +216,7 @@ static struct addr build_ack(struct leg *leg, uint32_t cseq, struct slice sdp)
 
 static void send_ack(struct leg *leg, struct sip_client *c, const struct sip_msg *m)
 {
-	struct addr to = build_ack(leg, m->cseq, (struct slice){ 0 });
+	struct addr to = build_ack(leg, m->cseq, c->credentials, (struct slice){ 0 });
 
 	sip_client_ack(c, m->to_tag, leg->dialog.bind, &to);
 }
@@ -199,7 +224,7 @@ static void send_ack(struct leg *leg, struct sip_client *c, const struct sip_msg
 void leg_send_held_ack(struct leg *leg, struct slice sdp)
 {
 	struct sip_client *c = leg->unacked;
-	struct addr to = build_ack(leg, leg->unacked_cseq, sdp);
+	struct addr to = build_ack(leg, leg->unacked_cseq, c->credentials, sdp);
 
 	leg->unacked = NULL;
 	sip_client_ack(c, leg->dialog.remote_tag, leg->dialog.bind, &to);
@@ -215,7 +240,7 @@ static void on_unacked_lost(void *owner, int code)
 	leg_enter(leg);
 	leg->unacked = NULL;
 	if (leg->phase == LEG_UP) {
-		to = build_ack(leg, leg->unacked_cseq, (struct slice){ 0 });
+		to = build_ack(leg, leg->unacked_cseq, NULL, (struct slice){ 0 });
 		sip_send(leg->dialog.bind, &to, leg->sip->out.data, leg->sip->out.len);
 		leg_send_bye(leg, NULL);
 		if (leg->events)
@@ -323,5 +348,14 @@ static void on_invite_lost(void *owner, int code)
 	leg_leave(leg);
 }
 
-static const struct sip_client_events invite_events = { .response = on_invite_response,
-							.lost = on_invite_lost };
+static void on_invite_again(void *owner, struct sip_client *c)
+{
+	struct leg *leg = owner;
+
+	leg->ict = c;
+}
+
+static const struct sip_client_events invite_events = {.response = on_invite_response,
+						       .lost = on_invite_lost,
+						       .next_cseq = leg_next_cseq,
+						       .again = on_invite_again};

@@ -43,7 +43,17 @@ static void on_lost(void *owner, int code)
 	leg_leave(leg);
 }
 
-static const struct sip_client_events update_events = { .response = on_response, .lost = on_lost };
+static void on_again(void *owner, struct sip_client *c)
+{
+	struct leg *leg = owner;
+
+	leg->uct = c;
+}
+
+static const struct sip_client_events update_events = { .response = on_response,
+							.lost = on_lost,
+							.next_cseq = leg_next_cseq,
+							.again = on_again };
 
 int leg_send_update(struct leg *leg, struct slice sdp, const struct sip_pass *pass)
 {

@@ -20,7 +20,10 @@ static void print_parties(const struct sip_dialog *d, const struct leg_target *t
 	}
 	buf_str(from, "<sip:");
 	sip_add_user(from, user);
-	buf_printf(from, "@%s>;tag=%s", bind->local.port == 5060 ? bind->host : bind->hostport,
+	buf_printf(from, "@%s>;tag=%s",
+		   target->from_host		? target->from_host
+		   : bind->local.port == 5060 ? bind->host
+					      : bind->hostport,
 		   d->local_tag);
 	buf_str(to, "sip:");
 	if (*target->number) {
@@ -41,8 +44,11 @@ int sip_dialog_parties(struct sip_dialog *d, const struct leg_target *target,
 	buf_str(&uri, d->bind->params);
 	d->local = buf_take(&from);
 	d->remote = buf_take(&to);
-	d->target = buf_take(&uri);
-	return d->local && d->remote && d->target ? 0 : -ENOMEM;
+	d->target = target->uri ? strdup(target->uri) : buf_take(&uri);
+	buf_free(&uri);
+	if (!d->local || !d->remote || !d->target)
+		return -ENOMEM;
+	return target->secret ? sip_dialog_login(d, target->user, target->secret) : 0;
 }
 
 bool sip_dialog_strips(unsigned int from, unsigned int to)

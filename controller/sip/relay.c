@@ -32,6 +32,8 @@ static void destroy(struct relay *r)
 	DL_DELETE(r->sip->relays, r);
 	r->sip->n_relays--;
 	free(r->target);
+	free(r->user);
+	free(r->secret);
 	free(r);
 }
 
@@ -219,7 +221,38 @@ static void on_lost(void *owner, int code)
 		finish(r);
 }
 
-static const struct sip_client_events client_events = {.response = on_response, .lost = on_lost};
+/* The request goes out again with credentials. */
+static uint32_t next_cseq(void *owner)
+{
+	struct relay *r = owner;
+	struct sip_dialog *to = dialog_of(r->sip, &r->to);
+
+	r->cseq = to ? ++to->local_cseq : r->cseq + 1;
+	if (to && r->method == SIP_REFER)
+		sip_refers_note(to, r->cseq, r->their_cseq);
+	return r->cseq;
+}
+
+static void on_again(void *owner, struct sip_client *c)
+{
+	struct relay *r = owner;
+
+	r->client = c;
+}
+
+static const struct sip_client_events client_events = {
+	.response = on_response, .lost = on_lost, .next_cseq = next_cseq, .again = on_again};
+
+/* Copies of what the dialog has, which may be gone when a challenge comes. */
+static void log_in(struct relay *r, const struct sip_dialog *to)
+{
+	if (!to->secret)
+		return;
+	r->user = strdup(to->user);
+	r->secret = strdup(to->secret);
+	if (r->user && r->secret)
+		sip_client_login(r->client, r->user, r->secret);
+}
 
 /* Headers that name something of the dialog. */
 static void add_mapped(struct buf *out, const struct relay *r, const struct sip_dialog *to)
@@ -265,7 +298,10 @@ static int send_on(struct relay *r, struct sip_dialog *to, const struct addr *ho
 	err = sip_client_new_in(&r->client, to, hop, r->method, branch);
 	if (!err) {
 		to->local_cseq++;
+		r->cseq = o.cseq;
+		r->their_cseq = r->m->cseq;
 		sip_client_own(r->client, &client_events, r);
+		log_in(r, to);
 		timer_set(&r->trying, 7ull * r->sip->timing.t1);
 		if (r->method == SIP_REFER)
 			sip_refers_note(to, o.cseq, r->m->cseq);

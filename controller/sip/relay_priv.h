@@ -21,6 +21,8 @@ struct relay {
 	char *target;		 /* Contact of the request: in force once it is accepted */
 	bool last;		 /* NOTIFY that ends the subscription */
 	uint32_t expires_s;	 /* of a NOTIFY; 0: it says nothing */
+	uint32_t cseq, their_cseq; /* of what went out, and of what came in */
+	char *user, *secret;	   /* for challenges; NULL: none */
 	struct timer trying;	 /* 100 to a far end that would send again and again (RFC 4320) */
 };
 

@@ -33,6 +33,12 @@ static const struct {
 	{"Server", 0, SIP_H_SERVER},
 	{"User-Agent", 0, SIP_H_USER_AGENT},
 	{"Timestamp", 0, SIP_H_TIMESTAMP},
+	{"Authorization", 0, SIP_H_AUTHORIZATION},
+	{"Expires", 0, SIP_H_EXPIRES},
+	{"Min-Expires", 0, SIP_H_MIN_EXPIRES},
+	{"Proxy-Authenticate", 0, SIP_H_PROXY_AUTHENTICATE},
+	{"Proxy-Authorization", 0, SIP_H_PROXY_AUTHORIZATION},
+	{"WWW-Authenticate", 0, SIP_H_WWW_AUTHENTICATE},
 };
 
 static enum sip_header kind_of(const char *name, size_t len)

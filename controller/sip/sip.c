@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "sip/sip.h"
 
+#include "sip/ask_priv.h"
+#include "sip/auth.h"
 #include "sip/relay_priv.h"
 
 #include <errno.h>
@@ -56,6 +58,9 @@ int sip_new(struct sip **out, struct conf *conf, struct loop *loop,
 		err = -EIO;
 		goto fail;
 	}
+	err = sip_guard_open(sip);
+	if (err)
+		goto fail;
 	err = sip_transport_open(sip, why, why_size);
 	if (err)
 		goto fail;
@@ -80,6 +85,8 @@ void sip_free(struct sip *sip)
 	relays_free(sip);
 	subscriptions_free(sip);
 	sip_legs_free(sip);
+	sip_asks_free(sip);
+	sip_guard_close(sip);
 	sip_transport_close(sip);
 	buf_free(&sip->out);
 	buf_free(&sip->head);

@@ -12,6 +12,7 @@
 #include "lib/loop.h"
 
 struct sip;
+struct sip_msg;
 struct leg;
 struct relay;
 
@@ -35,7 +36,9 @@ struct sip_request {
 	unsigned int max_forwards; /* as received; 70 where the header is missing */
 	/* Whose far end has the dialog that is replaced (RFC 3891); NULL: none of ours. */
 	struct leg *replaces;
-	struct slice sdp; /* body of type application/sdp; p NULL: no offer */
+	struct slice sdp;	   /* body of type application/sdp; p NULL: no offer */
+	const void *caller;	   /* what the verdict said */
+	const struct sip_msg *msg; /* for sip_authenticate() */
 };
 
 /* What is done with a request outside a dialog. */
@@ -46,6 +49,49 @@ struct sip_verdict {
 	unsigned int retry_after_s; /* 0: no such header */
 	bool force_rport;	    /* answer to the packet's source whatever Via says */
 	bool grows;		    /* what is too large for UDP may be sent to it over TCP */
+	bool challenge;		    /* code 401: ask for credentials */
+	bool stale;		    /* those that came were right but for their age */
+	unsigned int digest;	    /* by which algorithms: enum conf_digest */
+	const void *caller; /* for the handlers that come after; the stack does not look at it */
+};
+
+/* Did a request prove that it is of `user`? */
+enum sip_auth {
+	SIP_AUTH_OK,
+	SIP_AUTH_NONE,	/* it did not try */
+	SIP_AUTH_STALE, /* by a nonce that is too old, not ours, or used before */
+	SIP_AUTH_WRONG,
+};
+
+/* `secret` NULL: there is no such user; it is SIP_AUTH_WRONG then in as much time as a wrong
+ * secret. `digest`: which algorithms will do, enum conf_digest. */
+enum sip_auth sip_authenticate(const struct sip_request *request, const char *user,
+			       const char *secret, unsigned int digest);
+
+enum { SIP_CONTACTS_MAX = 10, SIP_CONTACT_MAX = 512 };
+
+struct sip_contact {
+	const char *uri;   /* without < > */
+	struct addr addr;  /* where its host is an address; port 5060 where it has none */
+	int64_t expires_s; /* -1: not said */
+};
+
+/* A REGISTER (RFC 3261 10.3) that was admitted. */
+struct sip_registration {
+	const struct sip_request *request;
+	unsigned int bind; /* the socket it came in by, for sip_keepalive() and leg_target.bind */
+	uint32_t cseq;
+	bool all; /* Contact: * with Expires: 0 */
+	struct sip_contact contacts[SIP_CONTACTS_MAX];
+	size_t n; /* 0 and not all: it only asks */
+};
+
+struct sip_registered {
+	int code;
+	const char *reason;			       /* NULL: the standard one */
+	unsigned int min_expires_s;		       /* of a 423 */
+	struct sip_contact contacts[SIP_CONTACTS_MAX]; /* of a 200: what is bound now */
+	size_t n;
 };
 
 struct sip_handlers {
@@ -58,6 +104,9 @@ struct sip_handlers {
 	/* A request that is passed on, of those of sip/relay.h: to be sent on or refused in here.
 	 * NULL: 405. */
 	void (*request)(void *ctx, struct relay *relay, const struct sip_request *request);
+	/* A REGISTER. NULL: there is no registrar here (405). */
+	void (*registration)(void *ctx, const struct sip_registration *registration,
+			     struct sip_registered *out);
 	void *ctx;
 };
 
@@ -70,6 +119,9 @@ void sip_free(struct sip *sip);
 
 /* Timers of RFC 3261 17.1.1.1 in milliseconds. */
 enum { SIP_T1_MS = 500, SIP_T2_MS = 4000, SIP_T4_MS = 5000 };
+
+/* A datagram that means nothing and keeps a NAT's binding open (RFC 5626 3.5.1). */
+void sip_keepalive(const struct sip *sip, unsigned int bind, const struct addr *to);
 
 /* The standard reason phrase of a status code. */
 const char *sip_reason(int code);

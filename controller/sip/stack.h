@@ -23,6 +23,7 @@ struct relay;
 struct sip_streams;
 struct sip_tls;
 struct sip_wait;
+struct sip_guard;
 
 /* The keyed hash of what identifies a transaction or dialog: far ends choose their branches and
  * Call-IDs, so that a hash which they can foresee would let them pile everything into one bucket.
@@ -122,6 +123,8 @@ struct sip {
 	struct relay *relays;
 	size_t n_relays;
 	const struct sip_msg *now; /* the message being served; NULL: none */
+	struct sip_guard *guard;   /* who may ask: auth.h */
+	struct sip_ask *asks;	   /* requests of ours outside dialogs: ask.c */
 	struct buf out;		   /* the message being built: never across an event */
 	struct buf head;	   /* the headers echoed in it */
 	struct buf list;	   /* of what is refused in it */

@@ -100,6 +100,10 @@ const struct sip_bind *sip_bind_to(const struct sip *sip, const struct leg_targe
 {
 	const struct sip_bind *first = NULL;
 
+	if (target->bind && target->bind <= sip->n_binds &&
+	    sip->binds[target->bind - 1].local.family == target->to.family)
+		return &sip->binds[target->bind - 1];
+
 	for (size_t i = 0; i < sip->n_binds; i++) {
 		const struct sip_bind *bind = &sip->binds[i];
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A datagram's way through the stack, and the requests that belong to no dialog. */
+#include "sip/auth.h"
 #include "sip/refer.h"
+#include "sip/register.h"
 #include "sip/relay_priv.h"
 #include "sip/text.h"
 
@@ -136,6 +138,7 @@ static bool view_request(struct sip_request *r, struct texts *t, const struct si
 		.max_forwards = m->max_forwards,
 		.replaces = replaced_leg(m),
 		.sdp = sip_msg_sdp(m),
+		.msg = m,
 	};
 	r->from_user = add_user(t, r->from_uri);
 	r->to_user = add_user(t, r->to_uri);
@@ -149,6 +152,11 @@ static bool is_loop(const struct sip_msg *m)
 		    sip_branch_seen(m->bind->sip, m->lines[i].value))
 			return true;
 	return false;
+}
+
+static bool registers(const struct sip_msg *m)
+{
+	return m->method == SIP_REGISTER && m->bind->sip->handlers.registration;
 }
 
 /* RFC 3261 8.2 for a request of a known source; code 0: it may go on. */
@@ -166,7 +174,7 @@ static struct sip_reply inspect(const struct sip_msg *m, const char **label)
 	*label = "method";
 	if (wants_dialog(m->method))
 		return (struct sip_reply){.code = 481};
-	if (m->method != SIP_INVITE && m->method != SIP_OPTIONS &&
+	if (m->method != SIP_INVITE && m->method != SIP_OPTIONS && !registers(m) &&
 	    !(sip_is_relayed(m->method) && m->bind->sip->handlers.request))
 		return sip_refuse_method(m);
 	*label = "bad_uri";
@@ -198,11 +206,27 @@ static void on_admitted(const struct sip_msg *m, const struct sip_request *reque
 	} else if (m->method == SIP_OPTIONS) {
 		reply = (struct sip_reply){.code = 200, .capabilities = true, .accept = true};
 		sip_reply_stateless(m, force_rport, &reply);
+	} else if (m->method == SIP_REGISTER) {
+		sip_register_receive(m, request, force_rport);
 	} else if (m->method != SIP_INVITE) {
 		relay_from_outside(m, request, force_rport);
 	} else {
 		leg_invited(m, request, verdict);
 	}
+}
+
+/* A challenge is no refusal, but what comes of it is counted. */
+static void challenge(const struct sip_msg *m, const struct sip_verdict *verdict)
+{
+	struct sip_reply reply = {.code = 401};
+	struct buf lines = {0};
+
+	sip_build_challenge(&lines, m, verdict);
+	reply.lines = lines.data;
+	if (!lines.failed)
+		reject(m, verdict->force_rport, &reply,
+		       verdict->stale ? "stale_nonce" : "unauthenticated");
+	buf_free(&lines);
 }
 
 static void on_new_request(const struct sip_msg *m)
@@ -221,7 +245,10 @@ static void on_new_request(const struct sip_msg *m)
 	reply = (struct sip_reply){.code = verdict.code,
 				   .reason = verdict.reason,
 				   .retry_after_s = verdict.retry_after_s};
-	if (verdict.code)
+	request.caller = verdict.caller;
+	if (verdict.challenge)
+		challenge(m, &verdict);
+	else if (verdict.code)
 		reject(m, verdict.force_rport, &reply, verdict.label ? verdict.label : "refused");
 	else
 		on_admitted(m, &request, &verdict);
