@@ -8,6 +8,7 @@
 #include "media/ports.h"
 #include "media/stream.h"
 #include "peer/peer.h"
+#include "reach/reach.h"
 #include "sip/sip.h"
 #include "stats/cdr.h"
 #include "stats/metrics.h"
@@ -37,6 +38,7 @@ struct daemon {
 	struct ctl *ctl;
 	struct metrics *metrics;
 	struct watch sigterm, sigint, sighup;
+	bool stopping;
 };
 
 static void usage(FILE *out)
@@ -118,13 +120,26 @@ static int detach(const struct conf *conf)
 	return 1;
 }
 
+/* Our registrations with others were taken back. */
+static void left(void *owner)
+{
+	struct daemon *d = owner;
+
+	loop_stop(d->node.loop);
+}
+
 static void stop(void *owner)
 {
 	struct daemon *d = owner;
 
 	log_notice("stopping: live media flows on for %u s", d->conf->lease_s);
 	sd_notify(0, "STOPPING=1");
-	loop_stop(d->node.loop);
+	if (d->stopping) {
+		loop_stop(d->node.loop); /* a second signal: at once */
+		return;
+	}
+	d->stopping = true;
+	reach_leave(d->node.reach, left, d);
 }
 
 static void warn_of_dial_options(const struct conf *conf)
@@ -157,6 +172,12 @@ static int reload(void *ctx, char *why, size_t why_size)
 	err = peers_new(&peers, next, why, why_size);
 	if (err)
 		goto out;
+	err = reach_reload(d->node.reach, peers);
+	if (err) {
+		peers_unref(peers);
+		snprintf(why, why_size, "no memory");
+		goto out;
+	}
 	calls_reload(d->node.calls, peers);
 	cdr_reopen(d->node.cdr, next->cdr);
 	warn_of_dial_options(next);
@@ -220,6 +241,8 @@ static int open_sip(struct daemon *d, char *why, size_t why_size)
 
 	if (!err)
 		calls_attach(d->node.calls, d->node.sip);
+	if (!err)
+		reach_attach(d->node.reach, d->node.sip);
 	return err;
 }
 
@@ -240,7 +263,10 @@ static int open_calls(struct daemon *d, char *why, size_t why_size)
 
 	if (err)
 		return err;
-	err = calls_new(&d->node.calls, &setup);
+	err = reach_new(&d->node.reach, d->node.loop, setup.peers);
+	setup.reach = d->node.reach;
+	if (!err)
+		err = calls_new(&d->node.calls, &setup);
 	if (err)
 		peers_unref(setup.peers);
 	return err;
@@ -282,6 +308,7 @@ static void finish(struct daemon *d)
 	loop_unwatch(&d->sigterm);
 	metrics_free(d->metrics);
 	ctl_free(d->ctl);
+	reach_free(d->node.reach);
 	sip_free(d->node.sip);
 	calls_free(d->node.calls);
 	cdr_free(d->node.cdr);

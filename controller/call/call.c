@@ -127,16 +127,17 @@ static const struct leg_events events;
 
 static void on_ring_timeout(void *owner);
 
-static sa_family_t media_family(const struct conf_peer *peer, const struct conf_realm *realm)
+static sa_family_t media_family(sa_family_t family, const struct conf_realm *realm)
 {
 	for (size_t i = 0; i < realm->n_media; i++)
-		if (realm->media[i].family == peer->host.family)
-			return peer->host.family;
+		if (realm->media[i].family == family)
+			return family;
 	return realm->n_media ? realm->media[0].family : AF_INET;
 }
 
-static int lease_ports(struct call *c)
+static int lease_ports(struct call *c, const struct addr *to)
 {
+	sa_family_t family[2] = { c->side[SIDE_A].peer->host.family, to->family };
 	struct stream_leg legs[2];
 
 	for (int i = 0; i < 2; i++) {
@@ -144,7 +145,7 @@ static int lease_ports(struct call *c)
 
 		legs[i].realm = s->realm->index;
 		legs[i].family = i == SIDE_A && s->said ? s->audio.rtp.family
-							: media_family(s->peer, s->realm);
+							: media_family(family[i], s->realm);
 		legs[i].any_port = s->peer->asymmetric;
 	}
 	if (c->stream)
@@ -152,24 +153,14 @@ static int lease_ports(struct call *c)
 	return stream_new(&c->stream, c->all->setup.media, c->owner, legs);
 }
 
-static int send_invite(struct call *c)
+static int send_invite(struct call *c, const struct reach_target *at)
 {
 	struct call_side *b = &c->side[SIDE_B];
-	struct leg_target target = {
-		.realm = b->realm,
-		.to = c->replacing ? c->replacing->at : b->peer->host,
-		.number = c->dialled,
-		.from_user = c->from,
-		.from_display = c->display,
-		.max_forwards = c->max_forwards,
-		.force_rport = (b->peer->nat & NAT_FORCE_RPORT) != 0,
-		.transport = conf_transport_to(b->peer, b->realm),
-		.grows = conf_transport_grows(b->peer, b->realm),
-		.identity = b->peer->identity,
-		.reliability = leg_reliability(c->side[SIDE_A].leg),
-	};
-	int err = leg_new(&b->leg, c->all->sip, &target, &events, c);
+	struct leg_target target;
+	int err;
 
+	call_fill_target(c, at, &target);
+	err = leg_new(&b->leg, c->all->sip, &target, &events, c);
 	if (!err)
 		leg_pass(b->leg, c->side[SIDE_A].leg);
 	if (!err)
@@ -195,24 +186,26 @@ static int describe_caller(struct call *c)
 static int try_target(struct call *c)
 {
 	struct call_side *b = &c->side[SIDE_B];
-	int err;
+	struct reach_target at;
+	int err = call_find_target(c, &at);
 
-	b->peer = c->route->to[c->target];
-	b->realm = peer_realm(c->peers, b->peer);
+	if (err)
+		return err;
 	err = call_count(c, SIDE_B, peer_load_of(c->peers, b->peer));
+	c->nowhere = err != 0;
 	if (err)
 		return err;
 	desc_free(b->said);
 	b->said = NULL;
 	desc_origin_free(&b->origin);
 	b->origin = (struct desc_origin){ 0 };
-	err = lease_ports(c);
+	err = lease_ports(c, &at.to);
 	if (err)
 		return err == -EAFNOSUPPORT ? 488 : 503;
 	err = describe_caller(c);
 	if (err)
 		return err == -ENOMEM ? 503 : 488;
-	if (send_invite(c))
+	if (send_invite(c, &at))
 		return 503;
 	if (c->route->timeout_s)
 		timer_set(&c->ring, c->route->timeout_s * 1000ull);
@@ -223,7 +216,7 @@ static int try_target(struct call *c)
  * call is over. */
 static bool next_target(struct call *c, int code, const char *reason, unsigned int retry_after_s)
 {
-	while (worth_another_target(code) && call_choose_target(c)) {
+	while ((c->nowhere || worth_another_target(code)) && call_next_target(c)) {
 		drop_leg(c, SIDE_B);
 		leg_pass(c->side[SIDE_A].leg, NULL);
 		code = try_target(c);
@@ -291,6 +284,11 @@ static void refuse(struct calls *all, struct leg *leg, int code, const char *rea
 	leg_free(leg);
 }
 
+static const char *callee_name(const struct call *c)
+{
+	return c->side[SIDE_B].peer ? c->side[SIDE_B].peer->name : "-";
+}
+
 void call_begin(struct calls *all, struct leg *leg, const struct sip_request *request,
 		const struct conf_peer *from)
 {
@@ -339,9 +337,10 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 	leg_set_identity(leg, from->identity);
 	call_count(c, SIDE_A, peer_load_of(all->peers, from));
 	call_choose_target(c);
-	code = try_target(c);
+	code = call_login(leg, from) ? 503 : try_target(c);
 	log_notice("call %s set up from=%s to=%s a=%s b=%s call_id_a=%s call_id_b=%s", c->id,
-		   c->from, c->to, from->name, c->side[SIDE_B].peer->name, leg_call_id(leg),
+		   c->from, c->to, from->name, callee_name(c),
+		   leg_call_id(leg),
 		   c->side[SIDE_B].leg ? leg_call_id(c->side[SIDE_B].leg) : "-");
 	if (code && !next_target(c, code, NULL, code == 503 ? RETRY_AFTER_S : 0))
 		return;

@@ -7,6 +7,7 @@
 #include "lib/loop.h"
 #include "media/stream.h"
 #include "peer/peer.h"
+#include "reach/reach.h"
 #include "sip/leg.h"
 
 #include <time.h>
@@ -18,6 +19,7 @@ struct calls_setup {
 	struct loop *loop;
 	struct media *media;
 	struct peers *peers; /* calls_reload() exchanges it */
+	struct reach *reach; /* of the same peers */
 	void (*ended)(void *ctx, const struct call_report *report); /* for the CDR; may be NULL */
 	void *ctx;
 };

@@ -66,6 +66,8 @@ struct call {
 	size_t target;		     /* index in route->to */
 	uint64_t tried;		     /* of route->to: bit per target (order.c) */
 	const char *over;	     /* "peer_limit", "peer_rate": of the present target */
+	size_t contact;		     /* of that peer: which of its contacts */
+	bool nowhere;		     /* the target cannot be reached: another may */
 	struct call_side side[2];
 	struct stream *stream;
 	struct call_offer offer;
@@ -88,7 +90,6 @@ struct calls {
 	struct call *list;
 	struct call *by_owner;
 	bool draining;
-	struct log_limit refusals;
 	struct calls_report counts; /* `live` is kept current */
 };
 
@@ -111,6 +112,18 @@ int call_count(struct call *c, enum side side, struct peer_load *load);
 void call_uncount(struct call *c, enum side side);
 /* The callee's peer refused. */
 void call_rest_target(struct call *c, int code, unsigned int retry_after_s);
+/* target.c: where it goes */
+/* The present target, and side B's peer and realm. 0, or the status code that says why there is
+ * none. */
+int call_find_target(struct call *c, struct reach_target *out);
+/* Moves on. False: there are no more. */
+bool call_next_target(struct call *c);
+/* What of it the peer alone says; `from_user` NULL: the caller's. */
+void call_address(struct leg_target *out, const struct conf_peer *peer,
+		  const struct reach_target *at);
+void call_fill_target(const struct call *c, const struct reach_target *at, struct leg_target *out);
+/* The leg answers challenges of that peer. 0 or -ENOMEM. */
+int call_login(struct leg *leg, const struct conf_peer *peer);
 
 /* told.c: what a leg is told */
 /* Our address and RTP port as written into that leg's SDP. */

@@ -21,7 +21,6 @@ int calls_new(struct calls **out, const struct calls_setup *setup)
 		return -ENOMEM;
 	all->setup = *setup;
 	all->peers = setup->peers;
-	all->refusals = (struct log_limit){ .per_s = 10, .burst = 50 };
 	histogram_init(&all->counts.setup_seconds, setup_bounds,
 		       sizeof(setup_bounds) / sizeof(double));
 	histogram_init(&all->counts.call_seconds, call_bounds,
@@ -54,20 +53,6 @@ void calls_free(struct calls *calls)
 	free(calls);
 }
 
-/* One stable line for each source refused; a flood of them is no flood of lines. */
-static void log_refusal(struct calls *all, const struct sip_request *request)
-{
-	char source[ADDR_TEXT];
-	unsigned long missed;
-
-	if (!log_allowed(&all->refusals, &missed))
-		return;
-	if (missed)
-		log_warn("%lu refusals were not logged", missed);
-	log_warn("refused %s from %s realm=%s: unknown peer", request->method,
-		 addr_print(source, &request->source), request->realm->name);
-}
-
 /* 503 and not 480 or 486, which would speak for the callee: another way to him may be free
  * (RFC 3261 21.5.4). */
 static void admit_by_load(struct calls *all, const struct conf_peer *peer,
@@ -90,19 +75,15 @@ static void admit_by_load(struct calls *all, const struct conf_peer *peer,
 static void admit(void *ctx, const struct sip_request *request, struct sip_verdict *verdict)
 {
 	struct calls *all = ctx;
-	const struct conf_peer *peer = peer_by_source(all->peers, request->realm, &request->asker);
+	const struct conf_peer *peer = reach_admit(all->setup.reach, request, verdict);
 	size_t live = HASH_COUNT(all->by_owner);
 
-	if (!peer) {
-		*verdict = (struct sip_verdict){ .code = 403, .label = "unknown_peer" };
-		log_refusal(all, request);
+	if (!peer)
 		return;
-	}
 	if (!conf_transport_allowed(peer, request->transport)) {
-		*verdict = (struct sip_verdict){ .code = 403, .label = "transport" };
+		*verdict = (struct sip_verdict){.code = 403, .label = "transport"};
 		return;
 	}
-	verdict->force_rport = (peer->nat & NAT_FORCE_RPORT) != 0;
 	verdict->grows = conf_transport_grows(peer, request->realm);
 	if (strcmp(request->method, "INVITE") != 0)
 		return;
@@ -122,7 +103,15 @@ static void on_invite(void *ctx, struct leg *leg, const struct sip_request *requ
 {
 	struct calls *all = ctx;
 
-	call_begin(all, leg, request, peer_by_source(all->peers, request->realm, &request->asker));
+	call_begin(all, leg, request, request->caller);
+}
+
+static void on_registration(void *ctx, const struct sip_registration *registration,
+			    struct sip_registered *out)
+{
+	struct calls *all = ctx;
+
+	reach_registration(all->setup.reach, registration, out);
 }
 
 static void on_request(void *ctx, struct relay *relay, const struct sip_request *request)
@@ -132,9 +121,11 @@ static void on_request(void *ctx, struct relay *relay, const struct sip_request 
 
 struct sip_handlers calls_handlers(struct calls *calls)
 {
-	return (struct sip_handlers){
-		.admit = admit, .invite = on_invite, .request = on_request, .ctx = calls
-	};
+	return (struct sip_handlers){.admit = admit,
+				     .invite = on_invite,
+				     .request = on_request,
+				     .registration = on_registration,
+				     .ctx = calls};
 }
 
 void calls_attach(struct calls *calls, struct sip *sip)

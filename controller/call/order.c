@@ -14,7 +14,7 @@ static bool choose(struct call *c, bool awake)
 
 		if (c->tried & 1ull << i)
 			continue;
-		if (awake && peer_load_rests(peer_load_of(c->peers, peer), now))
+		if (awake && peer && peer_load_rests(peer_load_of(c->peers, peer), now))
 			continue;
 		c->tried |= 1ull << i;
 		c->target = i;

@@ -32,19 +32,18 @@ static int send_to_route(struct calls *all, struct relay *relay, const struct co
 
 	for (size_t i = 0; err && i < route->n_to; i++) {
 		const struct conf_peer *peer = route->to[i];
-		const struct conf_realm *realm = peer_realm(all->peers, peer);
-		struct leg_target target = {
-			.realm = realm,
-			.to = peer->host,
-			.number = dialled,
-			.from_user = request->from_user,
-			.from_display = request->from_display,
-			.force_rport = (peer->nat & NAT_FORCE_RPORT) != 0,
-			.transport = conf_transport_to(peer, realm),
-			.grows = conf_transport_grows(peer, realm),
-			.identity = peer->identity,
-		};
+		struct reach_target at;
+		struct leg_target target;
 
+		if (!peer)
+			peer = reach_phone(all->setup.reach, all->peers, dialled);
+		if (!peer || reach_target(all->setup.reach, all->peers, peer, 0, &at))
+			continue;
+		call_address(&target, peer, &at);
+		target.number = dialled;
+		target.from_display = request->from_display;
+		if (!target.from_user)
+			target.from_user = request->from_user;
 		err = relay_to_target(relay, &target);
 	}
 	return err;
@@ -53,9 +52,10 @@ static int send_to_route(struct calls *all, struct relay *relay, const struct co
 void calls_requested(struct calls *all, struct relay *relay, const struct sip_request *request)
 {
 	char dialled[256];
-	const struct conf_peer *from = peer_by_source(all->peers, request->realm, &request->asker);
-	const struct conf_route *route = route_find(all->peers, request->realm, from,
-						    request->number, dialled, sizeof(dialled));
+	const struct conf_peer *from = request->caller;
+	const struct conf_route *route =
+		route_find(all->peers, request->realm, from, request->number, dialled,
+			   sizeof(dialled));
 
 	relay_set_identity(relay, from->identity);
 	if (!route)

@@ -131,10 +131,11 @@ static json_t *show_peers(const struct node *node, const char *arg)
 	(void)arg;
 	for (size_t i = 0; i < conf->n_peers; i++) {
 		const struct conf_peer *peer = &conf->peers[i];
-
 		const struct peer_load *load = peer_load_of(peers, peer);
+		struct reach_peer_report reach;
 
-		list_add(&list, render_peer(peer, peer_realm(peers, peer), load,
+		reach_peer(node->reach, peer, &reach);
+		list_add(&list, render_peer(peer, &reach, load,
 					    peer_load_rests(load, loop_now_ms(node->loop))));
 	}
 	return list_done(&list);

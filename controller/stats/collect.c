@@ -96,6 +96,14 @@ static void add_sip(struct buf *out, const struct node *node)
 	families_sip_free(&sip);
 }
 
+static void add_reach(struct buf *out, const struct node *node)
+{
+	struct reach_report report;
+
+	reach_report(node->reach, &report);
+	families_reach(out, &report);
+}
+
 static void add_cdr(struct buf *out, const struct node *node)
 {
 	struct cdr_report report;
@@ -113,6 +121,7 @@ static void text(void *ctx, struct buf *out)
 	add_realms(out, node);
 	add_datapath(out, node);
 	add_sip(out, node);
+	add_reach(out, node);
 	add_cdr(out, node);
 	process_metrics(out);
 }

@@ -155,6 +155,22 @@ void families_flows(struct buf *out, uint64_t flows)
 	expo_count(out, "rtpfwd_flows", EXPO_LABELS({"plane", "xdp"}), flows);
 }
 
+void families_reach(struct buf *out, const struct reach_report *report)
+{
+	expo_family(out, "rtpfwd_registrations", "gauge", "Contacts that phones have registered.");
+	expo_count(out, "rtpfwd_registrations", NULL, report->registrations);
+	expo_family(out, "rtpfwd_own_registrations", "gauge",
+		    "Our registrations with others, by state.");
+	for (unsigned int i = 0; i < REACH_STATES; i++)
+		expo_count(out, "rtpfwd_own_registrations",
+			   EXPO_LABELS({"state", reach_state_text((enum reach_state)i)}),
+			   report->ours[i]);
+	expo_family(out, "rtpfwd_peers", "gauge", "Peers that are asked whether they are there.");
+	expo_count(out, "rtpfwd_peers", EXPO_LABELS({"state", "reachable"}), report->reachable);
+	expo_count(out, "rtpfwd_peers", EXPO_LABELS({"state", "unreachable"}),
+		   report->unreachable);
+}
+
 void families_cdr(struct buf *out, const struct cdr_report *report)
 {
 	expo_counter(out, "rtpfwd_cdr_written_total", "Call detail records written.",

@@ -8,6 +8,7 @@
 #include "datapath/datapath.h"
 #include "media/ports.h"
 #include "peer/peer.h"
+#include "reach/reach.h"
 #include "sip/sip.h"
 #include "stats/cdr.h"
 
@@ -15,6 +16,7 @@
 struct node {
 	struct loop *loop;
 	struct calls *calls;
+	struct reach *reach;
 	struct sip *sip;
 	struct datapath *dp;
 	struct ports *ports;

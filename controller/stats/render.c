@@ -188,20 +188,40 @@ json_t *render_flow(const struct flow_report *flow, const char *call_id)
 	return o;
 }
 
-/* Peers at a written address do not register and are not probed: false, and null for "not known".
- */
-json_t *render_peer(const struct conf_peer *peer, const struct conf_realm *realm,
+static json_t *render_contacts(const struct reach_peer_report *reach)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < reach->n_contacts; i++) {
+		const struct reach_contact *c = &reach->contacts[i];
+		json_t *o = json_object();
+
+		add(&o, "uri", render_text(c->uri));
+		add(&o, "address", render_addr(&c->to));
+		add(&o, "expires_s", count(c->expires_s));
+		add(&o, "user_agent", text_or_null(c->agent));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report *reach,
 		    const struct peer_load *load, unsigned int rests_s)
 {
+	const struct addr *host = reach->n_contacts ? &reach->contacts[0].to : &peer->host;
+	bool asked = reach->reachable >= 0;
 	char canreinvite[32];
 	json_t *o = json_object();
 
 	add(&o, "name", render_text(peer->name));
-	add(&o, "realm", render_text(realm->name));
-	add(&o, "host", render_addr(&peer->host));
+	add(&o, "realm", render_text(reach->realm ? reach->realm->name : NULL));
+	add(&o, "host", render_addr(host));
 	add(&o, "canreinvite", json_string(conf_canreinvite_text(peer->canreinvite, canreinvite)));
-	add(&o, "registered", json_false());
-	add(&o, "reachable", json_null());
+	add(&o, "registered", json_boolean(reach->registered));
+	add(&o, "reachable", asked ? json_boolean(reach->reachable) : json_null());
+	add(&o, "rtt_ms", reach->reachable > 0 ? count(reach->rtt_ms) : json_null());
+	add(&o, "registration", render_text(reach->registration));
+	add(&o, "contacts", render_contacts(reach));
 	add(&o, "calls", count(load->calls));
 	add(&o, "call_limit", peer->call_limit ? count(peer->call_limit) : json_null());
 	add(&o, "callrate", peer->callrate ? count(peer->callrate) : json_null());

@@ -7,6 +7,7 @@
 #include "call/call.h"
 #include "datapath/datapath.h"
 #include "media/ports.h"
+#include "reach/reach.h"
 
 #include <jansson.h>
 
@@ -23,7 +24,7 @@ render_time(const struct timespec *wall); /* RFC 3339, UTC, milliseconds; null w
 json_t *render_call(const struct call_report *call);
 json_t *render_flow(const struct flow_report *flow,
 		    const char *call_id); /* NULL: its call is unknown */
-json_t *render_peer(const struct conf_peer *peer, const struct conf_realm *realm,
+json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report *reach,
 		    const struct peer_load *load, unsigned int rests_s);
 json_t *render_cdr(const struct call_report *call, const struct timespec *ended);
 

@@ -167,13 +167,47 @@ static void test_peer(void **state)
 				 .host = addr("192.0.2.50:5060"),
 				 .canreinvite = CANREINVITE_UPDATE | CANREINVITE_NONAT};
 	struct conf_realm realm = {.name = "outside"};
+	struct reach_peer_report reach = {.realm = &realm, .reachable = -1};
 
 	(void)state;
 	peer.call_limit = 30;
-	assert_document(render_peer(&peer, &realm, &(struct peer_load){.calls = 3}, 7),
+	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 3}, 7),
 			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
 			"'canreinvite':'update,nonat','registered':false,'reachable':null,"
-			"'calls':3,'call_limit':30,'callrate':null,'rests_s':7,'quirk':null}");
+			"'rtt_ms':null,'registration':null,'contacts':[],'calls':3,'call_limit':30,"
+			"'callrate':null,'rests_s':7,'quirk':null}");
+	reach = (struct reach_peer_report){.realm = &realm, .reachable = 1, .rtt_ms = 7,
+					   .registered = true, .registration = "registered"};
+	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 0}, 0),
+			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
+			"'canreinvite':'update,nonat','registered':true,'reachable':true,"
+			"'rtt_ms':7,'registration':'registered','contacts':[],'calls':0,"
+			"'call_limit':30,'callrate':null,'rests_s':0,"
+			"'quirk':null}");
+}
+
+static void test_phone(void **state)
+{
+	struct conf_peer peer = {.name = "alice", .dynamic = true};
+	struct reach_peer_report reach = {
+		.reachable = 0, .rtt_ms = 7, .registered = true, .n_contacts = 1,
+		.contacts = {{.uri = "sip:a@h", .agent = "", .to = addr("10.0.0.9:5062"),
+			      .expires_s = 59}}};
+
+	(void)state;
+	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 0}, 0),
+			"{'name':'alice','realm':null,'host':'10.0.0.9:5062',"
+			"'canreinvite':'no','registered':true,'reachable':false,'rtt_ms':null,"
+			"'registration':null,'contacts':[{'uri':'sip:a@h','address':"
+			"'10.0.0.9:5062','expires_s':59,'user_agent':null}],'calls':0,"
+			"'call_limit':null,'callrate':null,'rests_s':0,"
+			"'quirk':null}");
+	assert_document(render_peer(&peer, &(struct reach_peer_report){.reachable = -1},
+				    &(struct peer_load){.calls = 0}, 0),
+			"{'name':'alice','realm':null,'host':null,"
+			"'canreinvite':'no','registered':false,'reachable':null,'rtt_ms':null,"
+			"'registration':null,'contacts':[],'calls':0,"
+			"'call_limit':null,'callrate':null,'rests_s':0,'quirk':null}");
 }
 
 static void test_status(void **state)
@@ -472,6 +506,7 @@ int main(void)
 		cmocka_unit_test(test_cdr_document),
 		cmocka_unit_test(test_flow),
 		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_phone),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_text),
 		cmocka_unit_test(test_expo_escapes),
