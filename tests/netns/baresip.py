@@ -39,7 +39,8 @@ FOLDERS = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 
 
 class Baresip:
-    def __init__(self, lab, ns, ip, user, frequency, answers=False, seconds=60):
+    def __init__(self, lab, ns, ip, user, frequency, answers=False, seconds=60, account=None):
+        """`account`: (domain, secret) with which it registers."""
         self.ns, self.ip, self.user, self.frequency = ns, ip, user, frequency
         self.folder = os.path.join(lab.dir, f"baresip-{user}")
         os.makedirs(self.folder + "/heard")
@@ -48,7 +49,10 @@ class Baresip:
         self._write("config", CONFIG.format(ip=ip, folder=self.folder, modules=modules,
                                             ports="20000-20100"))
         mode = ";answermode=auto" if answers else ""
-        self._write("accounts", f"<sip:{user}@{ip}>;regint=0;audio_codecs=PCMU/8000/1{mode}\n")
+        if account:
+            mode += f";auth_user={user};auth_pass={account[1]}"
+        self._write("accounts", f"<sip:{user}@{account[0] if account else ip}>;"
+                    f"regint={60 if account else 0};audio_codecs=PCMU/8000/1{mode}\n")
         self._write("contacts", "")
         self.control = None
         with open(self.folder + "/log", "w") as log:
