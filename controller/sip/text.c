@@ -182,23 +182,38 @@ static void read_params(struct sip_uri *out, osip_uri_t *uri)
 	out->transport = (enum conf_transport)t;
 }
 
+/* Length of the scheme (RFC 3986 3.1) that a URI begins with; 0: it is none. */
+static size_t scheme_len(const char *text)
+{
+	size_t len = 0;
+
+	while (is_alnum(text[len]) || (len && text[len] && strchr("+-.", text[len])))
+		len++;
+	return text[len] == ':' ? len : 0;
+}
+
+/* libosip2 takes an IPv6 address without brackets for a host and a port. */
+static bool is_bare_ipv6(const osip_uri_t *uri, const char *text)
+{
+	return strchr(uri->host, ':') && !strchr(text, '[');
+}
+
 int sip_uri_parse(struct sip_uri *out, const char *text)
 {
+	struct slice scheme = {text, scheme_len(text)};
 	osip_uri_t *uri;
 	int err = -EINVAL;
 
-	*out = (struct sip_uri){0};
+	*out = (struct sip_uri){.sip = slice_is(scheme, "sip"), .sips = slice_is(scheme, "sips")};
+	if (!out->sip && !out->sips)
+		return scheme.len ? 0 : -EINVAL;
 	if (osip_uri_init(&uri))
 		return -EINVAL;
 	if (osip_uri_parse(uri, text) || !uri->scheme)
 		goto out;
-	out->sip = strcasecmp(uri->scheme, "sip") == 0;
-	out->sips = strcasecmp(uri->scheme, "sips") == 0;
 	if (out->sip)
 		read_params(out, uri);
-	if (!out->sip && !out->sips)
-		err = 0;
-	else if (uri->host && *uri->host)
+	if (uri->host && *uri->host && !is_bare_ipv6(uri, text))
 		err = host_addr(&out->addr, uri->host, uri->port,
 				out->sips || out->transport == CONF_TLS ? 5061 : 5060);
 	out->headers = osip_list_size(&uri->url_headers) > 0;

@@ -31,6 +31,35 @@ static bool is_encoded(const struct sip_msg *m)
 	return encoding && *encoding && strcmp(encoding, "identity") != 0;
 }
 
+static bool is_sdp_range(struct slice range)
+{
+	size_t len = strcspn(range.p, " \t;");
+
+	if (len < range.len)
+		range.len = len;
+	return !range.len || slice_is(range, "application/sdp") ||
+	       slice_is(range, "application/*") || slice_is(range, "*/*");
+}
+
+/* Would a description be taken as the answer? RFC 3261 20.1: yes where nothing is said. */
+static bool accepts_sdp(const struct sip_msg *m)
+{
+	bool said = false;
+	struct slice range;
+
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const char *rest = m->lines[i].value;
+
+		if (strcasecmp(m->lines[i].name, "Accept") != 0)
+			continue;
+		said = true;
+		while (sip_list_next(&rest, ',', &range))
+			if (is_sdp_range(range))
+				return true;
+	}
+	return !said;
+}
+
 struct sip_reply sip_refuse_content(const struct sip_msg *m)
 {
 	struct buf *unknown = &m->bind->sip->list;
@@ -50,6 +79,8 @@ struct sip_reply sip_refuse_content(const struct sip_msg *m)
 		return (struct sip_reply){.code = 400, .reason = "Bad Multipart Body"};
 	if (m->method == SIP_INVITE && m->body.len && !m->body_is_sdp && !m->multipart)
 		return (struct sip_reply){.code = 415, .accept = true};
+	if (m->method == SIP_INVITE && !accepts_sdp(m))
+		return (struct sip_reply){.code = 406};
 	return (struct sip_reply){0};
 }
 
