@@ -106,7 +106,7 @@ static void on_progress(void *owner, struct leg *leg, int code, const char *reas
 	if (n->a)
 		leg_pass(n->a, leg);
 	if (n->a)
-		leg_progress(n->a, code, reason, sdp.p, sdp.len);
+		leg_progress_reliably(n->a, code, reason, sdp.p, sdp.len);
 }
 
 static void on_answered(void *owner, struct leg *leg, struct slice sdp)
@@ -165,8 +165,16 @@ static void on_offered(void *owner, struct leg *leg, struct slice sdp)
 {
 	struct leg *twin = other(owner, leg);
 
-	if (!twin || leg_reinvite(twin, sdp.p, sdp.len))
-		leg_answer(leg, SDP, strlen(SDP));
+	if (!twin || leg_update(twin, sdp.p, sdp.len))
+		leg_agree(leg, SDP, strlen(SDP));
+}
+
+static void on_asked(void *owner, struct leg *leg)
+{
+	struct leg *twin = other(owner, leg);
+
+	if (!twin || leg_reinvite(twin, NULL, 0))
+		leg_agree(leg, SDP, strlen(SDP));
 }
 
 static void on_offer_cancelled(void *owner, struct leg *leg)
@@ -180,10 +188,12 @@ static void on_reanswered(void *owner, struct leg *leg, int code, const char *re
 {
 	struct leg *twin = other(owner, leg);
 
+	if (code < 300)
+		leg_accept(leg, SDP, strlen(SDP));
 	if (twin && code < 300)
-		leg_answer(twin, sdp.p ? sdp.p : SDP, sdp.p ? sdp.len : strlen(SDP));
+		leg_agree(twin, sdp.p ? sdp.p : SDP, sdp.p ? sdp.len : strlen(SDP));
 	else if (twin)
-		leg_refuse(twin, code, reason, 0);
+		leg_disagree(twin, code, reason, 0);
 }
 
 static void on_requested(void *owner, struct leg *leg, struct relay *relay)
@@ -213,6 +223,7 @@ static const struct leg_events events = {
 	.cancelled = on_cancelled,
 	.acked = on_acked,
 	.offered = on_offered,
+	.asked = on_asked,
 	.offer_cancelled = on_offer_cancelled,
 	.reanswered = on_reanswered,
 	.ended = on_ended,

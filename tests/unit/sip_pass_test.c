@@ -93,7 +93,7 @@ static const struct row rows[] = {
 	{ "Content-Disposition: session", "Content-Disposition", NULL },
 	{ "mime-version: 1.0", "MIME-Version", NULL },
 	{ "Timestamp: 54", "Timestamp", NULL },
-	{ "Accept: text/plain", "Accept", NULL },
+	{ "Accept: text/plain, application/sdp", "Accept", NULL },
 	{ "Refer-To: <sip:1@b>", "Refer-To", NULL },
 	{ "Event: dialog", "Event", NULL },
 };
