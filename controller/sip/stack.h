@@ -6,6 +6,7 @@
 
 #include "lib/log.h"
 #include "sip/msg.h"
+#include "sip/overload.h"
 #include "sip/sip.h"
 #include "sip/stats.h"
 
@@ -98,6 +99,7 @@ struct sip_bind {
 	struct sip_tls *tls; /* NULL: not TLS */
 	int fd;
 	struct watch watch;
+	struct sip_overload overload; /* of the datagrams that wait in `fd` */
 };
 
 /* Length of our tags without the NUL: 64 random bits. */

@@ -22,6 +22,7 @@ struct sip_inbox {
 	struct iovec vectors[BATCH];
 	struct sockaddr_storage sources[BATCH];
 	char texts[BATCH][DATAGRAM_MAX + 1];
+	union overload_stamp stamp; /* of the first of a batch, which waited longest */
 };
 
 static void inbox_reset(struct sip_inbox *inbox)
@@ -35,6 +36,8 @@ static void inbox_reset(struct sip_inbox *inbox)
 			.msg_iovlen = 1,
 		};
 	}
+	inbox->headers[0].msg_hdr.msg_control = &inbox->stamp;
+	inbox->headers[0].msg_hdr.msg_controllen = sizeof(inbox->stamp);
 }
 
 char *sip_inbox_text(struct sip *sip)
@@ -72,18 +75,36 @@ static void take_datagram(struct sip_bind *bind, const struct addr *source, char
 		sip_receive(bind, source, text, len);
 }
 
-/* Hands a batch over. True: there may be more. */
-static bool take_batch(struct sip_bind *bind, struct sip_inbox *inbox)
+static bool begins_call(const struct sip_inbox *inbox, int i)
+{
+	return inbox->headers[i].msg_len > 7 && memcmp(inbox->texts[i], "INVITE ", 7) == 0;
+}
+
+static void take(struct sip_bind *bind, struct sip_inbox *inbox, int i)
 {
 	struct addr source;
+
+	if (addr_from_sockaddr(&source, (struct sockaddr *)&inbox->sources[i]) == 0)
+		take_datagram(bind, &source, inbox->texts[i], inbox->headers[i].msg_len);
+}
+
+/* Hands a batch over; what may be refused comes last when much waits. True: there may be more. */
+static bool take_batch(struct sip_bind *bind, struct sip_inbox *inbox)
+{
+	const struct sip_overload *overload = &bind->overload;
 	int n;
 
 	inbox_reset(inbox);
 	n = recvmmsg(bind->fd, inbox->headers, BATCH, MSG_DONTWAIT, NULL);
-	for (int i = 0; i < n; i++) {
-		if (addr_from_sockaddr(&source, (struct sockaddr *)&inbox->sources[i]) == 0)
-			take_datagram(bind, &source, inbox->texts[i], inbox->headers[i].msg_len);
-	}
+	if (n > 0)
+		overload_waited(&bind->overload, overload_lag_us(&inbox->headers[0].msg_hdr),
+				loop_now_us(bind->sip->loop));
+	for (int i = 0; i < n; i++)
+		if (!overload->on || !begins_call(inbox, i))
+			take(bind, inbox, i);
+	for (int i = 0; overload->on && i < n; i++)
+		if (begins_call(inbox, i))
+			take(bind, inbox, i);
 	return n == BATCH;
 }
 
@@ -184,6 +205,8 @@ static int open_socket(const struct addr *at, int type)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	else if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (type == SOCK_DGRAM)
+		overload_stamps(fd);
 	if (bind(fd, (struct sockaddr *)&sa, len) == 0)
 		return fd;
 	err = -errno;

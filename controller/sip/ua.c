@@ -260,6 +260,15 @@ static void challenge(const struct sip_msg *m, const struct sip_verdict *verdict
 	buf_free(&lines);
 }
 
+/* RFC 3261 21.5.4, before anything is made of the request. */
+static void refuse_for_overload(const struct sip_msg *m)
+{
+	struct sip_reply reply = {.code = 503,
+				  .retry_after_s = overload_retry_after_s(m->call_id)};
+
+	reject(m, false, &reply, "overload");
+}
+
 static void on_new_request(const struct sip_msg *m)
 {
 	const struct sip_handlers *handlers = &m->bind->sip->handlers;
@@ -338,6 +347,10 @@ static void on_request(const struct sip_msg *m)
 	s = sip_server_find(m, m->method);
 	if (s) {
 		sip_server_again(s);
+		return;
+	}
+	if (!*m->to_tag && m->method == SIP_INVITE && m->bind->overload.on) {
+		refuse_for_overload(m);
 		return;
 	}
 	if (!*m->to_tag) {
