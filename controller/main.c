@@ -37,6 +37,7 @@ struct daemon {
 	struct media *media;
 	struct ctl *ctl;
 	struct metrics *metrics;
+	struct resolver *resolver;
 	struct watch sigterm, sigint, sighup;
 	bool stopping;
 };
@@ -172,7 +173,9 @@ static int reload(void *ctx, char *why, size_t why_size)
 	err = peers_new(&peers, next, why, why_size);
 	if (err)
 		goto out;
-	err = reach_reload(d->node.reach, peers);
+	err = peers_resolve(peers, d->resolver);
+	if (!err)
+		err = reach_reload(d->node.reach, peers);
 	if (err) {
 		peers_unref(peers);
 		snprintf(why, why_size, "no memory");
@@ -255,6 +258,15 @@ static int watch_signals(struct daemon *d)
 	return 0;
 }
 
+static int open_resolver(struct daemon *d, char *why, size_t why_size)
+{
+	int err = resolver_new(&d->resolver, d->node.loop, d->conf->dns, NULL);
+
+	if (err)
+		snprintf(why, why_size, "looking up names: %s", strerror(-err));
+	return err;
+}
+
 static int open_calls(struct daemon *d, char *why, size_t why_size)
 {
 	struct calls_setup setup = {
@@ -263,7 +275,9 @@ static int open_calls(struct daemon *d, char *why, size_t why_size)
 
 	if (err)
 		return err;
-	err = reach_new(&d->node.reach, d->node.loop, setup.peers);
+	err = peers_resolve(setup.peers, d->resolver);
+	if (!err)
+		err = reach_new(&d->node.reach, d->node.loop, setup.peers);
 	setup.reach = d->node.reach;
 	if (!err)
 		err = calls_new(&d->node.calls, &setup);
@@ -293,7 +307,8 @@ static int start(struct daemon *d)
 	if (err)
 		return fail(why, err == -EPERM || err == -ENOTSUP ? EXIT_KERNEL : EXIT_CONF);
 	if (media_new(&d->media, d->conf, d->node.loop, d->node.dp, d->node.ports) ||
-	    cdr_new(&d->node.cdr, d->conf->cdr) || open_calls(d, why, sizeof(why)) ||
+	    cdr_new(&d->node.cdr, d->conf->cdr) || open_resolver(d, why, sizeof(why)) ||
+	    open_calls(d, why, sizeof(why)) ||
 	    open_sip(d, why, sizeof(why)) ||
 	    metrics_new(&d->metrics, &d->node, &d->conf->metrics, why, sizeof(why)) ||
 	    watch_signals(d))
@@ -311,6 +326,7 @@ static void finish(struct daemon *d)
 	reach_free(d->node.reach);
 	sip_free(d->node.sip);
 	calls_free(d->node.calls);
+	resolver_free(d->resolver);
 	cdr_free(d->node.cdr);
 	media_free(d->media);
 	datapath_close(d->node.dp);

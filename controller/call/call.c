@@ -376,6 +376,7 @@ static void on_progress(void *owner, struct leg *leg, int code, const char *reas
 	bool reliable = leg_reliability(leg) != LEG_UNRELIABLE;
 	struct slice told = { 0 };
 
+	c->rang = true;
 	leg_pass(a->leg, leg);
 	if (c->state == CALL_SETUP)
 		call_set_state(c, CALL_EARLY);

@@ -53,6 +53,9 @@ struct call_ask {
 	struct desc_origin before; /* what the asker was told until then */
 };
 
+/* How many addresses of one name a call tries. */
+enum { CALL_SERVERS_MAX = 4 };
+
 struct call {
 	struct calls *all;
 	struct call *prev, *next; /* of all->list, oldest first */
@@ -66,7 +69,10 @@ struct call {
 	size_t target;		     /* index in route->to */
 	uint64_t tried;		     /* of route->to: bit per target (order.c) */
 	const char *over;	     /* "peer_limit", "peer_rate": of the present target */
-	size_t contact;		     /* of that peer: which of its contacts */
+	size_t contact;		     /* of that peer: which of its contacts or servers */
+	struct addr servers[CALL_SERVERS_MAX]; /* of that peer, where its host is a name */
+	size_t n_servers;
+	bool rang; /* the present target said something */
 	bool nowhere;		     /* the target cannot be reached: another may */
 	struct call_side side[2];
 	struct stream *stream;

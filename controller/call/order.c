@@ -62,6 +62,9 @@ void call_rest_target(struct call *c, int code, unsigned int retry_after_s)
 {
 	struct peer_load *load = c->side[SIDE_B].load;
 
+	/* Of a name only the last server speaks for them all. */
+	if (c->contact + 1 < c->n_servers)
+		return;
 	if (code == 503 && retry_after_s && load)
 		peer_load_rest(load, loop_now_ms(c->all->setup.loop), retry_after_s);
 }

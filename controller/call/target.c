@@ -12,6 +12,25 @@ static const struct conf_peer *peer_at(const struct call *c)
 	return peer ? peer : reach_phone(c->all->setup.reach, c->peers, c->dialled);
 }
 
+/* A host by name has several servers, whose order is thrown anew for each call (RFC 2782). */
+static void choose_server(struct call *c, const struct conf_peer *peer, struct reach_target *out)
+{
+	if (c->contact == 0)
+		c->n_servers = peer_servers(c->peers, peer, c->servers, CALL_SERVERS_MAX);
+	if (c->contact < c->n_servers)
+		out->to = c->servers[c->contact];
+}
+
+/* RFC 3263 4.3: the next server, unless the last one was heard of and it is the callee who does not
+ * answer. */
+static bool next_server(struct call *c, const struct conf_peer *peer)
+{
+	if (c->rang || c->contact >= c->n_servers)
+		return false;
+	peer_server_failed(c->peers, peer, &c->servers[c->contact]);
+	return ++c->contact < c->n_servers;
+}
+
 int call_find_target(struct call *c, struct reach_target *out)
 {
 	struct call_side *b = &c->side[SIDE_B];
@@ -19,8 +38,12 @@ int call_find_target(struct call *c, struct reach_target *out)
 
 	b->peer = peer_at(c);
 	if (b->peer)
-		err = reach_target(c->all->setup.reach, c->peers, b->peer, c->contact, out);
+		err = reach_target(c->all->setup.reach, c->peers, b->peer,
+				   b->peer->host_name ? 0 : c->contact, out);
+	if (!err && b->peer->host_name)
+		choose_server(c, b->peer, out);
 	c->nowhere = err != 0;
+	c->rang = false;
 	if (err == -EHOSTUNREACH)
 		return 503;
 	if (err)
@@ -35,12 +58,16 @@ bool call_next_target(struct call *c)
 	struct reach_target next;
 	const struct conf_peer *peer = peer_at(c);
 
-	if (!c->nowhere && peer &&
+	if (!c->nowhere && peer && peer->host_name) {
+		if (next_server(c, peer))
+			return true;
+	} else if (!c->nowhere && peer &&
 	    reach_target(c->all->setup.reach, c->peers, peer, c->contact + 1, &next) == 0) {
 		c->contact++;
 		return true;
 	}
 	c->contact = 0;
+	c->n_servers = 0;
 	return call_choose_target(c);
 }
 
@@ -64,6 +91,7 @@ void call_address(struct leg_target *out, const struct conf_peer *peer,
 	*out = (struct leg_target){
 		.realm = at->realm,
 		.to = at->to,
+		.host = at->host,
 		.uri = at->uri,
 		.bind = at->bind,
 		.from_user = peer->fromuser,

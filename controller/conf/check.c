@@ -165,7 +165,7 @@ static int check_peer(struct conf_loader *l, const struct conf_section *s)
 	const struct conf_peer *peer = s->object;
 	const struct addr *host = &peer->host;
 
-	if (host->family == AF_UNSPEC && !peer->dynamic)
+	if (host->family == AF_UNSPEC && !peer->dynamic && !peer->host_name)
 		return conf_fault(l, &s->at,
 				  "peer '%s' has no host: needed is 'host = ADDRESS[:PORT]' or "
 				  "'host = dynamic'",
@@ -179,7 +179,8 @@ static int check_peer(struct conf_loader *l, const struct conf_section *s)
 		return conf_fault(l, conf_section_place(s, "disallow"),
 				  "peer '%s' is left without a codec: an 'allow' is missing",
 				  s->name);
-	if (peer->realm && !peer->dynamic && !binds_family(peer->realm, host->family))
+	if (peer->realm && !peer->dynamic && !peer->host_name &&
+	    !binds_family(peer->realm, host->family))
 		return conf_fault(l, conf_section_place(s, "host"),
 				  "peer '%s' has an %s address, but realm '%s' binds none", s->name,
 				  host->family == AF_INET6 ? "IPv6" : "IPv4", peer->realm->name);

@@ -3,6 +3,7 @@
  * names those before it. */
 #include "conf/ignored.h"
 #include "conf/keys.h"
+#include "conf/value.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -175,6 +176,7 @@ static int make_general(struct conf_loader *l)
 	conf->rtptimeout_s = 60;
 	conf->rtpholdtimeout_s = 1800;
 	conf->control = "/run/rtpfwd/ctl.sock";
+	conf->cdr = "/var/log/rtpfwd/cdr.jsonl";
 	addr_parse(&conf->metrics, "127.0.0.1:9768");
 	conf->max_calls = 20000;
 	conf->digest = CONF_DIGEST_MD5 | CONF_DIGEST_SHA_256;
@@ -221,6 +223,17 @@ static void take_port(struct conf_peer *peer, const struct conf_section *s)
 			       : conf_transport_port(peer->transports[0]);
 }
 
+static int take_host_text(struct conf_loader *l, struct conf_peer *peer)
+{
+	char text[272];
+
+	if (!peer->host_name)
+		return 0;
+	snprintf(text, sizeof(text), peer->port_written ? "%s:%u" : "%s", peer->host_name,
+		 peer->host.port);
+	return conf_value_keep(l, text, &peer->host_text);
+}
+
 static int make_peer(struct conf_loader *l, struct conf_section *s)
 {
 	struct conf_peer *peer = &l->conf->peers[l->conf->n_peers++];
@@ -232,9 +245,10 @@ static int make_peer(struct conf_loader *l, struct conf_section *s)
 	peer->line = s->at.line;
 	s->object = peer;
 	rc = apply(l, s);
-	if (!rc)
-		take_port(peer, s);
-	return rc;
+	if (rc)
+		return rc;
+	take_port(peer, s);
+	return take_host_text(l, peer);
 }
 
 static int make_route(struct conf_loader *l, struct conf_section *s)

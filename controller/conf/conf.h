@@ -83,6 +83,9 @@ struct conf_peer {
 	int line;
 	const char *type;	/* as written: "peer", "friend" or "user" */
 	const struct conf_realm *realm;	/* NULL: none written; the peer module finds it by route */
+	/* host = NAME[:PORT]: it is looked up, `host` is no address and has only the port; NULL: it
+	 * is not. `host_text`: the name with the port, if one was written. */
+	const char *host_name, *host_text;
 	struct addr host;	/* with port (default 5060) */
 	bool port_written;	/* host = address:port; else 5060 was assumed */
 	/* How it is spoken to: the first that its realm binds; how it may speak to us: any of
@@ -153,6 +156,7 @@ struct conf {
 	const char *control;
 	struct addr metrics;	/* AF_UNSPEC: off */
 	const char *cdr;	/* NULL: off */
+	const char *dns;	/* "ADDRESS[:PORT],..."; NULL: resolv.conf says */
 	unsigned int max_calls;
 	unsigned int defaultexpiry_s, minexpiry_s, maxexpiry_s;	/* of registrations */
 	unsigned int digest;	/* enum conf_digest, at least one */

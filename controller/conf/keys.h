@@ -36,6 +36,7 @@ CONF_SETTER(conf_set_number);
 CONF_SETTER(conf_set_bool);
 CONF_SETTER(conf_set_path);
 CONF_SETTER(conf_set_cdr);
+CONF_SETTER(conf_set_dns);
 CONF_SETTER(conf_set_metrics);
 CONF_SETTER(conf_set_off_only);	/* not supported by this version, except as off */
 CONF_SETTER(conf_set_refused);	/* not supported by this version */

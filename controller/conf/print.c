@@ -44,6 +44,8 @@ static void print_general(const struct conf *conf, FILE *out)
 	addr_print(text, &conf->metrics);
 	fprintf(out, "metrics = %s\n", *text ? text : "off");
 	print_text(out, "cdr", conf->cdr ? conf->cdr : "off");
+	if (conf->dns)
+		fprintf(out, "dns = %s\n", conf->dns);
 	fprintf(out, "max_calls = %u\n", conf->max_calls);
 	fprintf(out, "digest = %s\n", digest[conf->digest]);
 	fprintf(out, "defaultexpiry = %u\n", conf->defaultexpiry_s);
@@ -175,6 +177,7 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 		fprintf(out, "realm = %s\n", peer->realm->name);
 	fprintf(out, "host = %s\n",
 		peer->dynamic ? "dynamic"
+		: peer->host_name ? peer->host_text
 		: peer->port_written ? addr_print(text, &peer->host)
 				   : addr_print_ip(text, &peer->host));
 	for (size_t i = 0; i < peer->n_transports; i++)

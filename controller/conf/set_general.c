@@ -76,6 +76,20 @@ CONF_SETTER(conf_set_cdr)
 	return conf_set_path(l, key, e, object);
 }
 
+CONF_SETTER(conf_set_dns)
+{
+	struct conf *conf = object;
+	struct conf_list list;
+	struct addr a;
+	int rc = conf_value_list(l, e, &list);
+
+	(void)key;
+	for (size_t i = 0; !rc && i < list.n; i++)
+		if (addr_parse(&a, list.items[i]) || !conf_value_host_address(&a))
+			return conf_bad_value(l, e, "a list of ADDRESS[:PORT]");
+	return rc ? rc : conf_value_keep(l, e->value, &conf->dns);
+}
+
 CONF_SETTER(conf_set_metrics)
 {
 	struct conf *conf = object;

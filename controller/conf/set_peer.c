@@ -2,6 +2,7 @@
 #include "conf/keys.h"
 #include "conf/value.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -35,12 +36,50 @@ CONF_SETTER(conf_set_realm)
 	return 0;
 }
 
+/* A host's name (RFC 1123 2.1): labels of letters, digits and hyphens (and the underscores that the
+ * DNS has), the last of them no number, or it would be an address that was mistyped. */
+static bool is_host_name(const char *text, size_t len)
+{
+	const char *allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+	size_t at = 0, label = 0, last = 0;
+
+	for (; at < len; at += label + 1) {
+		label = strspn(text + at, allowed);
+		if (label == 0 || label > 63 || text[at] == '-')
+			return false;
+		if (at + label < len && text[at + label] != '.')
+			return false;
+		last = at;
+	}
+	return len > 0 && len <= 253 && strspn(text + last, "0123456789") != label;
+}
+
+/* NAME[:PORT] */
+static int set_name(struct conf_loader *l, const struct conf_entry *e, struct conf_peer *peer)
+{
+	size_t len = strcspn(e->value, ":");
+	unsigned int port = 0;
+	char name[256];
+
+	if (!is_host_name(e->value, len) ||
+	    (e->value[len] && !conf_value_number(e->value + len + 1, 1, 65535, &port)))
+		return conf_fault(l, &e->at,
+				  "host = '%.60s': allowed is ADDRESS[:PORT], IPv4 or IPv6, "
+				  "NAME[:PORT], or dynamic",
+				  e->value);
+	snprintf(name, sizeof(name), "%.*s", (int)len, e->value);
+	peer->host = (struct addr){ .port = (uint16_t)port };
+	peer->port_written = port != 0;
+	return conf_value_keep(l, name, &peer->host_name);
+}
+
 CONF_SETTER(conf_set_host)
 {
 	struct conf_peer *peer = object;
 	struct addr a;
 
 	(void)key;
+	peer->host_name = NULL;
 	peer->dynamic = strcasecmp(e->value, "dynamic") == 0;
 	if (peer->dynamic) {
 		peer->host = (struct addr){ 0 };
@@ -48,10 +87,7 @@ CONF_SETTER(conf_set_host)
 		return 0;
 	}
 	if (addr_parse(&a, e->value))
-		return conf_fault(l, &e->at,
-				  "host = '%.60s': allowed is ADDRESS[:PORT], IPv4 or IPv6, or "
-				  "dynamic (this version looks no names up)",
-				  e->value);
+		return set_name(l, e, peer);
 	if (!conf_value_host_address(&a))
 		return conf_bad_value(l, e, "the address of a host");
 	peer->port_written = a.port != 0;

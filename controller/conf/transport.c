@@ -85,10 +85,12 @@ CONF_SETTER(conf_set_transport)
 	return rc;
 }
 
+/* AF_UNSPEC: by any family, for a host whose addresses are not known before it is looked up. */
 static bool binds(const struct conf_realm *realm, enum conf_transport transport, sa_family_t family)
 {
 	for (size_t i = 0; i < realm->n_binds; i++)
-		if (realm->binds[i].transport == transport && realm->binds[i].addr.family == family)
+		if (realm->binds[i].transport == transport &&
+		    (family == AF_UNSPEC || realm->binds[i].addr.family == family))
 			return true;
 	return false;
 }

@@ -1,28 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "peer/peer.h"
 #include "peer/home.h"
+#include "peer/named.h"
+#include "peer/source.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
-/* Hashed as bytes: zero all of it before it is filled. `port` 0: any. */
-struct source_key {
-	uint32_t realm;
-	uint16_t family;
-	uint16_t port;
-	uint8_t ip[16];
-};
-
-struct source {
-	struct source_key key;
-	const struct conf_peer *peer;
-	UT_hash_handle hh;
-};
 
 struct peers {
 	unsigned int refs;
@@ -31,23 +16,12 @@ struct peers {
 	struct peer_load **loads;	 /* the same */
 	struct source *entries; /* the memory of `sources` */
 	struct source *sources; /* hash */
+	struct named *named;	/* hosts by name; NULL: peers_resolve() was not called */
 };
 
-static struct source_key source_key(const struct conf_realm *realm, const struct addr *a,
-				    uint16_t port)
-{
-	struct source_key key;
-
-	memset(&key, 0, sizeof(key));
-	key.realm = realm->index;
-	key.family = a->family;
-	key.port = port;
-	if (a->family == AF_INET)
-		memcpy(key.ip, &a->v4, sizeof(a->v4));
-	else
-		memcpy(key.ip, &a->v6, sizeof(a->v6));
-	return key;
-}
+/* Where a name leads is not known before it is looked up: the realm of the default route. An
+ * address of documentation (RFC 5737), to which nothing is sent. */
+static const struct addr anywhere = {.family = AF_INET, .port = 5060, .v4 = {0x010200c0}};
 
 /* A realm is written, the only one, or the kernel knows; a phone's may be any. */
 static const struct conf_realm *find_home(const struct conf *conf, const struct conf_peer *peer)
@@ -58,7 +32,7 @@ static const struct conf_realm *find_home(const struct conf *conf, const struct 
 		return &conf->realms[0];
 	if (peer->dynamic)
 		return NULL;
-	return peer_home_find(conf, &peer->host);
+	return peer_home_find(conf, peer->host_name ? &anywhere : &peer->host);
 }
 
 static int resolve_homes(struct peers *peers, char *why, size_t why_size)
@@ -88,7 +62,8 @@ static int resolve_homes(struct peers *peers, char *why, size_t why_size)
 		snprintf(why, why_size,
 			 "%s:%d: peer '%s': no realm's interface leads to %s: say which "
 			 "with 'realm = NAME'",
-			 peer->file, peer->line, peer->name, addr_print_ip(text, &peer->host));
+			 peer->file, peer->line, peer->name, peer->host_name ? peer->host_name
+					 : addr_print_ip(text, &peer->host));
 		return -EHOSTUNREACH;
 	}
 	return 0;
@@ -107,21 +82,15 @@ static int make_loads(struct peers *peers)
 	return peers->loads ? 0 : -ENOMEM;
 }
 
-/* The first that claims a source keeps it. */
-static int source_add(struct peers *peers, struct source *entry, const struct conf_peer *peer,
+static int add_source(struct peers *peers, struct source *entry, const struct conf_peer *peer,
 		      uint16_t port)
 {
-	struct source *other;
+	struct source_key key;
 
-	if (peer->dynamic)
+	if (peer->dynamic || peer->host_name)
 		return 0;
-	entry->key = source_key(peer_realm(peers, peer), &peer->host, port);
-	entry->peer = peer;
-	HASH_FIND(hh, peers->sources, &entry->key, sizeof(entry->key), other);
-	if (other)
-		return 0;
-	HASH_ADD(hh, peers->sources, key, sizeof(entry->key), entry);
-	return entry->hh.tbl ? 0 : -ENOMEM;
+	key = source_key(peer_realm(peers, peer), &peer->host, port);
+	return source_add(&peers->sources, entry, &key, peer);
 }
 
 /* A port that was written counts before one that was assumed. */
@@ -137,12 +106,12 @@ static int fill_sources(struct peers *peers)
 	entry = peers->entries;
 	for (size_t i = 0; !rc && i < conf->n_peers; i++)
 		if (conf->peers[i].port_written)
-			rc = source_add(peers, entry++, &conf->peers[i], conf->peers[i].host.port);
+			rc = add_source(peers, entry++, &conf->peers[i], conf->peers[i].host.port);
 	for (size_t i = 0; !rc && i < conf->n_peers; i++)
 		if (!conf->peers[i].port_written)
-			rc = source_add(peers, entry++, &conf->peers[i], conf->peers[i].host.port);
+			rc = add_source(peers, entry++, &conf->peers[i], conf->peers[i].host.port);
 	for (size_t i = 0; !rc && i < conf->n_peers; i++)
-		rc = source_add(peers, entry++, &conf->peers[i], 0);
+		rc = add_source(peers, entry++, &conf->peers[i], 0);
 	return rc;
 }
 
@@ -186,6 +155,7 @@ void peers_unref(struct peers *peers)
 	for (size_t i = 0; peers->loads && i < peers->conf->n_peers; i++)
 		peer_load_unref(peers->loads[i]);
 	free(peers->loads);
+	named_free(peers->named, peers->conf->n_peers);
 	free(peers->entries);
 	free(peers->homes);
 	conf_unref(peers->conf);
@@ -233,22 +203,51 @@ void peers_inherit(struct peers *next, const struct peers *before)
 	free(memory);
 }
 
-static const struct conf_peer *lookup(const struct peers *peers, const struct conf_realm *realm,
-				      const struct addr *source, uint16_t port)
+int peers_resolve(struct peers *peers, struct resolver *resolver)
 {
-	struct source_key key = source_key(realm, source, port);
-	struct source *found;
+	return named_new(&peers->named, peers, resolver);
+}
 
-	HASH_FIND(hh, peers->sources, &key, sizeof(key), found);
-	return found ? found->peer : NULL;
+static struct host *host_of(const struct peers *peers, const struct conf_peer *peer)
+{
+	return named_host(peers->named, (size_t)(peer - peers->conf->peers));
+}
+
+size_t peer_servers(const struct peers *peers, const struct conf_peer *peer, struct addr *out,
+		    size_t max)
+{
+	struct host *host = host_of(peers, peer);
+	struct addr all[HOST_SERVERS_MAX];
+	size_t n = host ? host_order(host, all) : 0;
+
+	n = n < max ? n : max;
+	memcpy(out, all, n * sizeof(*out));
+	return n;
+}
+
+bool peer_server_nth(const struct peers *peers, const struct conf_peer *peer, size_t nth,
+		     struct addr *out)
+{
+	const struct host *host = host_of(peers, peer);
+
+	return host && host_nth(host, nth, out);
+}
+
+void peer_server_failed(const struct peers *peers, const struct conf_peer *peer,
+			const struct addr *server)
+{
+	struct host *host = host_of(peers, peer);
+
+	if (host)
+		host_failed(host, server);
 }
 
 const struct conf_peer *peer_by_source(const struct peers *peers, const struct conf_realm *realm,
 				       const struct addr *source)
 {
-	const struct conf_peer *peer = lookup(peers, realm, source, source->port);
+	const struct conf_peer *peer = source_find(peers->sources, realm, source);
 
 	if (!peer)
-		peer = lookup(peers, realm, source, 0);
+		peer = named_by_source(peers->named, peers, realm, source);
 	return peer && conf_acl_permits(&peer->acl, source) ? peer : NULL;
 }

@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "lib/buf.h"
 #include "peer/load.h"
+#include "peer/resolve.h"
 
 struct peers;
 
@@ -22,6 +23,20 @@ struct conf *peers_conf(const struct peers *peers);
 void peers_inherit(struct peers *next, const struct peers *before);
 /* Borrowed. Never NULL for a peer of this snapshot. */
 struct peer_load *peer_load_of(const struct peers *peers, const struct conf_peer *peer);
+
+/* Begins to look up the hosts by name; those of the snapshot that gives way are known already. The
+ * resolver outlives every snapshot. 0 or -ENOMEM. */
+int peers_resolve(struct peers *peers, struct resolver *resolver);
+/* A host by name: up to `max` of its addresses in the order to try them; their number, 0: not known
+ * (yet). */
+size_t peer_servers(const struct peers *peers, const struct conf_peer *peer, struct addr *out,
+		    size_t max);
+/* The same in no order, for reports. */
+bool peer_server_nth(const struct peers *peers, const struct conf_peer *peer, size_t nth,
+		     struct addr *out);
+/* That address did not answer: for a while it is tried behind the others. */
+void peer_server_failed(const struct peers *peers, const struct conf_peer *peer,
+			const struct addr *server);
 
 /* The realm on which a peer of this snapshot lives. NULL: a phone that may register on any. */
 const struct conf_realm *peer_realm(const struct peers *peers, const struct conf_peer *peer);

@@ -75,8 +75,12 @@ void reach_static(const struct peers *peers, const struct conf_peer *peer, struc
 {
 	const struct conf_realm *realm = peer_realm(peers, peer);
 
-	*out = (struct reach_target){
-		.to = peer->host, .realm = realm, .transport = conf_transport_to(peer, realm)};
+	*out = (struct reach_target){.to = peer->host,
+				     .realm = realm,
+				     .host = peer->host_text,
+				     .transport = conf_transport_to(peer, realm)};
+	if (peer->host_name)
+		peer_servers(peers, peer, &out->to, 1);
 }
 
 static int phone_target(const struct reach *r, const struct conf_peer *peer, size_t nth,
@@ -103,7 +107,7 @@ int reach_target(const struct reach *r, const struct peers *peers, const struct 
 	if (nth)
 		return -ENOENT;
 	reach_static(peers, peer, out);
-	return 0;
+	return out->to.family == AF_UNSPEC ? -EHOSTUNREACH : 0;
 }
 
 const struct conf_peer *reach_phone(const struct reach *r, const struct peers *peers,
@@ -161,6 +165,10 @@ void reach_peer(const struct reach *r, const struct conf_peer *peer, struct reac
 
 	*out = (struct reach_peer_report){.realm = peer_realm(r->peers, peer)};
 	report_contacts(r, peer, out);
+	while (out->n_addresses < HOST_SERVERS_MAX &&
+	       peer_server_nth(r->peers, peer, out->n_addresses,
+			       &out->addresses[out->n_addresses]))
+		out->n_addresses++;
 	out->reachable = probes_state(r->probes, peer, &out->rtt_ms);
 	out->registered = out->n_contacts > 0;
 	if (!trunks_state(r->trunks, peer, &state))

@@ -36,6 +36,7 @@ void reach_registration(struct reach *reach, const struct sip_registration *regi
 struct reach_target {
 	struct addr to;
 	const struct conf_realm *realm;
+	const char *host;  /* of the request URI; NULL: `to` */
 	const char *uri;   /* request URI; NULL: the number at `to` */
 	unsigned int bind; /* as in leg_target */
 	enum conf_transport transport;
@@ -64,6 +65,8 @@ struct reach_peer_report {
 	const struct conf_realm *realm; /* where it is now; NULL: nowhere */
 	struct reach_contact contacts[SIP_CONTACTS_MAX];
 	size_t n_contacts;
+	struct addr addresses[HOST_SERVERS_MAX]; /* of a host by name */
+	size_t n_addresses;
 };
 
 void reach_peer(const struct reach *reach, const struct conf_peer *peer,

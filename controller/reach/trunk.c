@@ -223,7 +223,9 @@ static void name_domain(const struct conf_peer *peer, char out[192])
 	if (at.port == 5060)
 		at.port = 0;
 	addr_print(text, &at);
-	if (peer->fromdomain)
+	if (peer->host_name && !peer->fromdomain)
+		snprintf(out, 192, "%.190s", peer->host_text);
+	else if (peer->fromdomain)
 		snprintf(out, 192, "%.190s", peer->fromdomain);
 	else
 		snprintf(out, 192, at.family == AF_INET6 && !at.port ? "[%s]" : "%s", text);
@@ -256,7 +258,7 @@ static void send_register(struct trunk *t, unsigned int expires_s)
 	struct sip_question q = {.method = "REGISTER",
 				 .realm = at.realm,
 				 .transport = at.transport,
-				 .to = peer->host,
+				 .to = at.to,
 				 .uri = uri,
 				 .from_uri = record,
 				 .to_uri = record,

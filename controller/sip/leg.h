@@ -73,6 +73,7 @@ struct leg_target {
 	const struct conf_realm *realm;
 	struct addr to;		   /* where the INVITE is sent */
 	const char *number;	   /* request URI: sip:NUMBER@HOST:PORT */
+	const char *host;	   /* HOST:PORT of that; NULL: `to` */
 	const char *uri;	   /* request URI of a phone, as it registered; NULL: by `number` */
 	unsigned int bind; /* socket as in sip_registration, and 1 added; 0: the realm's first */
 	const char *from_user;	   /* caller's user at our own address; "" anonymous */

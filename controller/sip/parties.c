@@ -30,7 +30,7 @@ static void print_parties(const struct sip_dialog *d, const struct leg_target *t
 		sip_add_user(to, target->number);
 		buf_str(to, "@");
 	}
-	buf_str(to, addr_print(hostport, first_hop));
+	buf_str(to, target->host ? target->host : addr_print(hostport, first_hop));
 }
 
 int sip_dialog_parties(struct sip_dialog *d, const struct leg_target *target,

@@ -205,6 +205,15 @@ static json_t *render_contacts(const struct reach_peer_report *reach)
 	return list;
 }
 
+static json_t *render_addresses(const struct reach_peer_report *reach)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < reach->n_addresses; i++)
+		json_array_append_new(list, render_addr(&reach->addresses[i]));
+	return list;
+}
+
 json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report *reach,
 		    const struct peer_load *load, unsigned int rests_s)
 {
@@ -215,13 +224,14 @@ json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report
 
 	add(&o, "name", render_text(peer->name));
 	add(&o, "realm", render_text(reach->realm ? reach->realm->name : NULL));
-	add(&o, "host", render_addr(host));
+	add(&o, "host", peer->host_text ? render_text(peer->host_text) : render_addr(host));
 	add(&o, "canreinvite", json_string(conf_canreinvite_text(peer->canreinvite, canreinvite)));
 	add(&o, "registered", json_boolean(reach->registered));
 	add(&o, "reachable", asked ? json_boolean(reach->reachable) : json_null());
 	add(&o, "rtt_ms", reach->reachable > 0 ? count(reach->rtt_ms) : json_null());
 	add(&o, "registration", render_text(reach->registration));
 	add(&o, "contacts", render_contacts(reach));
+	add(&o, "addresses", render_addresses(reach));
 	add(&o, "calls", count(load->calls));
 	add(&o, "call_limit", peer->call_limit ? count(peer->call_limit) : json_null());
 	add(&o, "callrate", peer->callrate ? count(peer->callrate) : json_null());

@@ -185,7 +185,8 @@ static void dns_open(struct dns *dns, const struct record *zone)
 						      .retry_most = 100,
 						      .query = 250,
 						      .bad = 3600000};
-	struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in here = {.sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t size = sizeof(here);
 
 	*dns = (struct dns){.zone = zone, .loop = loop_new()};

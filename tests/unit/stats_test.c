@@ -174,14 +174,14 @@ static void test_peer(void **state)
 	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 3}, 7),
 			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
 			"'canreinvite':'update,nonat','registered':false,'reachable':null,"
-			"'rtt_ms':null,'registration':null,'contacts':[],'calls':3,'call_limit':30,"
+			"'rtt_ms':null,'registration':null,'contacts':[],'addresses':[],'calls':3,'call_limit':30,"
 			"'callrate':null,'rests_s':7,'quirk':null}");
 	reach = (struct reach_peer_report){.realm = &realm, .reachable = 1, .rtt_ms = 7,
 					   .registered = true, .registration = "registered"};
 	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 0}, 0),
 			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
 			"'canreinvite':'update,nonat','registered':true,'reachable':true,"
-			"'rtt_ms':7,'registration':'registered','contacts':[],'calls':0,"
+			"'rtt_ms':7,'registration':'registered','contacts':[],'addresses':[],'calls':0,"
 			"'call_limit':30,'callrate':null,'rests_s':0,"
 			"'quirk':null}");
 }
@@ -206,7 +206,7 @@ static void test_phone(void **state)
 				    &(struct peer_load){.calls = 0}, 0),
 			"{'name':'alice','realm':null,'host':null,"
 			"'canreinvite':'no','registered':false,'reachable':null,'rtt_ms':null,"
-			"'registration':null,'contacts':[],'calls':0,"
+			"'registration':null,'contacts':[],'addresses':[],'calls':0,"
 			"'call_limit':null,'callrate':null,'rests_s':0,'quirk':null}");
 }
 
