@@ -174,15 +174,15 @@ static void test_peer(void **state)
 	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 3}, 7),
 			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
 			"'canreinvite':'update,nonat','registered':false,'reachable':null,"
-			"'rtt_ms':null,'registration':null,'contacts':[],'addresses':[],'calls':3,'call_limit':30,"
-			"'callrate':null,'rests_s':7,'quirk':null}");
+			"'rtt_ms':null,'registration':null,'contacts':[],'addresses':[],"
+			"'calls':3,'call_limit':30,'callrate':null,'rests_s':7,'quirk':null}");
 	reach = (struct reach_peer_report){.realm = &realm, .reachable = 1, .rtt_ms = 7,
 					   .registered = true, .registration = "registered"};
 	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 0}, 0),
 			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
 			"'canreinvite':'update,nonat','registered':true,'reachable':true,"
-			"'rtt_ms':7,'registration':'registered','contacts':[],'addresses':[],'calls':0,"
-			"'call_limit':30,'callrate':null,'rests_s':0,"
+			"'rtt_ms':7,'registration':'registered','contacts':[],"
+			"'addresses':[],'calls':0,'call_limit':30,'callrate':null,'rests_s':0,"
 			"'quirk':null}");
 }
 
@@ -199,7 +199,8 @@ static void test_phone(void **state)
 			"{'name':'alice','realm':null,'host':'10.0.0.9:5062',"
 			"'canreinvite':'no','registered':true,'reachable':false,'rtt_ms':null,"
 			"'registration':null,'contacts':[{'uri':'sip:a@h','address':"
-			"'10.0.0.9:5062','expires_s':59,'user_agent':null}],'calls':0,"
+			"'10.0.0.9:5062','expires_s':59,'user_agent':null}],"
+			"'addresses':[],'calls':0,"
 			"'call_limit':null,'callrate':null,'rests_s':0,"
 			"'quirk':null}");
 	assert_document(render_peer(&peer, &(struct reach_peer_report){.reachable = -1},
