@@ -32,6 +32,7 @@ const struct conf_ignored conf_ignored_keys[] = {
 	{ "bindport", CONF_GENERAL },
 	{ "buggymwi", CONF_GENERAL | CONF_PEER },
 	{ "busylevel", CONF_GENERAL | CONF_PEER },
+	{ "call-limit", CONF_GENERAL | CONF_PEER },
 	{ "callbackextension", CONF_GENERAL | CONF_PEER },
 	{ "callcounter", CONF_GENERAL | CONF_PEER },
 	{ "callerid", CONF_GENERAL | CONF_PEER },

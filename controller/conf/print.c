@@ -193,7 +193,7 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	fprintf(out, "sendrpid = %s\n", peer->identity & IDENTITY_WITHHOLD ? "no" : "yes");
 	fprintf(out, "dtmfmode = %s\n", dtmf[peer->dtmf]);
 	if (peer->call_limit)
-		fprintf(out, "call-limit = %u\n", peer->call_limit);
+		fprintf(out, "max_calls = %u\n", peer->call_limit);
 	if (peer->callrate)
 		fprintf(out, "callrate = %u\n", peer->callrate);
 	print_acl(&peer->acl, out);

@@ -23,7 +23,7 @@ struct peer_load *peer_load_new(void); /* NULL: no memory */
 struct peer_load *peer_load_ref(struct peer_load *load);
 void peer_load_unref(struct peer_load *load); /* NULL-safe; the last one frees */
 
-/* May it have one more call? Takes that call off its rate if so. 0, -EUSERS (call-limit) or -EAGAIN
+/* May it have one more call? Takes that call off its rate if so. 0, -EUSERS (max_calls) or -EAGAIN
  * (callrate). */
 int peer_load_ask(struct peer_load *load, const struct conf_peer *peer, uint64_t now_ms);
 /* A call begins and ends; between them it is counted, and the load is held. */

@@ -17,7 +17,7 @@ MORE = """
 type = peer
 realm = outside
 host = 10.91.2.23
-call-limit = 1
+max_calls = 1
 [slow]
 type = peer
 realm = outside
@@ -27,7 +27,7 @@ callrate = 1
 type = peer
 realm = inside
 host = 10.91.1.12
-call-limit = 1
+max_calls = 1
 [quick]
 type = peer
 realm = inside
@@ -299,7 +299,7 @@ def silent_first(lab):
 
 
 def over_limit(lab):
-    """a caller at its call-limit gets 503 with Retry-After; reload and hang-up keep the count"""
+    """a caller at its max_calls gets 503 with Retry-After; reload and hang-up keep the count"""
     lil, bob = lab.phone(LIL), lab.phone(CALLEE)
     c = Call(lab, lil, bob, lab.number("7")).up()
     equal((peer(lab, "lil")["calls"], peer(lab, "lil")["call_limit"]), (1, 1), "calls and limit")
@@ -335,7 +335,7 @@ def over_rate(lab):
 
 
 def callee_at_limit(lab):
-    """a target at its call-limit is passed over; where it was the last, the caller gets 503"""
+    """a target at its max_calls is passed over; where it was the last, the caller gets 503"""
     c = Call(lab, lab.phone(CALLER), lab.phone(ONE), lab.number("94")).up()
     equal(peer(lab, "one")["calls"], 1, "calls")
     other = Call(lab, c.a_phone, lab.phone(BEN), lab.number("94")).up()
