@@ -41,6 +41,7 @@ void call_free(struct call *c)
 	}
 	stream_free(c->stream);
 	peers_unref(c->peers);
+	peers_unref(c->callers);
 	free(c->replacing);
 	free(c->from);
 	free(c->to);
@@ -265,6 +266,7 @@ static struct call *call_new(struct calls *all, const struct sip_request *reques
 	snprintf(c->id, sizeof(c->id), "%016llx", (unsigned long long)c->owner);
 	clock_gettime(CLOCK_REALTIME, &c->started);
 	c->peers = peers_ref(all->peers);
+	c->callers = peers_ref(all->peers);
 	timer_init(&c->ring, all->setup.loop, on_ring_timeout, c);
 	timer_init(&c->idle, all->setup.loop, on_ring_timeout, c);
 	HASH_ADD(hh, all->by_owner, owner, sizeof(c->owner), c);

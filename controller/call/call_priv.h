@@ -64,6 +64,7 @@ struct call {
 	char id[17]; /* `owner` in hex */
 	enum call_state state;
 	struct peers *peers; /* of its set-up; a reload leaves it */
+	struct peers *callers; /* the caller's: another one where it replaces an older call */
 	const struct conf_route *route;
 	struct replacing *replacing; /* holds `route`; NULL: it is the configuration's */
 	size_t target;		     /* index in route->to */

@@ -307,6 +307,28 @@ def replaced_through_us(lab):
     c.hang_up().gone()
 
 
+def replaced_over_reloads(lab):
+    """a call that replaces one of before a reload keeps both configurations while it lives"""
+    c = call(lab).up()
+    equal(lab.ctl("reload"), {"ok": True}, "reload")
+    other = lab.phone("10.91.1.11")
+    value = f"{c.a.call_id};to-tag={c.a.remote_tag};from-tag={c.a.local_tag}"
+    d = other.call("9", sip.sdp(other.ip, lab.end(other.ip).port), headers=[("Replaces", value)])
+    got = c.b_phone.incoming()
+    got.reply(got.invite, 180)
+    d.expect(180)
+    c.hang_up()
+    for _ in range(2):
+        lab.ctl("reload")
+    names = {lab.calls()[0][side]["peer"] for side in ("a", "b")}
+    check(len(names) == 2 and all(names), "peers of the call:", names)
+    got.reply(got.invite, 486)
+    final = d.expect("final")
+    d.ack(final)
+    equal(final.code, 486, "answer")
+    wait_for(lambda: not lab.calls(), 3, "the call is gone")
+
+
 def over_tcp(lab):
     """between a phone on UDP and one on TCP: within a call, outside, and a subscription"""
     equal(lab.stop(), 0, "exit status")
@@ -340,7 +362,8 @@ def over_tcp(lab):
 
 TESTS = [methods_within, refused_within, sent_again, slow_answer, dialog_gone, early_info,
          unknown_method, methods_outside, outside_refused, subscription, subscription_refused,
-         blind_transfer, attended_transfer, replaced_through_us, over_tcp]
+         blind_transfer, attended_transfer, replaced_through_us, over_tcp,
+         replaced_over_reloads]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
