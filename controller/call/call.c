@@ -162,11 +162,12 @@ static int send_invite(struct call *c, const struct reach_target *at)
 
 	call_fill_target(c, at, &target);
 	err = leg_new(&b->leg, c->all->sip, &target, &events, c);
-	if (!err)
-		leg_pass(b->leg, c->side[SIDE_A].leg);
-	if (!err)
-		err = leg_invite(b->leg, b->origin.last, b->origin.last_len);
-	return err;
+	if (err)
+		return err;
+	leg_pass(b->leg, c->side[SIDE_A].leg);
+	if (!b->peer->canreinvite)
+		leg_never_reinvite(b->leg);
+	return leg_invite(b->leg, b->origin.last, b->origin.last_len);
 }
 
 /* Builds the offer to the target; where the caller made none, the target is asked for one. */
@@ -226,8 +227,11 @@ static bool next_target(struct call *c, int code, const char *reason, unsigned i
 		if (!code)
 			return true;
 	}
-	call_end(c, c->over ? c->over : code == 408 ? "timeout" : "refused", code, reason,
-		 retry_after_s);
+	call_end(c,
+		 c->over       ? c->over
+		 : code == 408 ? "timeout"
+			       : "refused",
+		 code, reason, retry_after_s);
 	return false;
 }
 
@@ -337,6 +341,8 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		desc_audio(offer, &c->side[SIDE_A].audio);
 	leg_take(leg, &events, c);
 	leg_set_identity(leg, from->identity);
+	if (!from->canreinvite)
+		leg_never_reinvite(leg);
 	call_count(c, SIDE_A, peer_load_of(all->peers, from));
 	call_choose_target(c);
 	code = call_login(leg, from) ? 503 : try_target(c);
@@ -502,6 +508,7 @@ static void on_ended(void *owner, struct leg *leg, const char *why)
 		{ "no_ack", { "no_ack_a", "no_ack_b" }, 408 },
 		{ "no_prack", { "no_prack_a", "no_prack_b" }, 504 },
 		{ "no_answer", { "no_answer_a", "no_answer_b" }, 408 },
+		{ "expired", { "expired_a", "expired_b" }, 408 },
 	};
 	struct call *c = owner;
 	enum side side = side_of(c, leg);
@@ -531,6 +538,24 @@ static struct leg *twin(void *owner, const struct leg *leg)
 	return c->side[side_other(side_of(c, leg))].leg;
 }
 
+static struct slice in_force(void *owner, const struct leg *leg)
+{
+	const struct call *c = owner;
+	const struct desc_origin *told = &c->side[side_of(c, leg)].origin;
+
+	return (struct slice){ told->last, told->last_len };
+}
+
+static void on_refreshed(void *owner, struct leg *leg, struct slice sdp)
+{
+	struct call *c = owner;
+	enum side side = side_of(c, leg);
+	struct desc *said;
+
+	if (call_parse_within(&said, c, side, sdp) == 0)
+		call_heard(c, side, said);
+}
+
 static const struct leg_events events = {
 	.progress = on_progress,
 	.answered = on_answered,
@@ -542,6 +567,8 @@ static const struct leg_events events = {
 	.offer_cancelled = on_offer_cancelled,
 	.reanswered = on_reanswered,
 	.ended = on_ended,
+	.in_force = in_force,
+	.refreshed = on_refreshed,
 	.requested = on_requested,
 	.gone = on_gone,
 	.twin = twin,

@@ -9,6 +9,7 @@ static void destroy(struct leg *leg)
 {
 	timer_stop(&leg->timer);
 	timer_stop(&leg->job_timer);
+	timer_stop(&leg->session.timer);
 	leg_jobs_drop(leg);
 	leg_early_free(leg);
 	if (leg->hh.tbl)
@@ -43,6 +44,7 @@ struct leg *leg_make(struct sip *sip, const struct sip_bind *bind, const char *c
 	leg->dialog.bind = bind;
 	timer_init(&leg->timer, sip->loop, leg_timer, leg);
 	timer_init(&leg->job_timer, sip->loop, leg_job_timer, leg);
+	timer_init(&leg->session.timer, sip->loop, leg_session_timer, leg);
 	sip_random_hex(sip, tag, SIP_TAG_LEN / 2);
 	leg->dialog.local_tag = strdup(tag);
 	leg->dialog.call_id = strdup(call_id);

@@ -52,8 +52,13 @@ struct leg_events {
 			   struct slice sdp);
 	/* BYE came (200 went out); our 2xx, or a reliable provisional response, was never
 	 * acknowledged; the far end's offer was not answered in time (BYE or 504 went out). The leg
-	 * is over: leg_free() it. `why`: "bye", "no_ack", "no_prack", "no_answer". */
+	 * is over: leg_free() it. `why`: "bye", "no_ack", "no_prack", "no_answer", "expired" (its
+	 * session timer). */
 	void (*ended)(void *owner, struct leg *leg, const char *why);
+	/* What we last told the far end, to be told again byte for byte (session refresh). */
+	struct slice (*in_force)(void *owner, const struct leg *leg);
+	/* What it answered to that. May be NULL. */
+	void (*refreshed)(void *owner, struct leg *leg, struct slice sdp);
 	/* A request that is the other side's to answer: relay_to_leg() or relay_refuse(), now
 	 * (sip/relay.h). NULL: 405. */
 	void (*requested)(void *owner, struct leg *leg, struct relay *relay);
@@ -104,6 +109,10 @@ void *leg_owner(const struct leg *leg);
 /* The leg sends no more events. Where it is still alive it is ended: outgoing CANCEL or BYE,
  * incoming 500 or BYE. */
 void leg_free(struct leg *leg);
+
+/* This far end is not re-INVITEd of our own accord: its session is refreshed by UPDATE, or by it.
+ */
+void leg_never_reinvite(struct leg *leg);
 
 /* Outgoing: sends the INVITE with the offer; `sdp` NULL: the far end offers. 0 or -errno (nothing
  * was sent). */

@@ -29,13 +29,22 @@ static bool may_start(const struct leg *leg, const struct leg_job *job)
 static int start(struct leg *leg, struct leg_job *job)
 {
 	struct slice sdp = { job->len ? job->sdp : NULL, job->len };
+	char lines[LEG_SESSION_LINES];
 	int err;
 
 	if (by_update(leg, job))
 		return leg_send_update(leg, sdp, job->pass);
-	err = leg_send(
-		leg, &leg->ict,
-		&(struct sip_outgoing){ .method = SIP_INVITE, .sdp = sdp, .pass = job->pass });
+	if (job->work == LEG_REFRESH) {
+		if (leg->never_reinvite || !leg->events || !leg->events->in_force)
+			return -ENOTSUP;
+		sdp = leg->events->in_force(leg->owner, leg);
+	}
+	err = leg_send(leg, &leg->ict,
+		       &(struct sip_outgoing){ .method = SIP_INVITE,
+					       .lines = leg_session_request(leg, lines),
+					       .supported = "timer",
+					       .sdp = sdp,
+					       .pass = job->pass });
 	if (!err) {
 		leg->ict_offer = sdp.len > 0;
 		/* Provisional responses may keep the transaction alive for ever (AST-2012-010). */
@@ -76,8 +85,10 @@ int leg_job_add(struct leg *leg, enum leg_work work, bool update, const char *sd
 	job->work = work;
 	job->update = update;
 	job->len = len;
-	job->pass = leg->pass;
-	leg->pass = NULL;
+	if (work != LEG_REFRESH) {
+		job->pass = leg->pass;
+		leg->pass = NULL;
+	}
 	if (len)
 		memcpy(job->sdp, sdp, len);
 	*end = job;
@@ -165,6 +176,10 @@ static bool try_again(struct leg *leg, int code, const struct sip_msg *m, bool u
 		job->postponed = true;
 		return again_in(leg, later_s * leg->sip->timing.second);
 	}
+	if (code == 422 && job->glares < GLARES_MAX && leg_session_raise(leg, m)) {
+		job->glares++;
+		return again_in(leg, 0);
+	}
 	if (update && (code == 405 || code == 501)) {
 		leg->far_updates = false;
 		return leg->phase == LEG_UP && again_in(leg, 0);
@@ -175,7 +190,7 @@ static bool try_again(struct leg *leg, int code, const struct sip_msg *m, bool u
 void leg_job_done(struct leg *leg, int code, const struct sip_msg *m)
 {
 	struct leg_job *job = leg->jobs;
-	bool update = m ? m->method == SIP_UPDATE : false;
+	bool update = m ? m->method == SIP_UPDATE : false, refresh;
 	struct slice sdp = m && code < 300 ? sip_msg_sdp(m) : (struct slice){ 0 };
 
 	if (!job || !job->sent)
@@ -185,8 +200,11 @@ void leg_job_done(struct leg *leg, int code, const struct sip_msg *m)
 		return;
 	if (job->expired && code == 487)
 		code = 408;
+	refresh = job->work == LEG_REFRESH;
 	pop(leg);
-	if (leg->phase != LEG_OVER && leg->events)
+	if (refresh)
+		leg_session_refreshed(leg, code, sdp);
+	else if (leg->phase != LEG_OVER && leg->events)
 		leg->events->reanswered(leg->owner, leg, code,
 					m && code == m->code ? m->reason : sip_reason(code), sdp);
 }

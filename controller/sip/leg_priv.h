@@ -31,8 +31,10 @@ struct leg_ok {
 
 /* What is to be sent in the dialog as soon as nothing else is open there. */
 enum leg_work {
-	LEG_OFFER, /* re-INVITE or UPDATE with an offer */
-	LEG_ASK,   /* re-INVITE without one: the far end offers */
+	LEG_OFFER,   /* re-INVITE or UPDATE with an offer */
+	LEG_ASK,     /* re-INVITE without one: the far end offers */
+	LEG_REFRESH, /* of the session: UPDATE without an offer, or what is in force in a re-INVITE
+		      */
 };
 
 struct leg_job {
@@ -47,6 +49,20 @@ struct leg_job {
 	struct sip_pass *pass; /* of the other side, that goes with it */
 	size_t len;
 	char sdp[];
+};
+
+enum { LEG_SESSION_LINES = 96 };
+
+/* A session timer (RFC 4028). */
+struct leg_session {
+	unsigned int interval_s; /* 0: none runs */
+	bool ours;		 /* we refresh */
+	bool refreshing;	 /* our refresh of this interval was put into the queue */
+	struct timer timer;
+	/* Of the request that is being answered, for its 2xx; 0: it asked for none */
+	unsigned int asked_s;
+	bool asked_ours;
+	char lines[LEG_SESSION_LINES];
 };
 
 /* One of the dialogs that an INVITE of ours may end in (RFC 3261 12.1). */
@@ -114,6 +130,8 @@ struct leg {
 	uint32_t unacked_cseq;
 	struct leg_job *jobs;
 	struct timer job_timer;
+	struct leg_session session;
+	bool never_reinvite;
 	struct leg_early *early;	  /* NULL: answered, or nothing to remember */
 	enum leg_reliability reliability; /* outgoing: to ask for */
 	bool far_updates;		  /* UPDATE is in its Allow */
@@ -186,6 +204,24 @@ void leg_job_withdraw(struct leg *leg);
 /* Our re-INVITE or UPDATE has its final response, or (m NULL) it was lost with `code`. */
 void leg_job_done(struct leg *leg, int code, const struct sip_msg *m);
 void leg_job_timer(void *owner);
+
+/* leg_session.c */
+/* A request that may ask for a session timer; code 0: it goes on. */
+struct sip_reply leg_session_asked(struct leg *leg, const struct sip_msg *m);
+/* Header lines of the 2xx to it; NULL: none. */
+const char *leg_session_reply(const struct leg *leg);
+/* That 2xx went out. */
+void leg_session_answered(struct leg *leg);
+/* A 2xx to such a request of ours came. */
+void leg_session_granted(struct leg *leg, const struct sip_msg *m);
+/* Header lines of a re-INVITE or UPDATE of ours; NULL: no timer runs. */
+const char *leg_session_request(const struct leg *leg, char lines[LEG_SESSION_LINES]);
+/* 422 with a longer Min-SE: false where it is not longer. */
+bool leg_session_raise(struct leg *leg, const struct sip_msg *m);
+/* The end of a LEG_REFRESH. */
+void leg_session_refreshed(struct leg *leg, int code, struct slice sdp);
+void leg_session_stop(struct leg *leg);
+void leg_session_timer(void *owner);
 
 /* leg_early.c: outgoing, before the answer */
 struct leg_early *leg_early(struct leg *leg); /* made where there is none; NULL: no memory */

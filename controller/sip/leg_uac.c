@@ -86,7 +86,7 @@ int leg_invite(struct leg *leg, const char *sdp, size_t len)
 		.method = SIP_INVITE,
 		.max_forwards = leg->max_forwards,
 		.pass = leg->pass,
-		.supported = leg->reliability ? "100rel" : NULL,
+		.supported = leg->reliability ? "100rel, timer" : "timer",
 		.lines = leg->reliability == LEG_ONLY_RELIABLE ? "Require: 100rel\r\n" : NULL,
 		.sdp = { sdp, sdp ? len : 0 },
 	};
@@ -163,6 +163,7 @@ void leg_send_bye(struct leg *leg, const char *reason)
 		leg_send_held_ack(leg, (struct slice){ 0 });
 	leg->phase = LEG_OVER;
 	leg_jobs_drop(leg);
+	leg_session_stop(leg);
 	err = send_request(leg, &leg->bye, &to, &r);
 	sip_pass_drop(&leg->pass);
 	if (err == 0)
@@ -275,6 +276,7 @@ static void on_first_success(struct leg *leg, struct sip_client *c, const struct
 
 	leg->phase = LEG_UP;
 	leg_see_far(leg, m);
+	leg_session_granted(leg, m);
 	if (!leg->ict_offer && settled)
 		sdp = (struct slice){ 0 };
 	if (!leg->ict_offer && sdp.p && !leg->cancelled && !err)
@@ -299,6 +301,8 @@ static void on_success(struct leg *leg, struct sip_client *c, const struct sip_m
 	}
 	leg_refresh_target(leg, m);
 	leg_see_far(leg, m);
+	if (leg->phase == LEG_UP)
+		leg_session_granted(leg, m);
 	if (leg->phase == LEG_UP && !leg->ict_offer && m->body_is_sdp)
 		hold_ack(leg, c, m);
 	else

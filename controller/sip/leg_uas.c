@@ -75,12 +75,20 @@ static struct leg *incoming_leg(const struct sip_msg *m, const char *target,
 	return NULL;
 }
 
+static void forget_ist(struct leg *leg)
+{
+	leg->ist = NULL;
+	free(leg->ist_target);
+	leg->ist_target = NULL;
+}
+
 void leg_invited(const struct sip_msg *m, const struct sip_request *request,
 		 const struct sip_verdict *verdict)
 {
 	bool force_rport = verdict->force_rport;
 	const struct sip_handlers *handlers = &m->bind->sip->handlers;
 	char *target = sip_contact_uri(m);
+	struct sip_reply refusal;
 	struct leg *leg;
 
 	if (!target) {
@@ -97,6 +105,15 @@ void leg_invited(const struct sip_msg *m, const struct sip_request *request,
 		return;
 	}
 	leg_enter(leg);
+	refusal = leg_session_asked(leg, m);
+	if (refusal.code) {
+		sip_server_reply(leg->ist, &refusal);
+		forget_ist(leg);
+		leg->phase = LEG_OVER;
+		leg_free(leg);
+		leg_leave(leg);
+		return;
+	}
 	sip_server_reply(leg->ist, &(struct sip_reply){ .code = 100 });
 	handlers->invite(handlers->ctx, leg, request);
 	if (!leg->events && !leg->released)
@@ -148,18 +165,12 @@ static void keep_ok(struct leg *leg, const struct sip_server *ist, bool describe
 	timer_set(&leg->timer, ok->interval_ms);
 }
 
-static void forget_ist(struct leg *leg)
-{
-	leg->ist = NULL;
-	free(leg->ist_target);
-	leg->ist_target = NULL;
-}
-
 int leg_answer(struct leg *leg, const char *sdp, size_t len)
 {
 	struct sip_reply reply = { .code = 200,
 				   .contact = true,
 				   .capabilities = true,
+				   .lines = leg_session_reply(leg),
 				   .pass = leg->pass,
 				   .sdp = { sdp, len } };
 	struct sip_server *ist = leg->ist;
@@ -184,6 +195,7 @@ int leg_answer(struct leg *leg, const char *sdp, size_t len)
 		sip_dialog_set_target(&leg->dialog, leg->ist_target);
 	leg->phase = LEG_UP;
 	forget_ist(leg);
+	leg_session_answered(leg);
 	return 0;
 }
 
@@ -317,6 +329,7 @@ static void on_bye(struct leg *leg, const struct sip_msg *m)
 	if (leg->unacked)
 		leg_send_held_ack(leg, (struct slice){ 0 });
 	leg_jobs_drop(leg);
+	leg_session_stop(leg);
 	leg_drop_ok(leg);
 	leg->phase = LEG_OVER;
 	if (leg->events)
@@ -372,6 +385,8 @@ static void on_reinvite(struct leg *leg, const struct sip_msg *m)
 {
 	struct sip_reply refusal = leg_refuse_offer(leg, m);
 
+	if (!refusal.code)
+		refusal = leg_session_asked(leg, m);
 	if (!refusal.code && !m->body_is_sdp && leg->events && !leg->events->asked)
 		refusal.code = 488;
 	if (!refusal.code && leg->ok.bytes) {

@@ -27,6 +27,8 @@ static void on_response(void *owner, struct sip_client *c, const struct sip_msg 
 	leg_enter(leg);
 	leg->uct = NULL;
 	sip_dialog_heard(&leg->dialog, m);
+	if (m->code < 300 && leg->phase == LEG_UP)
+		leg_session_granted(leg, m);
 	if (m->code < 300 && leg->phase != LEG_OVER)
 		leg_refresh_target(leg, m);
 	leg_job_done(leg, m->code, m);
@@ -57,7 +59,12 @@ static const struct sip_client_events update_events = { .response = on_response,
 
 int leg_send_update(struct leg *leg, struct slice sdp, const struct sip_pass *pass)
 {
-	struct sip_outgoing r = { .method = SIP_UPDATE, .sdp = sdp, .pass = pass };
+	char lines[LEG_SESSION_LINES];
+	struct sip_outgoing r = { .method = SIP_UPDATE,
+				  .lines = leg_session_request(leg, lines),
+				  .supported = "timer",
+				  .sdp = sdp,
+				  .pass = pass };
 	int err = leg_send(leg, &leg->uct, &r);
 
 	if (!err)
@@ -72,21 +79,36 @@ void leg_forget_ost(struct leg *leg)
 	leg->ost_target = NULL;
 }
 
+/* UPDATE without an offer: for the session timer, or the remote target. */
+static void serve_plain(struct leg *leg, const struct sip_msg *m)
+{
+	struct sip_reply reply = {
+		.code = 200, .contact = true, .capabilities = true, .lines = leg_session_reply(leg)
+	};
+
+	leg_refresh_target(leg, m);
+	leg_reply(leg, m, &reply);
+	if (leg->phase == LEG_UP)
+		leg_session_answered(leg);
+}
+
 void leg_update_received(struct leg *leg, const struct sip_msg *m)
 {
-	struct sip_reply reply = { .code = 200, .contact = true, .capabilities = true };
+	struct sip_reply refusal = { 0 };
 
 	leg_see_far(leg, m);
-	if (!m->body_is_sdp) {
-		leg_refresh_target(leg, m);
-		leg_reply(leg, m, &reply);
+	if (leg->phase == LEG_UP)
+		refusal = leg_session_asked(leg, m);
+	if (!refusal.code && m->body_is_sdp)
+		refusal = leg_refuse_offer(leg, m);
+	if (!refusal.code && m->body_is_sdp && !leg->events)
+		refusal.code = 481;
+	if (refusal.code) {
+		leg_reply(leg, m, &refusal);
 		return;
 	}
-	reply = leg_refuse_offer(leg, m);
-	if (!reply.code && !leg->events)
-		reply.code = 481;
-	if (reply.code) {
-		leg_reply(leg, m, &reply);
+	if (!m->body_is_sdp) {
+		serve_plain(leg, m);
 		return;
 	}
 	leg->ost = sip_server_new(m, NULL, leg->dialog.local_tag, leg->dialog.force_rport);
@@ -101,6 +123,7 @@ int leg_agree(struct leg *leg, const char *sdp, size_t len)
 	struct sip_reply reply = { .code = 200,
 				   .contact = true,
 				   .capabilities = true,
+				   .lines = leg->phase == LEG_UP ? leg_session_reply(leg) : NULL,
 				   .pass = leg->pass,
 				   .sdp = { sdp, len } };
 	int err;
@@ -113,6 +136,8 @@ int leg_agree(struct leg *leg, const char *sdp, size_t len)
 	if (!err) {
 		sip_dialog_set_target(&leg->dialog, leg->ost_target);
 		leg_forget_ost(leg);
+		if (leg->phase == LEG_UP)
+			leg_session_answered(leg);
 		leg_reliable_next(leg);
 	}
 	leg_leave(leg);

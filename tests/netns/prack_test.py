@@ -94,7 +94,7 @@ def settled(lab, **kw):
 def end_to_end(lab):
     """a reliable 183 with the answer: PRACK on both legs, early media, 200 without a description"""
     c = settled(lab)
-    equal(c.b.invite.get("supported"), "100rel", "Supported told to the callee")
+    equal(c.b.invite.get("supported"), "100rel, timer", "Supported told to the callee")
     c.talk().heard(10)
     ok = answered(c)
     equal(ok.body, b"", "body of the 200")
@@ -104,7 +104,7 @@ def end_to_end(lab):
 def unknown_to_caller(lab):
     """a caller without 100rel: none is asked of the callee"""
     c = placed(lab, headers=[])
-    equal(c.b.invite.get("supported"), "", "Supported told to the callee")
+    equal(c.b.invite.get("supported"), "timer", "Supported told to the callee")
     equal(c.b.invite.get("require"), None, "Require told to the callee")
     c.b.reply(c.b.invite, 180)
     equal(c.a.expect(180).get("rseq"), None, "RSeq told to the caller")

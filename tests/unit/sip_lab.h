@@ -152,7 +152,22 @@ static void lab_ended(void *owner, struct leg *leg, const char *why)
 	lab_note(owner, "ended:%s", why);
 }
 
+static struct slice lab_in_force(void *owner, const struct leg *leg)
+{
+	(void)owner;
+	(void)leg;
+	return (struct slice){LAB_SDP, strlen(LAB_SDP)};
+}
+
+static void lab_refreshed(void *owner, struct leg *leg, struct slice sdp)
+{
+	(void)leg;
+	lab_note(owner, "refreshed%s", sdp.p ? "+sdp" : "");
+}
+
 static const struct leg_events lab_events = {
+	.in_force = lab_in_force,
+	.refreshed = lab_refreshed,
 	.progress = lab_progress,
 	.answered = lab_answered,
 	.failed = lab_failed,
