@@ -51,7 +51,8 @@ static void test_stamps(void **state)
 	 * reading. */
 	for (int i = 0; i < 100 && lag < 20000; i++) {
 		header.msg_controllen = sizeof(stamp);
-		assert_int_equal(sendto(lab->far.fd, "x", 1, 0, (struct sockaddr *)&sa, len), 1);
+		assert_int_equal(
+			sendto(lab->far.fd, "x", 1, 0, (struct sockaddr *)&sa, len), 1);
 		poll(NULL, 0, 20);
 		assert_int_equal(recvmsg(lab->far.fd, &header, 0), 1);
 		lag = overload_lag_us(&header);
