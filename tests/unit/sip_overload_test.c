@@ -47,8 +47,8 @@ static void test_stamps(void **state)
 	uint64_t lag = 0;
 
 	assert_int_equal(overload_stamps(lab->far.fd), 0);
-	/* The kernel begins to stamp arrivals some time after it was asked: until then it stamps the
-	 * reading. */
+	/* The kernel begins to stamp arrivals some time after it was asked: until then it stamps
+	 * what it hands over. */
 	for (int i = 0; i < 100 && lag < 20000; i++) {
 		header.msg_controllen = sizeof(stamp);
 		assert_int_equal(
