@@ -4,15 +4,16 @@ from netns import sh
 
 
 class Certs:
-    """Paths of PEM files: `ca`; `node`, `phone` and `elsewhere` (that bears another address) signed
-    by it, each with its key; `stranger` signed by somebody else."""
+    """Paths of PEM files: `ca`; `node`, `phone`, `front` and `elsewhere` (that bears another
+    address) signed by it, each with its key; `stranger` signed by somebody else, `other_ca`."""
 
     def __init__(self, folder):
         self.folder = folder
         self.ca = self._authority("ca")
-        self._authority("other")
+        self.other_ca = self._authority("other")
         self.node = self._sign("node", "ca", "IP:10.91.1.1,IP:10.91.2.1")
         self.phone = self._sign("phone", "ca", "DNS:phone.example,IP:10.91.2.22")
+        self.front = self._sign("front", "ca", "IP:10.91.1.13")
         self.elsewhere = self._sign("elsewhere", "ca", "IP:10.91.2.99")
         self.stranger = self._sign("stranger", "other", "IP:10.91.2.22")
 

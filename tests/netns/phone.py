@@ -153,6 +153,7 @@ class Dialog:
         dialog.local_uri, dialog.target = msg.address("to"), msg.address("contact")
         dialog.invite = msg
         dialog.node = msg.source
+        dialog.routes = sip.routes(msg)
         return dialog
 
     @property
@@ -172,6 +173,7 @@ class Dialog:
             ("Max-Forwards", "70"), ("From", f"<{self.local_uri}>;tag={self.local_tag}"),
             ("To", to), ("Call-ID", self.call_id), ("CSeq", f"{cseq} {method}"),
             ("Contact", self.contact), ("User-Agent", "scripted")])
+        msg.headers += [("Route", r) for r in self.routes]
         for name, value in headers:
             msg.set(name, value)
         if sdp:
@@ -190,6 +192,7 @@ class Dialog:
                         ("CSeq", req.get("cseq"))]
         if req.method == "INVITE" and 100 < code < 300:
             msg.headers.append(("Contact", self.contact))
+            msg.headers += [("Record-Route", v) for v in req.all("record-route")]
         msg.headers += list(headers)
         if sdp:
             msg.set("Content-Type", "application/sdp")
@@ -203,6 +206,8 @@ class Dialog:
                 else self.remote_tag
             if msg.code < 300 and msg.get("contact"):
                 self.target = msg.address("contact")
+            if msg.code < 300 and not self.routes:
+                self.routes = sip.routes(msg)[::-1]
         if msg.method == "INVITE":
             self.invite = msg
             self.target = msg.address("contact")
@@ -224,11 +229,12 @@ class Dialog:
         return msg
 
     def cancel(self):
-        """CANCEL of the INVITE under way: same branch, number and tags (RFC 3261 9.1)."""
+        """CANCEL of the INVITE under way: same branch, number, tags and routes (RFC 3261 9.1)."""
         tag, self.remote_tag = self.remote_tag, self.invite.tag("to")
+        routes, self.routes = self.routes, self.invite.all("route")
         target, self.target = self.target, self.invite.uri
         msg = self.request("CANCEL", cseq=self.invite.cseq[0], branch=self.invite.branch)
-        self.remote_tag, self.target = tag, target
+        self.remote_tag, self.target, self.routes = tag, target, routes
         return msg
 
     def reinvite(self, sdp, headers=()):

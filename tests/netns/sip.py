@@ -18,6 +18,11 @@ def host(ip):
     return f"[{ip}]" if ":" in ip else ip
 
 
+def routes(msg):
+    """The entries of Record-Route, the nearest first for who was asked."""
+    return [r for v in msg.all("record-route") for r in re.findall(r"<[^>]*>[^,]*", v)]
+
+
 class Msg:
     """A request (method, uri) or a response (code, reason); headers in order, as written."""
 
