@@ -213,3 +213,27 @@ bool addr_prefix_has(const struct addr_prefix *p, const struct addr *a)
 		return false;
 	return rest == 0 || ((net[whole] ^ ip[whole]) & (0xff00 >> rest) & 0xff) == 0;
 }
+
+static bool v4_within(const struct addr *a, uint32_t net, unsigned int bits)
+{
+	return (ntohl(a->v4.s_addr) ^ net) >> (32 - bits) == 0;
+}
+
+bool addr_is_private(const struct addr *a)
+{
+	if (a->family == AF_INET6)
+		return (a->v6.s6_addr[0] & 0xfe) == 0xfc;
+	return a->family == AF_INET &&
+	       (v4_within(a, 0x0a000000, 8) || v4_within(a, 0xac100000, 12) ||
+		v4_within(a, 0xc0a80000, 16) || v4_within(a, 0x64400000, 10));
+}
+
+bool addr_is_local(const struct addr *a)
+{
+	if (a->family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&a->v6) || IN6_IS_ADDR_UNSPECIFIED(&a->v6) ||
+		       IN6_IS_ADDR_LINKLOCAL(&a->v6) || IN6_IS_ADDR_MULTICAST(&a->v6);
+	return a->family == AF_INET &&
+	       (v4_within(a, 0x7f000000, 8) || v4_within(a, 0, 8) || v4_within(a, 0xa9fe0000, 16) ||
+		v4_within(a, 0xe0000000, 3));
+}

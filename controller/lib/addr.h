@@ -37,6 +37,9 @@ const char *addr_print_ip(char text[ADDR_TEXT], const struct addr *a);
 bool addr_equal(const struct addr *a, const struct addr *b);   /* address and port */
 bool addr_same_ip(const struct addr *a, const struct addr *b); /* address alone */
 bool addr_is_any(const struct addr *a);			       /* 0.0.0.0 or :: */
+bool addr_is_private(const struct addr *a); /* RFC 1918, 6598 (carriers' NAT), 4193 */
+/* Means nothing on another host, or no single host: loopback, 0/8, ::, link-local, multicast. */
+bool addr_is_local(const struct addr *a);
 struct addr addr_with_port(const struct addr *a, uint16_t port);
 
 socklen_t addr_to_sockaddr(struct sockaddr_storage *out, const struct addr *a);
