@@ -183,6 +183,7 @@ static int make_general(struct conf_loader *l)
 	conf->defaultexpiry_s = 120;
 	conf->minexpiry_s = 60;
 	conf->maxexpiry_s = 3600;
+	conf->authlimit = 30;
 	l->defaults = (struct conf_peer){
 		.canreinvite = CANREINVITE_NONAT,
 		.codecs = { .all = true },

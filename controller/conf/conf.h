@@ -160,6 +160,7 @@ struct conf {
 	unsigned int max_calls;
 	unsigned int defaultexpiry_s, minexpiry_s, maxexpiry_s;	/* of registrations */
 	unsigned int digest;	/* enum conf_digest, at least one */
+	unsigned int authlimit;	/* failures of one source a minute; 0: no limit */
 	struct conf_register *registers;
 	size_t n_registers;
 	struct conf_realm *realms;

@@ -46,6 +46,7 @@ static const struct conf_key table[] = {
 	{ "minexpiry", CONF_GENERAL, conf_set_number, IN_CONF(minexpiry_s), 1, DAY_S },
 	{ "maxexpiry", CONF_GENERAL, conf_set_number, IN_CONF(maxexpiry_s), 10, DAY_S },
 	{ "maxexpirey", CONF_GENERAL, conf_set_number, IN_CONF(maxexpiry_s), 10, DAY_S },
+	{ "authlimit", CONF_GENERAL, conf_set_number, IN_CONF(authlimit), 0, MAX_CALLS },
 	{ "dns", CONF_GENERAL, conf_set_dns, 0, 0, 0 },
 	{ "max_calls", CONF_GENERAL, conf_set_number, IN_CONF(max_calls), 1, MAX_CALLS },
 

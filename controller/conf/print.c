@@ -51,6 +51,7 @@ static void print_general(const struct conf *conf, FILE *out)
 	fprintf(out, "defaultexpiry = %u\n", conf->defaultexpiry_s);
 	fprintf(out, "minexpiry = %u\n", conf->minexpiry_s);
 	fprintf(out, "maxexpiry = %u\n", conf->maxexpiry_s);
+	fprintf(out, "authlimit = %u\n", conf->authlimit);
 	for (size_t i = 0; i < conf->n_registers; i++)
 		print_text(out, "register", conf->registers[i].text);
 }

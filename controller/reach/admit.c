@@ -41,19 +41,58 @@ static const struct conf_peer *by_name(const struct reach *r, const struct sip_r
 	return peer && conf_acl_permits(&peer->acl, &q->source) ? peer : NULL;
 }
 
+/* A phone that is registered at that very address and port: whoever else fails behind the same NAT,
+ * it goes on; and who guesses from there can guess at his own secret only. */
+static bool registered_there(const struct reach *r, const struct conf_peer *peer,
+			     const struct addr *source)
+{
+	const struct binding *b;
+
+	for (size_t i = 0; peer && (b = registrar_nth(r->registrar, peer, i)) != NULL; i++)
+		if (addr_equal(&b->to, source))
+			return true;
+	return false;
+}
+
+static void failed(struct reach *r, const struct sip_request *q, const char *why)
+{
+	unsigned int limit = peers_conf(r->peers)->authlimit;
+	char source[ADDR_TEXT];
+
+	log_refusal(r, q, why);
+	if (suspects_failed(r->suspects, &q->source, limit, loop_now_ms(r->loop)))
+		log_warn("%s failed %u times to prove who it is: not listened to for a minute",
+			 addr_print_ip(source, &q->source), limit);
+}
+
+static bool shunned(struct reach *r, const struct sip_request *q, const struct conf_peer *peer,
+		    struct sip_verdict *v)
+{
+	if (!suspects_shunned(r->suspects, &q->source, loop_now_ms(r->loop)) ||
+	    registered_there(r, peer, &q->source))
+		return false;
+	v->code = 403;
+	v->silent = true;
+	v->label = "auth_flood";
+	return true;
+}
+
 static const struct conf_peer *demand(struct reach *r, const struct sip_request *q,
 				      const struct conf_peer *peer, struct sip_verdict *v)
 {
 	unsigned int digest = peers_conf(r->peers)->digest;
-	enum sip_auth auth = sip_authenticate(q, peer ? peer->name : q->from_user,
-					      peer ? peer->secret : NULL, digest);
+	enum sip_auth auth;
 
+	if (shunned(r, q, peer, v))
+		return NULL;
+	auth = sip_authenticate(q, peer ? peer->name : q->from_user, peer ? peer->secret : NULL,
+				digest);
 	if (auth == SIP_AUTH_OK)
 		return peer;
 	if (auth == SIP_AUTH_WRONG) {
 		v->code = 403;
 		v->label = "wrong_secret";
-		log_refusal(r, q, peer ? "wrong secret" : "unknown user");
+		failed(r, q, peer ? "wrong secret" : "unknown user");
 		return NULL;
 	}
 	v->code = 401;
@@ -62,7 +101,7 @@ static const struct conf_peer *demand(struct reach *r, const struct sip_request 
 	v->stale = auth == SIP_AUTH_STALE;
 	/* A scanner of names does not come back with credentials. */
 	if (!peer && !v->stale)
-		log_refusal(r, q, "unknown user");
+		failed(r, q, "unknown user");
 	return NULL;
 }
 

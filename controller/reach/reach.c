@@ -14,10 +14,11 @@ int reach_new(struct reach **out, struct loop *loop, struct peers *peers)
 	r->loop = loop;
 	r->peers = peers_ref(peers);
 	r->refusals = (struct log_limit){.per_s = 10, .burst = 50};
+	r->suspects = suspects_new();
 	r->registrar = registrar_new(loop, peers);
 	r->probes = probes_new(r, peers);
 	r->trunks = trunks_new(r, peers);
-	if (r->registrar && r->probes && r->trunks) {
+	if (r->suspects && r->registrar && r->probes && r->trunks) {
 		*out = r;
 		return 0;
 	}
@@ -34,6 +35,7 @@ void reach_free(struct reach *r)
 		trunks_free(r->leaving);
 	probes_free(r->probes);
 	registrar_free(r->registrar);
+	suspects_free(r->suspects);
 	peers_unref(r->peers);
 	free(r);
 }

@@ -6,6 +6,7 @@
 #include "lib/log.h"
 #include "peer/registrar.h"
 #include "reach/reach.h"
+#include "reach/suspects.h"
 
 struct probes;
 struct trunks;
@@ -18,6 +19,7 @@ struct reach {
 	struct probes *probes;
 	struct trunks *trunks;
 	struct trunks *leaving; /* of configurations before: taking their registrations back */
+	struct suspects *suspects;
 	struct log_limit refusals;
 };
 

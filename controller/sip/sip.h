@@ -49,6 +49,7 @@ struct sip_verdict {
 	unsigned int retry_after_s; /* 0: no such header */
 	bool force_rport;	    /* answer to the packet's source whatever Via says */
 	bool grows;		    /* what is too large for UDP may be sent to it over TCP */
+	bool silent;		    /* no answer: it is counted and forgotten */
 	bool challenge;		    /* code 401: ask for credentials */
 	bool stale;		    /* those that came were right but for their age */
 	unsigned int digest;	    /* by which algorithms: enum conf_digest */

@@ -286,7 +286,9 @@ static void on_new_request(const struct sip_msg *m)
 				   .reason = verdict.reason,
 				   .retry_after_s = verdict.retry_after_s};
 	request.caller = verdict.caller;
-	if (verdict.challenge)
+	if (verdict.silent)
+		sip_stats_rejected(&m->bind->sip->stats, verdict.label);
+	else if (verdict.challenge)
 		challenge(m, &verdict);
 	else if (verdict.code)
 		reject(m, verdict.force_rport, &reply, verdict.label ? verdict.label : "refused");
