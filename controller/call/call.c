@@ -110,11 +110,11 @@ void call_end(struct call *c, const char *cause, int code, const char *reason,
 	call_free(c);
 }
 
-/* What the caller is told of the callee's refusal. A challenge to us is none to the caller, and a
- * redirection is not followed. */
+/* What the caller is told of the callee's refusal. A challenge to us is none to the caller, a
+ * redirection is not followed, and session timers are each leg's own. */
 static int map_refusal(int code)
 {
-	if (code < 400)
+	if (code < 400 || code == 422)
 		return 480;
 	return code == 401 || code == 407 ? 403 : code;
 }

@@ -85,6 +85,7 @@ static void admit(void *ctx, const struct sip_request *request, struct sip_verdi
 		return;
 	}
 	verdict->grows = conf_transport_grows(peer, request->realm);
+	verdict->session = peer->session;
 	if (strcmp(request->method, "INVITE") != 0)
 		return;
 	if (all->draining)

@@ -100,6 +100,7 @@ void call_address(struct leg_target *out, const struct conf_peer *peer,
 		.transport = at->transport,
 		.grows = conf_transport_grows(peer, at->realm),
 		.identity = peer->identity,
+		.session = peer->session,
 	};
 	if (!conf_peer_login(peer, &out->user, &out->secret))
 		out->secret = NULL;

@@ -164,6 +164,7 @@ static int check_peer(struct conf_loader *l, const struct conf_section *s)
 {
 	const struct conf_peer *peer = s->object;
 	const struct addr *host = &peer->host;
+	int rc;
 
 	if (host->family == AF_UNSPEC && !peer->dynamic && !peer->host_name)
 		return conf_fault(l, &s->at,
@@ -184,7 +185,8 @@ static int check_peer(struct conf_loader *l, const struct conf_section *s)
 		return conf_fault(l, conf_section_place(s, "host"),
 				  "peer '%s' has an %s address, but realm '%s' binds none", s->name,
 				  host->family == AF_INET6 ? "IPv6" : "IPv4", peer->realm->name);
-	return conf_transport_check_peer(l, s);
+	rc = conf_session_check(l, s);
+	return rc ? rc : conf_transport_check_peer(l, s);
 }
 
 static int check_route(struct conf_loader *l, const struct conf_section *s)

@@ -189,6 +189,7 @@ static int make_general(struct conf_loader *l)
 		.codecs = { .all = true },
 		.maxcontacts = 4,
 		.qualifyfreq_s = 60,
+		.session = { .expires_s = 1800, .min_s = 90 },
 	};
 	if (!l->general)
 		return 0;

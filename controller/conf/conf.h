@@ -31,6 +31,8 @@ enum conf_transport { CONF_UDP, CONF_TCP, CONF_TLS, CONF_TRANSPORTS };
 enum conf_digest { CONF_DIGEST_MD5 = 1, CONF_DIGEST_SHA_256 = 2 };
 /* insecure of Asterisk: what a peer with a secret is not asked for. */
 enum conf_insecure { INSECURE_PORT = 1, INSECURE_INVITE = 2 };
+/* session-timers of Asterisk (RFC 4028). */
+enum conf_session_timers { SESSION_ACCEPT, SESSION_ORIGINATE, SESSION_REFUSE };
 enum conf_dtmf { DTMF_RFC2833, DTMF_INFO, DTMF_INBAND, DTMF_AUTO };
 
 /* allow/disallow after they were applied in order. Names are SDP's (PCMU, not ulaw). */
@@ -77,6 +79,14 @@ struct conf_realm {
 	size_t n_direct;
 };
 
+/* Session timers of a leg. Of zeros: as the manual page's defaults. */
+struct conf_session {
+	enum conf_session_timers timers;
+	unsigned int expires_s;	/* session-expires: the longest interval */
+	unsigned int min_s;	/* session-minse: the shortest */
+	bool by_caller;		/* session-refresher = uac */
+};
+
 struct conf_peer {
 	const char *name;
 	const char *file;	/* with `line`: where its section begins */
@@ -109,6 +119,7 @@ struct conf_peer {
 	enum conf_dtmf dtmf;
 	unsigned int call_limit;	/* live calls, as caller and callee together; 0: no limit */
 	unsigned int callrate;		/* new calls a second, both ways together; 0: no limit */
+	struct conf_session session;
 	struct conf_acl acl;
 	struct conf_acl direct_acl;
 };

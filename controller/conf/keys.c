@@ -21,6 +21,7 @@ enum {
 	MAX_STRIP = 64,
 	MAX_TEXT = 128,
 	MAX_CONTACTS = 10,
+	SHORTEST_SESSION_S = 90, /* RFC 4028 4 */
 	SECTIONS = CONF_REALM | CONF_PEER | CONF_ROUTE,
 };
 
@@ -95,6 +96,12 @@ static const struct conf_key table[] = {
 	{ "dtmfmode", CONF_PEER | CONF_DEFAULT, conf_set_dtmfmode, 0, 0, 0 },
 	{ "max_calls", CONF_PEER, conf_set_number, IN_PEER(call_limit), 0, MAX_CALLS },
 	{ "callrate", CONF_PEER | CONF_DEFAULT, conf_set_number, IN_PEER(callrate), 0, MAX_RATE },
+	{ "session-timers", CONF_PEER | CONF_DEFAULT, conf_set_timers, 0, 0, 0 },
+	{ "session-expires", CONF_PEER | CONF_DEFAULT, conf_set_number, IN_PEER(session.expires_s),
+	  SHORTEST_SESSION_S, DAY_S },
+	{ "session-minse", CONF_PEER | CONF_DEFAULT, conf_set_number, IN_PEER(session.min_s),
+	  SHORTEST_SESSION_S, DAY_S },
+	{ "session-refresher", CONF_PEER | CONF_DEFAULT, conf_set_refresher, 0, 0, 0 },
 	{ "transport", CONF_PEER | CONF_DEFAULT, conf_set_transport, 0, 0, 0 },
 	{ "encryption", CONF_PEER | CONF_DEFAULT, conf_set_off_only, 0, 0, 0 },
 	{ "dtlsenable", CONF_PEER | CONF_DEFAULT, conf_set_off_only, 0, 0, 0 },

@@ -81,6 +81,12 @@ CONF_SETTER(conf_set_register);	/* the object is the conf */
 /* Once there are peers. */
 int conf_register_resolve(struct conf_loader *l);
 
+/* set_session.c */
+CONF_SETTER(conf_set_timers);
+CONF_SETTER(conf_set_refresher);
+/* What only the whole peer can tell. */
+int conf_session_check(struct conf_loader *l, const struct conf_section *s);
+
 /* codec.c */
 CONF_SETTER(conf_set_codecs);	/* allow and disallow */
 /* Asterisk's name of an encoding of the table. */

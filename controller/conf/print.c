@@ -168,6 +168,20 @@ static void print_login(const struct conf_peer *peer, FILE *out)
 			peer->qualifyfreq_s);
 }
 
+/* Only where something was said of it: most peers have the defaults. */
+static void print_session(const struct conf_session *session, FILE *out)
+{
+	static const char *const timers[] = { "accept", "originate", "refuse" };
+
+	if (session->timers == SESSION_ACCEPT && session->expires_s == 1800 &&
+	    session->min_s == 90 && !session->by_caller)
+		return;
+	fprintf(out, "session-timers = %s\n", timers[session->timers]);
+	fprintf(out, "session-expires = %u\n", session->expires_s);
+	fprintf(out, "session-minse = %u\n", session->min_s);
+	fprintf(out, "session-refresher = %s\n", session->by_caller ? "uac" : "uas");
+}
+
 static void print_peer(const struct conf_peer *peer, FILE *out)
 {
 	static const char *const dtmf[] = { "rfc2833", "info", "inband", "auto" };
@@ -197,6 +211,7 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 		fprintf(out, "max_calls = %u\n", peer->call_limit);
 	if (peer->callrate)
 		fprintf(out, "callrate = %u\n", peer->callrate);
+	print_session(&peer->session, out);
 	print_acl(&peer->acl, out);
 }
 

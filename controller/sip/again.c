@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A request that was challenged goes out again with credentials (RFC 3261 22.2): the same text but
- * for its branch and number, so that whatever kind of request it is, nobody need build it twice. */
+/* A request that was challenged goes out again with credentials (RFC 3261 22.2), or with a longer
+ * session interval (RFC 4028 7.3): the same text but for its branch and number, so that whatever
+ * kind of request it is, nobody need build it twice. */
 #include "sip/auth.h"
 #include "sip/client.h"
 
@@ -32,21 +33,30 @@ static void add_via(struct buf *out, const char *line, const char *end, const ch
 	buf_add(out, at, (size_t)(end - at));
 }
 
-/* Is this line credentials for the realm of those that are to be added, which replace it? */
-static bool is_replaced(const char *line, const char *end, const char *header,
-			const char *credentials)
+/* Are both credentials for the same realm? */
+static bool same_realm(const char *line, const char *end, const char *other)
 {
-	const char *realm = strstr(credentials, " realm=\""), *found;
-	size_t len = realm ? strcspn(realm + 8, "\"") + 9 : 0;
+	const char *realm = strstr(other, " realm=\""), *found = strstr(line, " realm=\"");
 
-	if (!realm || !begins(line, header) || line[strlen(header)] != ':')
-		return false;
-	found = strstr(line, " realm=\"");
-	return found && found < end && strncmp(found, realm, len) == 0;
+	return realm && found && found < end &&
+	       strncmp(found, realm, strcspn(realm + 8, "\"") + 9) == 0;
 }
 
+/* Does one of the new lines take the place of this one? Credentials do for one realm. */
+static bool is_replaced(const char *line, const char *end, const char *lines)
+{
+	size_t name = strcspn(line, ":") + 1;
+
+	for (; *lines; lines = strstr(lines, "\r\n") + 2)
+		if (strncmp(line, lines, name) == 0 &&
+		    (!strstr(lines, " realm=\"") || same_realm(line, end, lines)))
+			return true;
+	return false;
+}
+
+/* `lines` go behind CSeq. */
 static void copy_request(struct buf *out, const struct sip_client *c, const char *branch,
-			 uint32_t cseq, const char *header, const char *credentials)
+			 uint32_t cseq, const char *lines)
 {
 	const char *line = c->request, *end;
 	bool via = false;
@@ -54,10 +64,10 @@ static void copy_request(struct buf *out, const struct sip_client *c, const char
 	for (; (end = strstr(line, "\r\n")) != NULL && end != line; line = end + 2) {
 		if (begins(line, "CSeq: ")) {
 			buf_printf(out, "CSeq: %u %s\r\n%s", cseq, sip_method_name(c->method),
-				   credentials);
+				   lines);
 			continue;
 		}
-		if (is_replaced(line, end, header, credentials))
+		if (is_replaced(line, end, lines))
 			continue;
 		if (begins(line, "Via: ") && !via) {
 			via = true;
@@ -81,17 +91,16 @@ static char *all_credentials(const char *request)
 	return buf_take(&out);
 }
 
-static bool send_again(struct sip_client *c, const char *header, const char *credentials)
+bool sip_client_repeat(struct sip_client *c, void *owner, const char *lines)
 {
 	struct sip *sip = c->bind->sip;
 	char branch[SIP_BRANCH_LEN + 1];
 	struct sip_client *next;
-	void *owner = c->owner;
 	bool reliable = sip_bind_reliable(c->bind);
 
 	sip_branch_new(sip, branch);
 	buf_reset(&sip->out);
-	copy_request(&sip->out, c, branch, c->events->next_cseq(owner), header, credentials);
+	copy_request(&sip->out, c, branch, c->events->next_cseq(owner), lines);
 	if (sip_client_new_by(&next, c->bind, reliable ? NULL : c->large, &c->to, c->method,
 			      branch))
 		return false;
@@ -124,7 +133,7 @@ bool sip_client_again(struct sip_client *c, const struct sip_msg *m)
 		return false;
 	proof.uri = (struct slice){uri + 1, (size_t)(end - uri - 1)};
 	if (sip_build_credentials(&credentials, m, &proof) == 0)
-		done = send_again(c, sip_credentials_header(m->code), credentials.data);
+		done = sip_client_repeat(c, c->owner, credentials.data);
 	buf_free(&credentials);
 	return done;
 }

@@ -95,6 +95,10 @@ void sip_client_free(struct sip_client *c);
 /* again.c: answers a challenge. True: the owner has another transaction in place of this one. */
 bool sip_client_again(struct sip_client *c, const struct sip_msg *m);
 
+/* The request that was refused goes out once more for `owner`, with these header lines in place of
+ * those of the same names. False: it cannot. */
+bool sip_client_repeat(struct sip_client *c, void *owner, const char *lines);
+
 /* A response came. False: to no transaction of ours. */
 bool sip_client_receive(const struct sip_msg *m);
 

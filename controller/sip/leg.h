@@ -91,6 +91,7 @@ struct leg_target {
 	bool grows;	       /* requests too large for UDP go over TCP (RFC 3261 18.1.1) */
 	unsigned int identity; /* of conf_identity */
 	enum leg_reliability reliability; /* asked of the far end */
+	struct conf_session session;	  /* session timers with it */
 };
 
 int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,

@@ -42,7 +42,7 @@ static int start(struct leg *leg, struct leg_job *job)
 	err = leg_send(leg, &leg->ict,
 		       &(struct sip_outgoing){ .method = SIP_INVITE,
 					       .lines = leg_session_request(leg, lines),
-					       .supported = "timer",
+					       .supported = leg_session_tag(leg),
 					       .sdp = sdp,
 					       .pass = job->pass });
 	if (!err) {
@@ -176,10 +176,8 @@ static bool try_again(struct leg *leg, int code, const struct sip_msg *m, bool u
 		job->postponed = true;
 		return again_in(leg, later_s * leg->sip->timing.second);
 	}
-	if (code == 422 && job->glares < GLARES_MAX && leg_session_raise(leg, m)) {
-		job->glares++;
+	if (code == 422 && m && leg_session_raise(leg, m))
 		return again_in(leg, 0);
-	}
 	if (update && (code == 405 || code == 501)) {
 		leg->far_updates = false;
 		return leg->phase == LEG_UP && again_in(leg, 0);

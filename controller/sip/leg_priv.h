@@ -53,15 +53,21 @@ struct leg_job {
 
 enum { LEG_SESSION_LINES = 96 };
 
+/* Who refreshes, as a request says it. */
+enum leg_refresher { LEG_EITHER, LEG_UAC, LEG_UAS };
+
 /* A session timer (RFC 4028). */
 struct leg_session {
-	unsigned int interval_s; /* 0: none runs */
-	bool ours;		 /* we refresh */
-	bool refreshing;	 /* our refresh of this interval was put into the queue */
+	struct conf_session conf; /* whole: no zeros; a 422 raises its intervals */
+	unsigned int raises;	  /* 422 so far */
+	unsigned int interval_s;  /* 0: none runs */
+	bool ours;		  /* we refresh */
+	bool refreshing;	  /* our refresh of this interval was put into the queue */
 	struct timer timer;
-	/* Of the request that is being answered, for its 2xx; 0: it asked for none */
+	/* Of the request that is being answered, for its 2xx; 0: there is to be none */
 	unsigned int asked_s;
-	bool asked_ours;
+	bool asked_knows; /* it supports timers */
+	enum leg_refresher asked;
 	char lines[LEG_SESSION_LINES];
 };
 
@@ -206,17 +212,22 @@ void leg_job_done(struct leg *leg, int code, const struct sip_msg *m);
 void leg_job_timer(void *owner);
 
 /* leg_session.c */
+void leg_session_setup(struct leg *leg, const struct conf_session *wanted);
+/* Option tags: of requests that know no other, and all that we know; NULL: none. */
+const char *leg_session_tag(const struct leg *leg);
+const char *leg_session_supported(const struct leg *leg);
 /* A request that may ask for a session timer; code 0: it goes on. */
 struct sip_reply leg_session_asked(struct leg *leg, const struct sip_msg *m);
 /* Header lines of the 2xx to it; NULL: none. */
-const char *leg_session_reply(const struct leg *leg);
+const char *leg_session_reply(struct leg *leg);
 /* That 2xx went out. */
 void leg_session_answered(struct leg *leg);
 /* A 2xx to such a request of ours came. */
 void leg_session_granted(struct leg *leg, const struct sip_msg *m);
-/* Header lines of a re-INVITE or UPDATE of ours; NULL: no timer runs. */
+/* Header lines of an INVITE or UPDATE of ours; NULL: no timer runs or is wanted. */
 const char *leg_session_request(const struct leg *leg, char lines[LEG_SESSION_LINES]);
-/* 422 with a longer Min-SE: false where it is not longer. */
+/* 422 with a longer Min-SE, which is in force now; false where it is not longer, or longer than we
+ * go. */
 bool leg_session_raise(struct leg *leg, const struct sip_msg *m);
 /* The end of a LEG_REFRESH. */
 void leg_session_refreshed(struct leg *leg, int code, struct slice sdp);

@@ -58,6 +58,7 @@ static int send_first(struct leg *leg)
 				   .reason = r->reason,
 				   .contact = true,
 				   .capabilities = true,
+				   .supported = leg_session_supported(leg),
 				   .lines = lines,
 				   .pass = r->pass,
 				   .sdp = { r->sdp, r->len } };

@@ -11,8 +11,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* RFC 4028 4: no interval is shorter. How long before its end a session is ended, at most. */
-enum { SHORTEST_S = 90, MARGIN_S = 32 };
+enum {
+	SHORTEST_S = 90,   /* RFC 4028 4: no interval is shorter */
+	USUAL_S = 1800,	   /* and this is what it recommends */
+	LONGEST_S = 86400, /* that a 422 makes us ask for */
+	RAISES_MAX = 4,
+	MARGIN_S = 32, /* how long before its end a session is ended, at most */
+};
+
+void leg_session_setup(struct leg *leg, const struct conf_session *wanted)
+{
+	struct conf_session *conf = &leg->session.conf;
+
+	*conf = *wanted;
+	if (conf->min_s < SHORTEST_S)
+		conf->min_s = SHORTEST_S;
+	if (!conf->expires_s)
+		conf->expires_s = USUAL_S;
+}
+
+const char *leg_session_tag(const struct leg *leg)
+{
+	return leg->session.conf.timers == SESSION_REFUSE ? NULL : "timer";
+}
+
+const char *leg_session_supported(const struct leg *leg)
+{
+	return leg->session.conf.timers == SESSION_REFUSE ? "100rel" : SIP_SUPPORTED;
+}
 
 /* Session-Expires. `refresher` is cut out of it; p NULL: not said. 0: there is none. */
 static uint32_t expires_of(const struct sip_msg *m, struct slice *refresher)
@@ -76,71 +102,125 @@ static void run(struct leg *leg, uint32_t interval_s, bool ours)
 	set_timer(leg, ours ? interval_s / 2 : interval_s - margin_of(interval_s));
 }
 
+/* The interval of the 2xx to a request that asks for `seconds` (RFC 4028 9); 0: no timer. */
+static unsigned int granted_s(const struct conf_session *conf, uint32_t seconds, uint32_t min_s)
+{
+	if (seconds < conf->min_s)
+		return conf->timers == SESSION_ORIGINATE ? conf->expires_s : 0;
+	if (seconds <= conf->expires_s)
+		return seconds;
+	return min_s > conf->expires_s ? min_s : conf->expires_s;
+}
+
+/* 0: there is none. */
+static uint32_t min_of(const struct sip_msg *m)
+{
+	const char *value = m->first[SIP_H_MIN_SE];
+	uint32_t seconds;
+
+	return value && sip_number(value, UINT32_MAX, &seconds) ? seconds : 0;
+}
+
 struct sip_reply leg_session_asked(struct leg *leg, const struct sip_msg *m)
 {
 	struct leg_session *s = &leg->session;
-	bool knows = sip_msg_lists(m, SIP_H_SUPPORTED, "timer") ||
-		     sip_msg_lists(m, SIP_H_REQUIRE, "timer");
+	bool required = sip_msg_lists(m, SIP_H_REQUIRE, "timer");
 	struct slice refresher;
 	uint32_t seconds = expires_of(m, &refresher);
 
 	s->asked_s = 0;
-	if (!seconds || (seconds < SHORTEST_S && !knows))
-		return (struct sip_reply){ 0 };
-	if (seconds < SHORTEST_S)
-		return (struct sip_reply){ .code = 422, .lines = "Min-SE: 90\r\n" };
-	s->asked_ours = !knows || is(refresher, "uas");
-	if (s->asked_ours && !can_refresh(leg))
-		return (struct sip_reply){ 0 };
-	s->asked_s = seconds;
-	snprintf(s->lines, sizeof(s->lines), "%sSession-Expires: %u;refresher=%s\r\n",
-		 s->asked_ours ? "" : "Require: timer\r\n", seconds, s->asked_ours ? "uas" : "uac");
+	s->asked_knows = required || sip_msg_lists(m, SIP_H_SUPPORTED, "timer");
+	if (s->conf.timers == SESSION_REFUSE)
+		return required ? (struct sip_reply){ .code = 420,
+						      .extra_name = "Unsupported",
+						      .extra_value = "timer" }
+				: (struct sip_reply){ 0 };
+	if (seconds && seconds < s->conf.min_s && s->asked_knows) {
+		snprintf(s->lines, sizeof(s->lines), "Min-SE: %u\r\n", s->conf.min_s);
+		return (struct sip_reply){ .code = 422, .lines = s->lines };
+	}
+	s->asked_s = granted_s(&s->conf, seconds, min_of(m));
+	s->asked = !refresher.p ? LEG_EITHER : is(refresher, "uas") ? LEG_UAS : LEG_UAC;
 	return (struct sip_reply){ 0 };
 }
 
-const char *leg_session_reply(const struct leg *leg)
+/* Are we to refresh, where that is ours to say? */
+static bool prefers_us(const struct leg *leg)
+{
+	return leg->session.conf.by_caller != leg->incoming;
+}
+
+/* Do we refresh what the far end asks for (RFC 4028 9, table 2)? */
+static bool asked_of_us(const struct leg *leg)
 {
 	const struct leg_session *s = &leg->session;
 
-	return s->asked_s && (!s->asked_ours || can_refresh(leg)) ? s->lines : NULL;
+	if (!s->asked_knows || s->asked == LEG_UAS)
+		return true;
+	return s->asked == LEG_EITHER && prefers_us(leg) && can_refresh(leg);
+}
+
+const char *leg_session_reply(struct leg *leg)
+{
+	struct leg_session *s = &leg->session;
+	bool ours = asked_of_us(leg);
+
+	if (!s->asked_s || (ours && !can_refresh(leg)))
+		return NULL;
+	snprintf(s->lines, sizeof(s->lines), "%sSession-Expires: %u;refresher=%s\r\n",
+		 ours ? "" : "Require: timer\r\n", s->asked_s, ours ? "uas" : "uac");
+	return s->lines;
 }
 
 void leg_session_answered(struct leg *leg)
 {
-	run(leg, leg->session.asked_s, leg->session.asked_ours);
+	run(leg, leg->session.asked_s, asked_of_us(leg));
 	leg->session.asked_s = 0;
 }
 
 void leg_session_granted(struct leg *leg, const struct sip_msg *m)
 {
+	struct leg_session *s = &leg->session;
 	struct slice refresher;
 	uint32_t seconds = expires_of(m, &refresher);
 
+	if (s->conf.timers == SESSION_REFUSE)
+		return;
 	if (seconds && seconds < SHORTEST_S)
 		seconds = SHORTEST_S;
-	run(leg, seconds, !is(refresher, "uas"));
+	/* RFC 4028 7.2: who asked may keep it alone. */
+	if (!seconds && s->conf.timers == SESSION_ORIGINATE)
+		run(leg, s->interval_s ? s->interval_s : s->conf.expires_s, true);
+	else
+		run(leg, seconds, !is(refresher, "uas"));
 }
 
 const char *leg_session_request(const struct leg *leg, char lines[LEG_SESSION_LINES])
 {
 	const struct leg_session *s = &leg->session;
+	bool ours = s->interval_s ? s->ours : prefers_us(leg);
 
-	if (!s->interval_s)
+	if (!s->interval_s && s->conf.timers != SESSION_ORIGINATE)
 		return NULL;
-	snprintf(lines, LEG_SESSION_LINES, "Session-Expires: %u;refresher=%s\r\nMin-SE: %d\r\n",
-		 s->interval_s, s->ours ? "uac" : "uas", SHORTEST_S);
+	snprintf(lines, LEG_SESSION_LINES, "Session-Expires: %u;refresher=%s\r\nMin-SE: %u\r\n",
+		 s->interval_s ? s->interval_s : s->conf.expires_s, ours ? "uac" : "uas",
+		 s->conf.min_s);
 	return lines;
 }
 
 bool leg_session_raise(struct leg *leg, const struct sip_msg *m)
 {
-	uint32_t seconds;
+	struct leg_session *s = &leg->session;
+	unsigned int *interval_s = s->interval_s ? &s->interval_s : &s->conf.expires_s;
+	uint32_t min_s = min_of(m);
 
-	if (!leg->session.interval_s || !m->first[SIP_H_MIN_SE] ||
-	    !sip_number(m->first[SIP_H_MIN_SE], UINT32_MAX, &seconds) ||
-	    seconds <= leg->session.interval_s)
+	if ((!s->interval_s && s->conf.timers != SESSION_ORIGINATE) || min_s <= s->conf.min_s ||
+	    min_s > LONGEST_S || s->raises == RAISES_MAX)
 		return false;
-	leg->session.interval_s = seconds;
+	s->raises++;
+	s->conf.min_s = min_s;
+	if (*interval_s < min_s)
+		*interval_s = min_s;
 	return true;
 }
 

@@ -38,6 +38,7 @@ int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	leg->dialog.grows = target->grows;
 	leg->dialog.identity = target->identity;
 	leg->reliability = target->reliability;
+	leg_session_setup(leg, &target->session);
 	if (sip_dialog_parties(&leg->dialog, target, &leg->first_hop)) {
 		leg_free(leg);
 		return -ENOMEM;
@@ -82,18 +83,23 @@ int leg_send(struct leg *leg, struct sip_client **out, struct sip_outgoing *r)
 
 int leg_invite(struct leg *leg, const char *sdp, size_t len)
 {
+	char session[LEG_SESSION_LINES], lines[LEG_SESSION_LINES + 32];
+	const char *timer = leg_session_request(leg, session);
 	struct sip_outgoing r = {
 		.method = SIP_INVITE,
 		.max_forwards = leg->max_forwards,
 		.pass = leg->pass,
-		.supported = leg->reliability ? "100rel, timer" : "timer",
-		.lines = leg->reliability == LEG_ONLY_RELIABLE ? "Require: 100rel\r\n" : NULL,
+		.supported = leg->reliability ? leg_session_supported(leg) : leg_session_tag(leg),
+		.lines = lines,
 		.sdp = { sdp, sdp ? len : 0 },
 	};
 	int err;
 
 	if (leg->phase != LEG_NEW)
 		return -EINVAL;
+	snprintf(lines, sizeof(lines), "%s%s",
+		 leg->reliability == LEG_ONLY_RELIABLE ? "Require: 100rel\r\n" : "",
+		 timer ? timer : "");
 	err = send_request(leg, &leg->ict, &leg->first_hop, &r);
 	sip_pass_drop(&leg->pass);
 	if (err)
@@ -310,11 +316,22 @@ static void on_success(struct leg *leg, struct sip_client *c, const struct sip_m
 	leg_job_done(leg, m->code, m);
 }
 
-static void on_refusal(struct leg *leg, const struct sip_client *c, const struct sip_msg *m)
+/* RFC 4028 7.3: the same INVITE with the interval that the 422 names. */
+static bool invite_for_longer(struct leg *leg, struct sip_client *c, const struct sip_msg *m)
+{
+	char lines[LEG_SESSION_LINES];
+
+	return m->code == 422 && !leg->cancelled && leg_session_raise(leg, m) &&
+	       sip_client_repeat(c, leg, leg_session_request(leg, lines));
+}
+
+static void on_refusal(struct leg *leg, struct sip_client *c, const struct sip_msg *m)
 {
 	/* A CANCEL that only timer C asked for: nobody answered in time. */
 	bool expired = c->cancelled && !leg->cancelled && m->code == 487;
 
+	if (leg->phase == LEG_SETUP && invite_for_longer(leg, c, m))
+		return;
 	if (leg->phase == LEG_SETUP)
 		fail(leg, expired ? 408 : m->code, expired ? sip_reason(408) : m->reason,
 		     sip_msg_retry_after(m));

@@ -62,6 +62,7 @@ static struct leg *incoming_leg(const struct sip_msg *m, const char *target,
 	leg->incoming = true;
 	leg->dialog.force_rport = force_rport;
 	leg->dialog.grows = verdict->grows;
+	leg_session_setup(leg, &verdict->session);
 	leg->ist_offer = m->body_is_sdp;
 	leg->arrived_us = loop_now_us(leg->sip->loop);
 	leg_see_far(leg, m);
@@ -170,6 +171,7 @@ int leg_answer(struct leg *leg, const char *sdp, size_t len)
 	struct sip_reply reply = { .code = 200,
 				   .contact = true,
 				   .capabilities = true,
+				   .supported = leg_session_supported(leg),
 				   .lines = leg_session_reply(leg),
 				   .pass = leg->pass,
 				   .sdp = { sdp, len } };

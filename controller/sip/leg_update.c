@@ -62,7 +62,7 @@ int leg_send_update(struct leg *leg, struct slice sdp, const struct sip_pass *pa
 	char lines[LEG_SESSION_LINES];
 	struct sip_outgoing r = { .method = SIP_UPDATE,
 				  .lines = leg_session_request(leg, lines),
-				  .supported = "timer",
+				  .supported = leg_session_tag(leg),
 				  .sdp = sdp,
 				  .pass = pass };
 	int err = leg_send(leg, &leg->uct, &r);
@@ -82,9 +82,11 @@ void leg_forget_ost(struct leg *leg)
 /* UPDATE without an offer: for the session timer, or the remote target. */
 static void serve_plain(struct leg *leg, const struct sip_msg *m)
 {
-	struct sip_reply reply = {
-		.code = 200, .contact = true, .capabilities = true, .lines = leg_session_reply(leg)
-	};
+	struct sip_reply reply = { .code = 200,
+				   .contact = true,
+				   .capabilities = true,
+				   .supported = leg_session_supported(leg),
+				   .lines = leg_session_reply(leg) };
 
 	leg_refresh_target(leg, m);
 	leg_reply(leg, m, &reply);
@@ -123,6 +125,7 @@ int leg_agree(struct leg *leg, const char *sdp, size_t len)
 	struct sip_reply reply = { .code = 200,
 				   .contact = true,
 				   .capabilities = true,
+				   .supported = leg_session_supported(leg),
 				   .lines = leg->phase == LEG_UP ? leg_session_reply(leg) : NULL,
 				   .pass = leg->pass,
 				   .sdp = { sdp, len } };

@@ -156,7 +156,7 @@ void sip_build_reply(struct buf *out, const struct sip_bind *bind, const char *h
 		buf_printf(out, "Contact: <sip:%s%s>\r\n", bind->hostport, bind->params);
 	buf_str(out, "Server: " SIP_AGENT "\r\n");
 	if (reply->capabilities)
-		sip_build_capabilities(out, SIP_SUPPORTED);
+		sip_build_capabilities(out, reply->supported ? reply->supported : SIP_SUPPORTED);
 	if (reply->lines)
 		buf_str(out, reply->lines);
 	if (reply->accept)

@@ -21,6 +21,7 @@ struct sip_reply {
 	const char *record_routes; /* whole header lines; NULL: none */
 	bool contact;		   /* ours */
 	bool capabilities;	   /* Allow and Supported */
+	const char *supported;	   /* for that; NULL: all that we know */
 	const char *lines;	   /* whole header lines; NULL: none */
 	bool accept;		   /* Accept: application/sdp */
 	const struct sip_pass *pass; /* of the other side; NULL: nothing */

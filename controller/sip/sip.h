@@ -48,6 +48,7 @@ struct sip_verdict {
 	const char *label;	    /* of rtpfwd_sip_rejected_total{reason}, e.g. "unknown_peer" */
 	unsigned int retry_after_s; /* 0: no such header */
 	bool force_rport;	    /* answer to the packet's source whatever Via says */
+	struct conf_session session; /* session timers with its leg */
 	bool grows;		    /* what is too large for UDP may be sent to it over TCP */
 	bool silent;		    /* no answer: it is counted and forgotten */
 	bool challenge;		    /* code 401: ask for credentials */

@@ -5,16 +5,39 @@ import contextlib
 
 import tap
 from calls import call
-from lab import Lab, config, nothing_left
+from lab import PEERS, Lab, config, nothing_left
 from tap import equal
 
+MORE = """
+[otto]
+type = peer
+realm = outside
+host = 10.91.2.23
+canreinvite = yes
+session-timers = originate
+session-expires = 90
+[rita]
+type = peer
+realm = outside
+host = 10.91.2.24
+canreinvite = yes
+session-timers = refuse
+[to-otto]
+type = route
+match = _9X.
+to = otto
+[to-rita]
+type = route
+match = _1X.
+to = rita
+"""
 UPDATES = ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")
 
 
 @contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
+    with Lab(addresses=5) as lab:
+        lab.start(config(lab, peers=PEERS + MORE))
         yield lab
         equal(lab.stop(), 0, "exit status after SIGTERM")
         lab.detached()
@@ -44,8 +67,7 @@ def each_leg_its_own(lab):
     c, ok = negotiated(lab, [("Supported", "timer"), ("Session-Expires", "1800")], [])
     equal(c.b.invite.get("session-expires"), None, "Session-Expires to the callee")
     equal(c.b.invite.get("supported"), "timer", "Supported to the callee")
-    equal(ok.get("session-expires"), "1800;refresher=uac", "Session-Expires to the caller")
-    equal(ok.get("require"), "timer", "Require to the caller")
+    equal(ok.get("session-expires"), "1800;refresher=uas", "Session-Expires to the caller")
     c.talk()
     c.a.request("UPDATE", headers=[("Supported", "timer"),
                                    ("Session-Expires", "1800;refresher=uac")])
@@ -88,7 +110,52 @@ def pitfall_61_refreshed(lab):
     end_whole(c)
 
 
-TESTS = [each_leg_its_own, pitfall_60_too_small, pitfall_61_refreshed]
+def asked_for_by_us(lab):
+    """originate: the callee is asked for a timer, refuses the interval, knows nothing of it in the
+    end, and is refreshed by the node alone; the caller hears nothing of all this"""
+    c = call(lab, "9", b_ip="10.91.2.23")
+    c.a = c.a_phone.call(c.number, c.a_sdp)
+    c.b = c.b_phone.incoming(c.number)
+    first = c.b.invite
+    equal((first.get("session-expires"), first.get("min-se")), ("90;refresher=uas", "90"), "asked")
+    c.b.reply(first, 422, headers=[("Min-SE", "91")])
+    c.b.expect("ACK")
+    again = c.b.expect("INVITE")
+    equal((again.get("session-expires"), again.get("min-se")), ("91;refresher=uas", "91"), "again")
+    equal(again.cseq[0], first.cseq[0] + 1, "CSeq")
+    equal(again.sdp.text, first.sdp.text, "description")
+    c.b_offer, c.relay_b = again.sdp, again.sdp.rtp()
+    c.b.reply(again, 200, c.b_sdp)
+    c.b.expect("ACK")
+    ok = c.a.expect(200)
+    equal(ok.get("session-expires"), None, "Session-Expires to the caller")
+    c.a.ack(ok)
+    c.a_answer, c.relay_a = ok.sdp, ok.sdp.rtp()
+    c.talk()
+    refresh = c.b.expect("INVITE", 60)
+    equal(refresh.sdp.text, again.sdp.text, "description of the refresh")
+    equal(refresh.get("session-expires"), "91;refresher=uac", "Session-Expires of the refresh")
+    c.b.reply(refresh, 200, c.b_sdp)
+    c.b.expect("ACK")
+    c.a.none("INVITE")
+    end_whole(c)
+
+
+def refused(lab):
+    """refuse: no timer is offered, and a request that requires one gets 420"""
+    c = call(lab, "1", b_ip="10.91.2.24")
+    c.ring()
+    equal(c.b.invite.get("supported"), "", "Supported")
+    equal(c.b.invite.get("session-expires"), None, "Session-Expires")
+    c.answer().talk()
+    c.b.reinvite(c.b_sdp, headers=[("Require", "timer"), ("Session-Expires", "90")])
+    final = c.b.expect("final")
+    c.b.ack(final)
+    equal((final.code, final.get("unsupported")), (420, "timer"), "answer")
+    end_whole(c)
+
+
+TESTS = [each_leg_its_own, pitfall_60_too_small, pitfall_61_refreshed, asked_for_by_us, refused]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -461,6 +461,7 @@ LAB_USED void lab_outgoing(struct lab *lab, bool force_rport)
 		.from_display = "Alice",
 		.max_forwards = 69,
 		.force_rport = force_rport,
+		.session = lab->verdict.session,
 	};
 
 	assert_int_equal(leg_new(&lab->leg, lab->sip, &target, &lab_events, lab), 0);

@@ -25,8 +25,8 @@ static void test_asked_of_us(void **state)
 	struct lab *lab = *state;
 	char tag[64];
 
-	assert_string_equal(up(lab, "Supported: timer\nx: 90\n" UPDATES, tag), "90;refresher=uac");
-	assert_string_equal(far_header(&lab->far, "Require"), "timer");
+	assert_string_equal(up(lab, "Supported: timer\nx: 90\n" UPDATES, tag), "90;refresher=uas");
+	assert_string_equal(far_header(&lab->far, "Require"), "");
 	leg_free(lab->leg);
 }
 
