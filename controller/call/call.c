@@ -201,6 +201,7 @@ static int try_target(struct call *c)
 	b->said = NULL;
 	desc_origin_free(&b->origin);
 	b->origin = (struct desc_origin){ 0 };
+	call_review(c);
 	err = lease_ports(c, &at.to);
 	if (err)
 		return err == -EAFNOSUPPORT ? 488 : 503;
@@ -339,6 +340,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 	};
 	if (offer)
 		desc_audio(offer, &c->side[SIDE_A].audio);
+	call_review(c);
 	leg_take(leg, &events, c);
 	leg_set_identity(leg, from->identity);
 	if (!from->canreinvite)
@@ -428,6 +430,7 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 {
 	struct call *c = owner;
 	struct call_side *a = &c->side[SIDE_A];
+	char text[POLICY_REASON_TEXT];
 
 	if (take_answer(c, sdp))
 		goto unusable;
@@ -442,7 +445,9 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 		call_note_codec(c, c->side[SIDE_B].said);
 	call_watch_start(c);
 	correct_caller(c);
-	log_notice("call %s answered path=relay reason=%s", c->id, call_reason(c));
+	call_review(c);
+	log_notice("call %s answered path=%s reason=%s", c->id, call_path(c),
+		   call_reason(c, text));
 	return;
 unusable:
 	leg_bye(leg, "SIP;cause=488;text=\"No usable media\"");

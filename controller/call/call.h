@@ -7,6 +7,7 @@
 #include "lib/loop.h"
 #include "media/stream.h"
 #include "peer/peer.h"
+#include "policy/policy.h"
 #include "reach/reach.h"
 #include "sip/leg.h"
 
@@ -53,7 +54,7 @@ struct call_report {
 	uint64_t owner; /* as in flow_want */
 	enum call_state state;
 	const char *path;		   /* "relay" */
-	const char *reason;		   /* canreinvite.md 6.2 */
+	char reason[POLICY_REASON_TEXT];   /* the row of the policy that decides now */
 	const char *plane;		   /* "xdp" or "none" */
 	struct timespec started, answered; /* wall clock; answered.tv_sec 0: not yet */
 	double duration_s;		   /* since the answer, monotonic */
@@ -72,8 +73,13 @@ void calls_each(const struct calls *calls,
 /* The same without the counters, which are what costs: for sums over all calls. */
 void calls_each_path(const struct calls *calls,
 		     void (*each)(void *ctx, const char *path, const char *reason), void *ctx);
+/* How often a row of the policy came to decide a call, by reason; those that never did, too. */
+void calls_each_decision(const struct calls *calls,
+			 void (*each)(void *ctx, const char *reason, uint64_t n), void *ctx);
 /* One call by id or unique prefix. 0, -ENOENT or -EEXIST (the prefix is not unique). */
 int calls_find(const struct calls *calls, const char *id, struct call_report *out);
+/* What the policy says of a call, decided anew. Errors as calls_find(). */
+int calls_explain(const struct calls *calls, const char *id, struct policy_verdict *out);
 /* The id of the call that owns a flow; NULL: none. */
 const char *calls_owner_id(const struct calls *calls, uint64_t owner);
 /* Ends it: BYE or CANCEL to both. Errors as calls_find(). */

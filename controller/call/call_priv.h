@@ -6,6 +6,7 @@
 #include "call/call.h"
 #include "lib/log.h"
 #include "media/desc.h"
+#include "policy/policy.h"
 #include "sip/relay.h"
 
 #include <uthash.h>
@@ -82,6 +83,8 @@ struct call {
 	uint64_t early_version; /* of the description that the caller got reliably before the
 				   answer; 0: none */
 	char codec[32];		/* negotiated, "" not yet */
+	struct policy_course course; /* how it was moved until now, and whether it may be */
+	struct policy_verdict verdict; /* the last; `matched` 0: none was made */
 	char *from, *to, *from_uri, *to_uri, *display, *dialled;
 	unsigned int max_forwards;
 	struct timespec started, answered;
@@ -89,6 +92,9 @@ struct call {
 	struct timer ring;    /* the route's timeout, then the S() or L() limit */
 	struct timer idle;    /* rtptimeout */
 };
+
+/* Codes that a re-INVITE may be refused with, each counted for itself. */
+enum { CALLS_REFUSALS_LO = 300, CALLS_REFUSALS = 400 };
 
 struct calls {
 	struct calls_setup setup;
@@ -98,6 +104,8 @@ struct calls {
 	struct call *by_owner;
 	bool draining;
 	struct calls_report counts; /* `live` is kept current */
+	uint64_t decisions[POLICY_ROW_COUNT]; /* times that a row came to decide a call */
+	uint64_t refusals[CALLS_REFUSALS];    /* the same of PEER_REFUSED, by code */
 };
 
 /* call.c: a call's life */
@@ -185,13 +193,20 @@ void call_ask_reanswered(struct call *c, int code, struct slice sdp);
 void call_ask_answered(struct call *c, struct slice sdp);
 void call_ask_close(struct call *c);
 
+/* facts.c: what the policy decides by, and what it decides now */
+void call_collect(const struct call *c, struct policy_facts *out);
+void call_decide(const struct call *c, struct policy_verdict *out);
+/* Decides again, and keeps it as c->verdict. */
+void call_review(struct call *c);
+
 /* watch.c: clocks of an answered call */
 void call_watch_start(struct call *c);
 
 /* report.c */
 void call_fill_report(const struct call *c, struct call_report *out);
 const char *call_path(const struct call *c);
-const char *call_reason(const struct call *c);
+/* By the last verdict. */
+const char *call_reason(const struct call *c, char text[POLICY_REASON_TEXT]);
 void histogram_init(struct calls_histogram *h, const double *bounds, size_t n);
 void histogram_add(struct calls_histogram *h, double seconds);
 

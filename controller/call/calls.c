@@ -172,10 +172,28 @@ void calls_each(const struct calls *calls,
 void calls_each_path(const struct calls *calls,
 		     void (*each)(void *ctx, const char *path, const char *reason), void *ctx)
 {
+	char reason[POLICY_REASON_TEXT];
 	const struct call *c;
 
 	DL_FOREACH(calls->list, c)
-		each(ctx, call_path(c), call_reason(c));
+		each(ctx, call_path(c), call_reason(c, reason));
+}
+
+void calls_each_decision(const struct calls *calls,
+			 void (*each)(void *ctx, const char *reason, uint64_t n), void *ctx)
+{
+	char text[POLICY_REASON_TEXT];
+	struct policy_verdict v = { .row = POLICY_ROW_PEER_REFUSED };
+
+	for (unsigned int i = 0; i < POLICY_ROW_COUNT; i++)
+		if (i != POLICY_ROW_PEER_REFUSED)
+			each(ctx, policy_row_reason(text, &v, (enum policy_row)i),
+			     calls->decisions[i]);
+	for (unsigned int i = 0; i < CALLS_REFUSALS; i++) {
+		v.code = CALLS_REFUSALS_LO + i;
+		if (calls->refusals[i])
+			each(ctx, policy_reason(text, &v), calls->refusals[i]);
+	}
 }
 
 static int find(const struct calls *calls, const char *id, struct call **out)
@@ -201,6 +219,16 @@ int calls_find(const struct calls *calls, const char *id, struct call_report *ou
 
 	if (!err)
 		call_fill_report(c, out);
+	return err;
+}
+
+int calls_explain(const struct calls *calls, const char *id, struct policy_verdict *out)
+{
+	struct call *c;
+	int err = find(calls, id, &c);
+
+	if (!err)
+		call_decide(c, out);
 	return err;
 }
 

@@ -14,16 +14,26 @@ const char *call_state_text(enum call_state state)
 	return texts[state];
 }
 
-/* The rows of canreinvite.md 6.2 that this node can tell apart while every call is relayed. */
-const char *call_reason(const struct call *c)
+/* A call that could go direct is relayed all the same: this node moves none. */
+static const char *reason_of(const struct policy_verdict *v, char text[POLICY_REASON_TEXT])
 {
-	const struct conf_peer *a = c->side[SIDE_A].peer, *b = c->side[SIDE_B].peer;
+	return policy_goes_direct(v) ? strcpy(text, "RELAY_ONLY") : policy_reason(text, v);
+}
 
-	if (!a->canreinvite)
-		return "POLICY_NO_A";
-	if (b && !b->canreinvite)
-		return "POLICY_NO_B";
-	return c->answered_ms ? "RELAY_ONLY" : "NOT_ANSWERED";
+const char *call_reason(const struct call *c, char text[POLICY_REASON_TEXT])
+{
+	return reason_of(&c->verdict, text);
+}
+
+/* Decided anew while it lives, for sources may have been learned since; what is left of a call that
+ * ends says nothing. */
+static void fill_reason(const struct call *c, char text[POLICY_REASON_TEXT])
+{
+	struct policy_verdict now = c->verdict;
+
+	if (c->state != CALL_ENDING)
+		call_decide(c, &now);
+	reason_of(&now, text);
 }
 
 const char *call_path(const struct call *c)
@@ -59,7 +69,6 @@ void call_fill_report(const struct call *c, struct call_report *out)
 		.owner = c->owner,
 		.state = c->state,
 		.path = call_path(c),
-		.reason = call_reason(c),
 		.plane = c->stream ? "xdp" : "none",
 		.started = c->started,
 		.answered = c->answered,
@@ -69,6 +78,7 @@ void call_fill_report(const struct call *c, struct call_report *out)
 		.to_uri = c->to_uri,
 		.route = c->route ? c->route->name : "",
 	};
+	fill_reason(c, out->reason);
 	if (c->answered_ms)
 		out->duration_s = (double)(loop_now_ms(c->all->setup.loop) - c->answered_ms) / 1000;
 	fill_leg(c, SIDE_A, &out->leg[SIDE_A]);

@@ -156,4 +156,5 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	s->said = said;
 	desc_audio(said, &s->audio);
 	stream_describe(c->stream, side, &s->audio.rtp, &s->audio.rtcp, s->audio.clock_rate);
+	call_review(c);
 }

@@ -43,6 +43,7 @@ static void on_idle(void *owner)
 	unsigned int limit = timeout_s(c);
 	double idle = idle_s(c);
 
+	call_review(c);
 	if (limit && idle >= limit) {
 		call_end(c, "rtp_timeout", 0, NULL, 0);
 		return;

@@ -76,7 +76,7 @@ bool policy_match_ice(const struct policy_facts *f)
 
 static bool faxes(const struct policy_leg *leg)
 {
-	return leg->fax || leg->live[POLICY_IMAGE];
+	return leg->live[POLICY_KIND_IMAGE];
 }
 
 bool policy_match_t38(const struct policy_facts *f)
@@ -102,7 +102,7 @@ bool policy_match_multi_m(const struct policy_facts *f)
 
 static bool has_video(const struct policy_leg *leg)
 {
-	return leg->live[POLICY_VIDEO];
+	return leg->live[POLICY_KIND_VIDEO];
 }
 
 bool policy_match_video(const struct policy_facts *f)
@@ -260,8 +260,8 @@ static bool setup_possible(const struct policy_facts *f)
 {
 	const struct policy_leg *a = &f->leg[0], *b = &f->leg[1];
 
-	return f->setup_wanted && !f->late_offer && !f->several && a->described && !a->hold &&
-	       !behind_nat(a) && !nat_doubtful(a) && b->fixed &&
+	return f->setup_wanted && !f->late_offer && !f->course.several && a->described &&
+	       !a->hold && !behind_nat(a) && !nat_doubtful(a) && b->fixed &&
 	       !((a->canreinvite | b->canreinvite) & CANREINVITE_OUTGOING) && !f->features &&
 	       f->recording == POLICY_RECORDING_OFF;
 }

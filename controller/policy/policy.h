@@ -34,7 +34,13 @@ enum policy_mode { POLICY_AUTO, POLICY_FORCE_RELAY, POLICY_FORCE_DIRECT };
 enum policy_glare { POLICY_GLARE_NONE, POLICY_GLARE_WAITS, POLICY_GLARE_GIVEN_UP };
 enum policy_recording { POLICY_RECORDING_OFF, POLICY_RECORDING_ARMED, POLICY_RECORDING_ON };
 /* Kinds of m= lines; also an index. */
-enum policy_kind { POLICY_AUDIO, POLICY_VIDEO, POLICY_IMAGE, POLICY_OTHER, POLICY_KINDS };
+enum policy_kind {
+	POLICY_KIND_AUDIO,
+	POLICY_KIND_VIDEO,
+	POLICY_KIND_IMAGE,
+	POLICY_KIND_OTHER,
+	POLICY_KINDS
+};
 enum policy_feature {
 	POLICY_DTMF_A = 1, /* by the caller's digits: T H W K X */
 	POLICY_DTMF_B = 2, /* by the callee's: t h w k x */
@@ -60,6 +66,7 @@ struct policy_course {
 	bool settling; /* the settle timer runs */
 	bool moving;   /* a move or a hand-over is in progress: nothing new begins */
 	bool transfer; /* REFER seen, or a dialog is being replaced */
+	bool several;  /* more than one target at once, or more than one early answer */
 	bool at_setup; /* the INVITE went out with the caller's own address, and that holds */
 	struct policy_leg_course leg[2];
 };
@@ -80,7 +87,6 @@ struct policy_leg {
 	bool acl_denies;     /* its direct media rules do not let the other leg's address */
 	enum policy_crypto crypto;
 	bool ice;
-	bool fax;			 /* T.38 is offered or active */
 	bool hold;			 /* in any spelling */
 	unsigned int live[POLICY_KINDS]; /* m= lines with a port */
 	unsigned int ptime_ms;
@@ -107,7 +113,6 @@ struct policy_facts {
 	/* What direct media at set-up asks for beside the rows. */
 	bool setup_wanted; /* directsetup = yes */
 	bool late_offer;   /* the INVITE had none */
-	bool several;	   /* more than one target at once, or more than one early answer */
 };
 
 struct policy_verdict {

@@ -99,3 +99,13 @@ void reach_registration(struct reach *r, const struct sip_registration *reg,
 		probes_kick(r->probes, peer);
 	}
 }
+
+bool reach_natted(const struct reach *r, const struct conf_peer *peer, const struct addr *source)
+{
+	const struct binding *b;
+
+	for (size_t i = 0; (b = registrar_nth(r->registrar, peer, i)) != NULL; i++)
+		if (b->natted && addr_equal(&b->to, source))
+			return true;
+	return false;
+}

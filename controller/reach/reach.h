@@ -51,6 +51,10 @@ int reach_target(const struct reach *reach, const struct peers *peers, const str
 const struct conf_peer *reach_phone(const struct reach *reach, const struct peers *peers,
 				    const char *user);
 
+/* The phone registered from that address, and is behind a NAT there. */
+bool reach_natted(const struct reach *reach, const struct conf_peer *peer,
+		  const struct addr *source);
+
 struct reach_contact {
 	const char *uri, *agent;
 	struct addr to;

@@ -107,6 +107,8 @@ void leg_see_far(struct leg *leg, const struct sip_msg *m)
 {
 	const char *agent = sip_msg_agent(m);
 
+	if (m->method == SIP_INVITE && (m->request || m->code < 300))
+		leg->far_natted = sip_msg_natted(m);
 	if (m->first[SIP_H_ALLOW])
 		leg->far_updates = sip_msg_lists(m, SIP_H_ALLOW, "UPDATE");
 	if (!*agent)
@@ -211,6 +213,16 @@ bool leg_settled(const struct leg *leg)
 const char *leg_user_agent(const struct leg *leg)
 {
 	return leg->user_agent ? leg->user_agent : "";
+}
+
+struct addr leg_source(const struct leg *leg)
+{
+	return leg->dialog.source;
+}
+
+bool leg_natted(const struct leg *leg)
+{
+	return leg->far_natted;
 }
 
 uint64_t leg_arrived_us(const struct leg *leg)

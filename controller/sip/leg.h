@@ -169,6 +169,12 @@ struct addr leg_hop(const struct leg *leg);
 bool leg_settled(const struct leg *leg);
 /* The User-Agent or Server of the far end's last INVITE or answer; "" unknown. */
 const char *leg_user_agent(const struct leg *leg);
+/* Where its last message came from; AF_UNSPEC: none came. */
+struct addr leg_source(const struct leg *leg);
+/* The far end is behind a NAT, by what its INVITE or answer says: a Via (judged where it is alone,
+ * and no proxy has recorded a route) that is not its source; or a private Contact from a public
+ * source. */
+bool leg_natted(const struct leg *leg);
 /* When the INVITE of an incoming leg arrived (loop_now_us()), for the set-up histogram. */
 uint64_t leg_arrived_us(const struct leg *leg);
 

@@ -141,6 +141,7 @@ struct leg {
 	struct leg_early *early;	  /* NULL: answered, or nothing to remember */
 	enum leg_reliability reliability; /* outgoing: to ask for */
 	bool far_updates;		  /* UPDATE is in its Allow */
+	bool far_natted;		  /* as its last INVITE or answer to one says */
 	bool cancelled;			  /* leg_cancel() while it was out */
 	struct sip_client *bye;		  /* our BYE, until it is answered */
 	bool bye_wanted; /* as soon as our first 2xx is acknowledged (RFC 3261 15) */
@@ -162,7 +163,10 @@ struct leg *leg_find(const struct sip_msg *m);
 struct leg *leg_of_key(const struct sip *sip, const struct sip_key *key);
 struct leg *leg_of_dialog(const struct sip_bind *bind, const char *call_id, const char *local_tag,
 			  const char *remote_tag);
-/* What a message says of its sender: User-Agent, Allow. */
+/* nat.c: the sender of an INVITE or of a response to one is not seen by the address that it writes.
+ */
+bool sip_msg_natted(const struct sip_msg *m);
+/* What a message says of its sender: User-Agent, Allow, NAT. */
 void leg_see_far(struct leg *leg, const struct sip_msg *m);
 void leg_drop_ok(struct leg *leg);
 /* BYE, or CANCEL, or a final response: whatever ends it in its phase. `reason` as of leg_bye(). */

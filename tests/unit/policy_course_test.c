@@ -278,7 +278,7 @@ static void direct_setup_is_not_for_everybody(void **state)
 	} while (0)
 	BUT(f.setup_wanted = false);
 	BUT(f.late_offer = true);
-	BUT(f.several = true);
+	BUT(f.course.several = true);
 	BUT(f.leg[0].described = false);
 	BUT(f.leg[0].nat_signalling = POLICY_NAT_SEEN);
 	BUT(f.leg[0].nat_media = POLICY_NAT_UNKNOWN; f.leg[0].source = address("203.0.113.9:5060"));

@@ -32,7 +32,7 @@ static inline struct policy_leg leg_at(const char *text)
 		.nat_signalling = POLICY_NAT_NONE,
 		.nat_media = POLICY_NAT_NONE,
 		.described = true,
-		.live = { [POLICY_AUDIO] = 1 },
+		.live = { [POLICY_KIND_AUDIO] = 1 },
 		.ptime_ms = 20,
 	};
 

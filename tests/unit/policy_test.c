@@ -121,10 +121,7 @@ static void row_t38(void **state)
 	(void)state;
 	EACH_LEG(f, i)
 	{
-		f.leg[i].fax = true;
-		DECIDES(&f, "T38");
-		f.leg[i].fax = false;
-		f.leg[i].live[POLICY_IMAGE] = 1;
+		f.leg[i].live[POLICY_KIND_IMAGE] = 1;
 		DECIDES(&f, "T38");
 	}
 	DIFFERS(&f, T38);
@@ -137,14 +134,14 @@ static void row_multi_m(void **state)
 	(void)state;
 	EACH_LEG(f, i)
 	{
-		f.leg[i].live[POLICY_AUDIO] = 2;
+		f.leg[i].live[POLICY_KIND_AUDIO] = 2;
 		DECIDES(&f, "MULTI_M");
-		f.leg[!i].live[POLICY_AUDIO] = 2;
+		f.leg[!i].live[POLICY_KIND_AUDIO] = 2;
 		DECIDES(&f, "MULTI_M");
-		f.leg[i].live[POLICY_AUDIO] = 0;
-		f.leg[!i].live[POLICY_AUDIO] = 1;
+		f.leg[i].live[POLICY_KIND_AUDIO] = 0;
+		f.leg[!i].live[POLICY_KIND_AUDIO] = 1;
 		DECIDES(&f, "MULTI_M");
-		f.leg[i].live[POLICY_OTHER] = 1;
+		f.leg[i].live[POLICY_KIND_OTHER] = 1;
 		DECIDES(&f, "MULTI_M");
 		f.leg[i].described = false;
 		DIFFERS(&f, MULTI_M);
@@ -158,12 +155,12 @@ static void row_video(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		f.leg[i].live[POLICY_AUDIO] = 0;
-		f.leg[i].live[POLICY_VIDEO] = 1;
+		f.leg[i].live[POLICY_KIND_AUDIO] = 0;
+		f.leg[i].live[POLICY_KIND_VIDEO] = 1;
 	}
 	DECIDES(&f, "VIDEO");
 	f = free_call();
-	f.leg[1].live[POLICY_VIDEO] = 1;
+	f.leg[1].live[POLICY_KIND_VIDEO] = 1;
 	DECIDES(&f, "MULTI_M");
 	MATCHES(&f, VIDEO);
 }
