@@ -104,6 +104,14 @@ static json_t *show_call(const struct node *node, const char *arg)
 	return err ? call_error(err, arg) : ctl_ok(render_call(&report));
 }
 
+static json_t *explain(const struct node *node, const char *arg)
+{
+	struct policy_verdict verdict;
+	int err = calls_explain(node->calls, arg, &verdict);
+
+	return err ? call_error(err, arg) : ctl_ok(render_verdict(&verdict));
+}
+
 static bool add_flow(void *ctx, const struct flow_report *flow)
 {
 	struct list *list = ctx;

@@ -12,6 +12,8 @@
 	X(show_status, "show status", "version, calls, realms with their interfaces and ports")    \
 	X(show_calls, "show calls", "every call, oldest first")                                    \
 	X(show_call, "show call ID", "one call, both legs")                                        \
+	X(explain, "explain ID",                                                                   \
+	  "the rows of the policy in order, and which of them match a call")                       \
 	X(show_flows, "show flows", "every forwarding entry, one for each direction and kind")     \
 	X(show_peers, "show peers", "the configured peers")                                        \
 	X(show_drops, "show drops", "packets refused, or passed up, by reason")                    \

@@ -11,7 +11,7 @@
 enum { INTERFACES_MAX = 256 };
 
 struct live {
-	struct tally paths, reasons;
+	struct tally paths, reasons, relayed;
 };
 
 static void add_call(void *ctx, const char *path, const char *reason)
@@ -20,16 +20,26 @@ static void add_call(void *ctx, const char *path, const char *reason)
 
 	tally_add(&live->paths, path, 1);
 	tally_add(&live->reasons, reason, 1);
+	if (strcmp(path, "direct") != 0)
+		tally_add(&live->relayed, reason, 1);
+}
+
+static void add_decision(void *ctx, const char *reason, uint64_t n)
+{
+	tally_add(ctx, reason, n);
 }
 
 static void add_calls(struct buf *out, const struct node *node)
 {
 	struct live live = {.paths = {.n = 0}};
+	struct tally decisions = {.n = 0};
 	struct calls_report report;
 
 	calls_report(node->calls, &report);
 	calls_each_path(node->calls, add_call, &live);
 	families_calls(out, &report, &live.paths, &live.reasons);
+	calls_each_decision(node->calls, add_decision, &decisions);
+	families_policy(out, &live.relayed, &decisions);
 }
 
 static void add_realms(struct buf *out, const struct node *node)

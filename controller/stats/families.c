@@ -84,6 +84,16 @@ void families_calls(struct buf *out, const struct calls_report *report, const st
 		  &report->call_seconds);
 }
 
+void families_policy(struct buf *out, const struct tally *relayed, const struct tally *decisions)
+{
+	expo_family(out, "rtpfwd_not_offloaded_streams", "gauge",
+		    "Streams now whose media is here and not direct, by the reason.");
+	tally_samples(out, "rtpfwd_not_offloaded_streams", "reason", relayed);
+	expo_family(out, "rtpfwd_decisions_total", "counter",
+		    "Times that a reason came to decide a call's path.");
+	tally_samples(out, "rtpfwd_decisions_total", "reason", decisions);
+}
+
 static void realm_media(struct buf *out, const struct families_realm *realms, size_t n)
 {
 	const struct families_realm *end = realms + n;

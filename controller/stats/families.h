@@ -29,6 +29,9 @@ void families_build(struct buf *out);
 void families_calls(struct buf *out, const struct calls_report *report, const struct tally *paths,
 		    const struct tally *reasons);
 
+/* Reasons: of the live streams whose media is here, and how often each came to decide. */
+void families_policy(struct buf *out, const struct tally *relayed, const struct tally *decisions);
+
 /* A realm with what its modules say of it. */
 struct families_realm {
 	const char *name;

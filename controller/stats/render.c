@@ -168,6 +168,23 @@ json_t *render_cdr(const struct call_report *call, const struct timespec *ended)
 	return o;
 }
 
+json_t *render_verdict(const struct policy_verdict *verdict)
+{
+	char reason[POLICY_REASON_TEXT];
+	json_t *list = json_array();
+
+	for (enum policy_row i = 0; i < POLICY_ROW_COUNT; i++) {
+		json_t *o = json_object();
+
+		add(&o, "row", json_string(policy_row_number(i)));
+		add(&o, "reason", json_string(policy_row_reason(reason, verdict, i)));
+		add(&o, "matched", json_boolean(verdict->matched >> i & 1));
+		add(&o, "text", json_string(policy_row_text(i)));
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 json_t *render_flow(const struct flow_report *flow, const char *call_id)
 {
 	const struct flow_want *want = &flow->want;

@@ -22,6 +22,7 @@ json_t *
 render_time(const struct timespec *wall); /* RFC 3339, UTC, milliseconds; null where tv_sec is 0 */
 
 json_t *render_call(const struct call_report *call);
+json_t *render_verdict(const struct policy_verdict *verdict); /* each row of the table */
 json_t *render_flow(const struct flow_report *flow,
 		    const char *call_id); /* NULL: its call is unknown */
 json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report *reach,

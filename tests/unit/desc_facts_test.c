@@ -3,7 +3,8 @@
 #include "desc_helper.h"
 #include "media/desc_facts.h"
 
-#define HEAD		      "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+#define CONNECTION "c=IN IP4 192.0.2.1\r\n"
+#define HEAD "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\n" CONNECTION "t=0 0\r\n"
 #define AUDIO(formats, lines) HEAD "m=audio 4000 RTP/AVP " formats "\r\n" lines
 
 static struct desc_facts facts_of(const char *text)

@@ -117,6 +117,27 @@ static void test_call(void **state)
 			"'answered':null," CALL_REST "}");
 }
 
+/* Every row, the refusal with its code. */
+static void test_verdict(void **state)
+{
+	struct policy_verdict verdict = {
+		.row = POLICY_ROW_PEER_REFUSED,
+		.matched = 1ull << POLICY_ROW_PEER_REFUSED | 1ull << POLICY_ROW_DIRECT,
+		.code = 488,
+	};
+	json_t *rows = render_verdict(&verdict);
+
+	(void)state;
+	assert_int_equal(json_array_size(rows), POLICY_ROW_COUNT);
+	assert_document(json_incref(json_array_get(rows, POLICY_ROW_PEER_REFUSED)),
+			"{'row':'5','reason':'PEER_REFUSED_488','matched':true,"
+			"'text':'a leg refused our re-INVITE'}");
+	assert_document(json_incref(json_array_get(rows, POLICY_ROW_POLICY_NO_B)),
+			"{'row':'3','reason':'POLICY_NO_B','matched':false,"
+			"'text':'canreinvite=no on leg b'}");
+	json_decref(rows);
+}
+
 static void test_cdr_document(void **state)
 {
 	struct call_report call = call_up();
@@ -379,6 +400,7 @@ static void every_family(struct buf *b)
 	sip_series(&sip);
 	families_build(b);
 	families_calls(b, &calls, &paths, &reasons);
+	families_policy(b, &reasons, &paths);
 	families_realms(b, realms, 2);
 	families_flows(b, 40);
 	families_drops(b, &dropped, &up);
@@ -419,6 +441,8 @@ static void test_families(void **state)
 		"rtpfwd_path_calls{path=\"direct\"} 0",
 		"rtpfwd_path_calls{path=\"split\"} 0",
 		"rtpfwd_path_reason_calls{reason=\"POLICY_NO_A\"} 10",
+		"rtpfwd_not_offloaded_streams{reason=\"POLICY_NO_A\"} 10",
+		"rtpfwd_decisions_total{reason=\"relay\"} 10",
 		"rtpfwd_setup_seconds_bucket{le=\"0.1\"} 3",
 		"rtpfwd_setup_seconds_count 6",
 		"rtpfwd_call_seconds_sum 90",
@@ -504,6 +528,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_verdict),
 		cmocka_unit_test(test_cdr_document),
 		cmocka_unit_test(test_flow),
 		cmocka_unit_test(test_peer),

@@ -160,7 +160,7 @@ static void test_usage(void **state)
 	static const char *const wrong[] = {"",		  "show",
 					    "show call",  "show calls now",
 					    "call k7",	  "call k7 explode",
-					    "explain k7", "-x show calls",
+					    "explain",    "-x show calls",
 					    "-s"};
 	struct fixture *f = *state;
 
@@ -301,6 +301,22 @@ static void test_calls_table(void **state)
 			    "ID  STATE  PATH  REASON  PLANE  ANSWERED  FROM  TO  RX-A  RX-B\n");
 }
 
+static void test_explain_table(void **state)
+{
+	struct fixture *f = *state;
+
+	f->response = "{'ok':true,'result':["
+		      "{'row':'3','reason':'POLICY_NO_A','matched':false,'text':'no on a'},"
+		      "{'row':'18a','reason':'REALM','matched':true,'text':'not joined'},"
+		      "{'row':'32','reason':'DIRECT','matched':true,'text':'nothing else'}]}";
+	assert_int_equal(ask(f, "explain k7"), 0);
+	assert_string_equal(f->asked, "explain k7 ");
+	assert_string_equal(f->out, "ROW  REASON       MATCHES  TEXT\n"
+				    "3    POLICY_NO_A  -        no on a\n"
+				    "18a  REALM        decides  not joined\n"
+				    "32   DIRECT       yes      nothing else\n");
+}
+
 static void test_flows_table(void **state)
 {
 	struct fixture *f = *state;
@@ -377,6 +393,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_json, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_status_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_calls_table, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_explain_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flows_table, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_short_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_tables, setup, teardown),

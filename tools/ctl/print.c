@@ -3,6 +3,7 @@
 
 #include "table.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,26 @@ static void print_show_call(const json_t *call)
 		table_add(&t, *keys);
 		add_field(&t, a, *keys);
 		add_field(&t, b, *keys);
+	}
+	table_print(&t);
+}
+
+/* "decides": the first of those that match. */
+static void print_explain(const json_t *rows)
+{
+	bool decided = false;
+	const json_t *row;
+	struct table t;
+	size_t i;
+
+	table_begin(&t, "ROW REASON MATCHES TEXT");
+	json_array_foreach(rows, i, row) {
+		bool matched = json_is_true(json_object_get(row, "matched"));
+
+		add_fields(&t, row, FIELDS("row", "reason"));
+		table_add(&t, !matched ? "" : decided ? "yes" : "decides");
+		add_field(&t, row, "text");
+		decided = decided || matched;
 	}
 	table_print(&t);
 }
