@@ -73,7 +73,8 @@ struct desc_rewrite {
 	const struct conf_codecs *allow[2];
 	bool drop_telephone_event;	/* dtmfmode = info | inband */
 	/* Not NULL: this is the answer to it: its m= lines in number and order, only its formats;
-	 * every line but the relayed one is refused with port 0 (RFC 3264 6). */
+	 * every line but the relayed one is refused with port 0 (RFC 3264 6). NULL: an offer; the
+	 * m= lines refused so before are in it, at their places (RFC 3264 8). */
 	const struct desc *offer;
 };
 

@@ -16,6 +16,7 @@ struct render {
 	const struct desc *in;
 	const struct desc_media *media;	/* of `in`: the relayed one */
 	const struct desc_rewrite *rw;
+	struct slice last; /* the text last sent in this dialog; p NULL: none */
 	bool keep[DESC_PAYLOADS];
 };
 
@@ -237,12 +238,36 @@ static void put_refused(struct render *r, const struct desc_media *m)
 	buf_str(&r->out, "\r\n");
 }
 
+/* RFC 3264 8: a later offer has the m= lines of the dialog in their order, those that were refused
+ * too: they are in the text last sent, with port 0. */
+static void put_offer(struct render *r)
+{
+	struct slice rest = r->last, line, words;
+	bool relayed = false;
+
+	while (rest.len) {
+		words = line = desc_until(&rest, '\n');
+		if (line.len < 2 || strncmp(line.p, "m=", 2) != 0)
+			continue;
+		desc_word(&words);
+		if (slice_is(desc_word(&words), "0")) {
+			buf_add(&r->out, line.p, line.len);
+			buf_str(&r->out, "\n");
+		} else if (!relayed) {
+			put_relayed(r);
+			relayed = true;
+		}
+	}
+	if (!relayed)
+		put_relayed(r);
+}
+
 static void put_media(struct render *r)
 {
 	const struct desc *offer = r->rw->offer;
 
 	if (!offer) {
-		put_relayed(r);
+		put_offer(r);
 		return;
 	}
 	for (size_t i = 0; i < offer->n_media; i++) {
@@ -305,7 +330,7 @@ static int put_origin(struct desc_origin *origin, const struct addr *addr, const
 
 int desc_render(struct desc_origin *origin, const struct desc *in, const struct desc_rewrite *rw)
 {
-	struct render r = { .in = in, .rw = rw };
+	struct render r = { .in = in, .rw = rw, .last = { origin->last, origin->last_len } };
 	int err;
 
 	if (!in->has_audio || (rw->offer && !rw->offer->has_audio))

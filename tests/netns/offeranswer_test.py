@@ -235,8 +235,68 @@ def other_codecs(lab):
     end_whole(c)
 
 
-def fewer_lines_in_answer(lab):
-    """pitfall 27: an answer with fewer m= lines: the missing ones are refused towards the caller"""
+def lines(description):
+    """Kind of each m= line, and whether it is refused."""
+    return [(kind, port == 0) for kind, port, *_ in
+            (description.m(i) for i in range(len(description.media)))]
+
+
+def with_video(c, dialog, end, version):
+    return sip.sdp(dialog.phone.ip, end.port, version=version, media=[VIDEO])
+
+
+def pitfall_27_lines_kept(lab):
+    """lines refused once are in every later offer and answer to that leg, at their places (RFC
+    3264 8), whoever offers, and the other leg hears nothing of them"""
+    c = call(lab, a_kw={"media": [VIDEO]}).up().talk()
+    both, one = [("audio", False), ("video", True)], [("audio", False)]
+    equal((lines(c.b_offer), lines(c.a_answer)), (one, both), "told at set-up")
+    c.b.reinvite(sip.sdp(CALLEE, c.b_rtp.port, version=2, direction="sendonly"))
+    offer = c.a.expect("INVITE")
+    equal(lines(offer.sdp), both, "offer to the caller")
+    equal(offer.sdp.m(1)[3], c.a_answer.m(1)[3], "formats of the refused line")
+    c.a.reply(offer, 200, sip.sdp(CALLER, c.a_rtp.port, version=2, direction="recvonly",
+                                  media=[("m=video 0 RTP/AVP 96",)]))
+    c.a.expect("ACK")
+    answer = c.b.expect("final")
+    c.b.ack(answer)
+    equal((answer.code, lines(answer.sdp)), (200, one), "answer to the callee")
+    c.a.reinvite(with_video(c, c.a, c.a_rtp, 3))
+    offer = c.b.expect("INVITE")
+    equal(lines(offer.sdp), one, "offer to the callee")
+    c.b.reply(offer, 200, sip.sdp(CALLEE, c.b_rtp.port, version=3))
+    c.b.expect("ACK")
+    answer = c.a.expect("final")
+    c.a.ack(answer)
+    equal((answer.code, lines(answer.sdp)), (200, both), "answer to the caller")
+    end_whole(c)
+
+
+def pitfall_27_lines_added(lab):
+    """a line that the callee adds is refused, and kept in what it is offered later"""
+    c = call(lab).up().talk()
+    c.b.reinvite(with_video(c, c.b, c.b_rtp, 2))
+    offer = c.a.expect("INVITE")
+    equal(lines(offer.sdp), [("audio", False)], "offer to the caller")
+    c.a.reply(offer, 200, c.a_sdp)
+    c.a.expect("ACK")
+    answer = c.b.expect("final")
+    c.b.ack(answer)
+    equal(lines(answer.sdp), [("audio", False), ("video", True)], "answer to the callee")
+    c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, version=2, direction="inactive"))
+    offer = c.b.expect("INVITE")
+    equal(lines(offer.sdp), [("audio", False), ("video", True)], "later offer to the callee")
+    c.b.reply(offer, 200, sip.sdp(CALLEE, c.b_rtp.port, version=3, direction="inactive",
+                                  media=[("m=video 0 RTP/AVP 96",)]))
+    c.b.expect("ACK")
+    answer = c.a.expect("final")
+    c.a.ack(answer)
+    equal(lines(answer.sdp), [("audio", False)], "answer to the caller")
+    end_whole(c)
+
+
+def pitfall_27_fewer_lines_in_answer(lab):
+    """an answer with fewer m= lines: the missing ones are refused towards the caller"""
     c = call(lab, a_kw={"media": [VIDEO]}).up()
     equal(len(c.a_answer.media), 2, "m= lines told to the caller")
     equal(c.a_answer.m(1)[1], 0, "port of the second line")
@@ -273,8 +333,8 @@ def early_again(lab):
 TESTS = [offer_in_200, offer_in_200_repeated, no_answer_in_ack, late_offer_refused,
          no_offer_in_200, pitfall_48_offerless_by_caller, pitfall_48_offerless_by_callee,
          pitfall_48_keepalive, pitfall_48_on_hold, pitfall_49_no_answer, offerless_refused,
-         offerless_cancelled, other_codecs, fewer_lines_in_answer, unusable_lines_in_answer,
-         early_again]
+         offerless_cancelled, other_codecs, pitfall_27_fewer_lines_in_answer, pitfall_27_lines_kept,
+         pitfall_27_lines_added, unusable_lines_in_answer, early_again]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

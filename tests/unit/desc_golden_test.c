@@ -146,7 +146,6 @@ static void check_rendered(const struct golden *g, struct desc_origin *o, const 
 	assert_int_equal(o->last_len, strlen(out));
 	assert_int_equal(desc_render(o, in, &g->rw), 0);
 	assert_ptr_equal(o->last, last);
-	assert_int_equal(o->version, 1);
 	free(out);
 }
 
@@ -159,6 +158,9 @@ static void check_golden(const char *path, void *ctx)
 
 	(void)ctx;
 	assert_non_null(in);
+	o.last = section(g.text, "last", "\r\n");
+	o.last_len = o.last ? strlen(o.last) : 0;
+	o.version = o.last ? 1 : 0;
 	g.rw.offer = offer;
 	assert_int_equal(desc_render(&o, in, &g.rw), g.result);
 	if (g.result)
