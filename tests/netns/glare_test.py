@@ -176,6 +176,31 @@ def pitfall_40_target_of_ack(lab):
     c.gone()
 
 
+def pitfall_41_lost_ack_with_answer(lab):
+    """a late offer's answer is lost with its ACK: our 200 and the callee's come again, nobody is
+    told an answer that nobody gave; then the answer goes on in the ACK, and once more if that is
+    lost"""
+    c = call(lab)
+    c.a = c.a_phone.call(c.number, None)
+    c.b = c.b_phone.incoming(c.number)
+    ok = c.b.reply(c.b.invite, 200, c.b_sdp)
+    offer = c.a.expect(200)
+    c.b.phone.send(ok, c.b.invite.source)
+    equal(c.a.expect(200, repeats=True).bytes(), offer.bytes(), "our 200 again")
+    c.b.none("ACK")
+    equal(c.show()["a"]["signalled"], None, "signalled by the caller")
+    c.a.ack(offer, c.a_sdp)
+    first = c.b.expect("ACK")
+    c.a_answer = offer.sdp
+    equal(first.sdp.m()[3], c.a_answer.m()[3], "formats answered")
+    c.b.phone.send(ok, c.b.invite.source)
+    equal(c.b.expect("ACK", repeats=True).bytes(), first.bytes(), "ACK again")
+    c.a.none(200, seconds=1.2, repeats=True)
+    c.b_offer, c.relay_a, c.relay_b = first.sdp, offer.sdp.rtp(), first.sdp.rtp()
+    c.talk()
+    end_whole(c)
+
+
 def pitfall_42_bye_crosses(lab):
     """BYE while a re-INVITE waits for its turn after 491: no INVITE after it"""
     c = talking(lab)
@@ -267,6 +292,28 @@ def pitfall_46_target_refresh(lab):
     c.gone()
 
 
+def pitfall_51_identity_update(lab):
+    """the far end tells who is connected, by a re-INVITE into our open one: 491, and again later;
+    by an UPDATE, which is no offer: at once"""
+    identity = [("P-Asserted-Identity", "\"Bob\" <sip:+4930@example.net>")]
+    c = talking(lab)
+    moved(lab, c)
+    ours = c.b.expect("INVITE")
+    c.b.request("UPDATE", headers=identity)
+    equal(c.b.expect("final").code, 200, "answer to the UPDATE")
+    c.b.reinvite(c.b_sdp, headers=identity)
+    final = c.b.expect("final")
+    c.b.ack(final)
+    equal(final.code, 491, "answer to the re-INVITE")
+    agreed(c, ours)
+    c.b.reinvite(c.b_sdp, headers=identity)
+    final = c.b.expect("final")
+    c.b.ack(final)
+    equal((final.code, final.sdp.text), (200, ours.sdp.text), "the same later")
+    c.a.none("INVITE", seconds=0.2)
+    end_whole(c)
+
+
 def pitfall_53_loop(lab):
     """a request that comes back to us: 482; one that may go no further: 483"""
     c = call(lab).ring()
@@ -337,10 +384,11 @@ def queued_behind_open(lab):
 
 TESTS = [pitfall_34_glare, pitfall_34_their_offer, pitfall_35_no_end, pitfall_36_overtaken_ack,
          pitfall_36_only_once, pitfall_37_second_invite, pitfall_38_repeated_200,
-         pitfall_39_lost_ack, pitfall_40_target_of_ack, pitfall_42_bye_crosses,
-         pitfall_43_hangup_in_offer, pitfall_44_cancel_crosses_200, pitfall_45_what_ends,
-         pitfall_46_target_refresh, pitfall_53_loop, pitfall_54_duplicate_invite, bye_before_ack,
-         retry_after_passed, queued_behind_open]
+         pitfall_39_lost_ack, pitfall_40_target_of_ack, pitfall_41_lost_ack_with_answer,
+         pitfall_42_bye_crosses, pitfall_43_hangup_in_offer, pitfall_44_cancel_crosses_200,
+         pitfall_45_what_ends, pitfall_46_target_refresh, pitfall_51_identity_update,
+         pitfall_53_loop, pitfall_54_duplicate_invite, bye_before_ack, retry_after_passed,
+         queued_behind_open]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

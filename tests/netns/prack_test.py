@@ -3,6 +3,7 @@
 """Before the answer: reliable responses (RFC 3262), UPDATE (RFC 3311), forks; audio through it."""
 import contextlib
 
+import rtp
 import sip
 import tap
 from calls import call, relayed
@@ -493,12 +494,45 @@ def pitfall_55_reliable_forks(lab):
     end_whole(c)
 
 
+def audio_over_choice(lab, chosen):
+    c = placed(lab, headers=[])
+    other, first, second = fork(c), c.b_rtp.port, next(lab.media_ports)
+    c.b.reply(c.b.invite, 183, c.b_sdp)
+    early = c.a.expect(183)
+    c.a_answer, c.relay_a = early.sdp, early.sdp.rtp()
+    c.b_rtp.open(second)
+    other.reply(c.b.invite, 183, sip.sdp(CALLEE, second, session=4712))
+    c.a.expect(183, repeats=True)
+    c.b_rtp.use(second)
+    c.talk().heard(20)
+    rtp.drain(c.b_rtp, c.a_rtp)         # who is not chosen falls silent
+    port = first
+    if chosen != "first":
+        port, c.b = next(lab.media_ports), fork(c)
+        c.b_rtp.open(port)
+    ok = answered(c, sip.sdp(CALLEE, port, session=4713))
+    equal(ok.sdp.rtp(), c.relay_a, "relay address told to the caller")
+    equal(c.show()["b"]["signalled"], f"{CALLEE}:{port}", "signalled by the one chosen")
+    c.b_rtp.use(port)
+    c.b_rtp.start(c.relay_b, c.b_offer.rtcp())
+    c.heard(20)
+    end_whole(c)
+
+
+def pitfall_55_audio_over_choice(lab):
+    """the 200 chooses the fork that was not heard last, and one that was never heard: of the
+    caller's audio, which flows all the time, each packet reaches the fork whose turn it is"""
+    audio_over_choice(lab, "first")
+    lab.clear()
+    audio_over_choice(lab, "unheard")
+
+
 TESTS = [end_to_end, unknown_to_caller, supported_not_used, required, required_in_vain, sent_again,
          in_order, pitfall_57_answer_waits, pitfall_57_offer_in_183, pitfall_57_offer_in_prack,
          pitfall_56_other_answer, pitfall_58_183_then_180, early_update_by_caller,
          early_update_by_callee, early_update_here, update_confirmed, update_refused_as_method,
-         update_never_passed_on, update_without_offer, pitfall_50_update_in_offer,
-         pitfall_55_forks, pitfall_55_reliable_forks]
+         update_never_passed_on, update_without_offer, pitfall_50_update_in_offer, pitfall_55_forks,
+         pitfall_55_reliable_forks, pitfall_55_audio_over_choice]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -174,8 +174,8 @@ def hold_spellings_by_callee(lab):
         lab.clear()
 
 
-def resume_elsewhere(lab):
-    """resume at a new port (pitfall 64)"""
+def pitfall_64_resume_elsewhere(lab):
+    """resume at a new port"""
     c = talking(lab)
     c.quiet()
     c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, direction="sendonly", version=2))
@@ -187,7 +187,7 @@ def resume_elsewhere(lab):
     end_whole(c)
 
 
-def same_again(lab):
+def pitfall_25_same_again(lab):
     """a re-INVITE that changes nothing: our last answer, same o=, nothing to the other side"""
     for side in ("a", "b"):
         c = talking(lab)
@@ -203,7 +203,7 @@ def same_again(lab):
         lab.clear()
 
 
-def version_grows_by_one(lab):
+def pitfall_23_version_grows_by_one(lab):
     """o= version: bumped by exactly one when our description changes, never else"""
     c = talking(lab)
     versions = [c.b_offer.version]
@@ -213,6 +213,40 @@ def version_grows_by_one(lab):
         c.a.ack(c.a.expect(200))
     equal([v - versions[0] for v in versions], [0, 1, 2], "versions")
     c.talk()
+    end_whole(c)
+
+
+def pitfall_24_own_origin(lab):
+    """the o= of either dialog is ours and stays, whatever the phones write into theirs"""
+    c = talking(lab)
+    ids = c.a_answer.origin_id, c.b_offer.origin_id
+    check(ids[0] != ids[1], "the same identity in both dialogs:", ids)
+    theirs = sip.sdp(CALLER, c.a_rtp.port, direction="sendonly", version=7, session=9999)
+    c.a.reinvite(theirs.replace("o=phone", "o=other"))
+    offer = answer_offer(c.b, c.b_rtp, "recvonly")
+    answer = c.a.expect(200)
+    c.a.ack(answer)
+    equal((answer.sdp.origin_id, offer.origin_id), ids, "identities of our o=")
+    for text in (answer.sdp.text, offer.text):
+        check("9999" not in text and CALLER not in text, "theirs shows:", text)
+    c.talk()
+    end_whole(c)
+
+
+def pitfall_62_t38(lab):
+    """T.38 offered by both ends at once, which the relay does not carry: 488 to each, the audio
+    goes on, and the way back to G.711 is no change"""
+    c = talking(lab)
+    t38 = "v=0\r\no=phone 4711 2 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\n" \
+        "m=image 4000 udptl t38\r\na=T38FaxVersion:0\r\n"
+    c.a.reinvite(t38.format(CALLER))
+    c.b.reinvite(t38.format(CALLEE))
+    for dialog, own, in_force in ((c.a, c.a_sdp, c.a_answer), (c.b, c.b_sdp, c.b_offer)):
+        final = dialog.expect("final")
+        dialog.ack(final)
+        equal(final.code, 488, "answer to T.38")
+        equal(dialog.offer(own).sdp.text, in_force.text, "answer to the audio in force")
+        dialog.none("INVITE")
     end_whole(c)
 
 
@@ -423,10 +457,11 @@ def relay_told_again(lab):
 
 
 TESTS = [port_change_by_caller, port_change_by_callee, old_source_ends, relay_told_again,
-         hold_spellings_by_caller, hold_spellings_by_callee, resume_elsewhere, same_again,
-         version_grows_by_one, never_reinvited, never_reinvited_itself_may,
-         never_reinvited_other_codec, other_codec, refused_by_far_side, refused_move, glare,
-         second_offer_of_one, cancelled_reinvite, cancelled_in_time, bye_crosses_reinvite]
+         hold_spellings_by_caller, hold_spellings_by_callee, pitfall_64_resume_elsewhere,
+         pitfall_25_same_again, pitfall_23_version_grows_by_one, pitfall_24_own_origin,
+         pitfall_62_t38, never_reinvited, never_reinvited_itself_may, never_reinvited_other_codec,
+         other_codec, refused_by_far_side, refused_move, glare, second_offer_of_one,
+         cancelled_reinvite, cancelled_in_time, bye_crosses_reinvite]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -126,7 +126,7 @@ class RtpEnd:
         self.rtp, self.rtcp = Heard(), Heard()
         self.to = self.rtcp_to = None
         self.gap, self.next_at = 0.02, 0.0
-        self.socks = []
+        self.socks, self.pairs = [], {}
         self.refused = 0    # sends that this machine refused
         self.open(port, rtcp_port)
 
@@ -140,14 +140,15 @@ class RtpEnd:
             self.socks.append(sock)
             self.new_tx.append(sock)
             self.engine.watch(sock, self, rtcp)
+        self.pairs[port] = self.new_tx
         if len(self.socks) == 2:
             self.use()
 
-    def use(self):
-        """From now on sends by the ports opened last."""
+    def use(self, port=None):
+        """From now on sends by the ports opened last, or by those."""
         with self.engine.lock:
-            self.tx = self.new_tx
-            self.port = self.new_port
+            self.port = port or self.new_port
+            self.tx = self.pairs[self.port]
 
     def start(self, to, rtcp_to=None, pps=50):
         with self.engine.lock:

@@ -405,7 +405,7 @@ def rtcp_elsewhere(lab):
     c.hang_up().gone()
 
 
-def media_level_address(lab):
+def pitfall_31_attributes(lab):
     """c= at media level only; attributes in order, those that the relay ends are gone"""
     extra = ("a=candidate:1 1 UDP 1 10.91.1.10 20000 typ host", "a=rtcp-mux", "a=ice-ufrag:abcd",
              "a=x-first:1", "a=label:7")
@@ -560,7 +560,7 @@ TESTS = [trying_at_once, early_media, ringing_without_sdp, finals_mapped, cancel
          silent_callee, invite_repeated, answer_repeated, ack_lost, unknown_peer,
          unknown_peer_options, no_route, number_mapping, options, no_dialog, hops_exhausted,
          extension_required, garbage, rport, no_rport, no_common_codec, codec_filter,
-         several_streams, rtcp_elsewhere, media_level_address, rough_description, no_description,
+         several_streams, rtcp_elsewhere, pitfall_31_attributes, rough_description, no_description,
          useless_answer, answer_of_other_family, bye_before_ack, byes_cross, target_refreshed,
          record_routed, ports_exhausted, never_acked]
 

@@ -3,10 +3,11 @@
 """Session timers (RFC 4028) on either leg by itself, with audio through it."""
 import contextlib
 
+import sip
 import tap
 from calls import call
-from lab import PEERS, Lab, config, nothing_left
-from tap import equal
+from lab import CALLER, PEERS, Lab, config, nothing_left
+from tap import check, equal
 
 MORE = """
 [otto]
@@ -31,6 +32,7 @@ type = route
 match = _1X.
 to = rita
 """
+CALLEE_O = "10.91.2.23"
 UPDATES = ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")
 
 
@@ -111,9 +113,14 @@ def pitfall_61_refreshed(lab):
 
 
 def asked_for_by_us(lab):
-    """originate: the callee is asked for a timer, refuses the interval, knows nothing of it in the
-    end, and is refreshed by the node alone; the caller hears nothing of all this"""
-    c = call(lab, "9", b_ip="10.91.2.23")
+    """originate: the callee is asked for a timer, refuses the interval, and is asked again; the
+    caller hears nothing of this"""
+    end_whole(originated(lab)[0])
+
+
+def originated(lab):
+    """Such a call, whose callee knows nothing of timers in the end, and our INVITE to it."""
+    c = call(lab, "9", b_ip=CALLEE_O)
     c.a = c.a_phone.call(c.number, c.a_sdp)
     c.b = c.b_phone.incoming(c.number)
     first = c.b.invite
@@ -131,11 +138,22 @@ def asked_for_by_us(lab):
     equal(ok.get("session-expires"), None, "Session-Expires to the caller")
     c.a.ack(ok)
     c.a_answer, c.relay_a = ok.sdp, ok.sdp.rtp()
-    c.talk()
+    return c.talk(), again
+
+
+def pitfall_26_refresh_after_change(lab):
+    """what a refresh tells is what is in force, not what was at set-up"""
+    c, invite = originated(lab)
+    c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, version=2, direction="sendonly"))
+    offer = c.b.expect("INVITE")
+    check(offer.sdp.text != invite.sdp.text, "the change changes nothing")
+    c.b.reply(offer, 200, sip.sdp(CALLEE_O, c.b_rtp.port, version=2, direction="recvonly"))
+    c.b.expect("ACK")
+    c.a.ack(c.a.expect(200))
     refresh = c.b.expect("INVITE", 60)
-    equal(refresh.sdp.text, again.sdp.text, "description of the refresh")
+    equal(refresh.sdp.text, offer.sdp.text, "description of the refresh")
     equal(refresh.get("session-expires"), "91;refresher=uac", "Session-Expires of the refresh")
-    c.b.reply(refresh, 200, c.b_sdp)
+    c.b.reply(refresh, 200, sip.sdp(CALLEE_O, c.b_rtp.port, version=2, direction="recvonly"))
     c.b.expect("ACK")
     c.a.none("INVITE")
     end_whole(c)
@@ -155,7 +173,8 @@ def refused(lab):
     end_whole(c)
 
 
-TESTS = [each_leg_its_own, pitfall_60_too_small, pitfall_61_refreshed, asked_for_by_us, refused]
+TESTS = [each_leg_its_own, pitfall_60_too_small, pitfall_61_refreshed, asked_for_by_us,
+         pitfall_26_refresh_after_change, refused]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -188,7 +188,7 @@ def big(ip, port, n=1400):
     return sip.sdp(ip, port, extra=[f"a=x-{i}:{'y' * 80}" for i in range(n // 90)])
 
 
-def large_over_tcp(lab):
+def pitfall_32_large_over_tcp(lab):
     """an INVITE over 1300 bytes moves to TCP, what follows stays on UDP"""
     a, b = lab.phone(CALLER, user="alice"), callee(lab, CALLEE)
     quiet = lab.phone(CALLEE, user="bob")
@@ -343,7 +343,7 @@ def stun(lab):
     sock.close()
 
 
-def bad_framing(lab):
+def pitfall_33_bad_framing(lab):
     """what has no end is refused where it can be, and the connection closed"""
     a = caller(lab)
     head = a.ask("OPTIONS").bytes().split(b"Content-Length")[0]
@@ -538,9 +538,9 @@ def unheard(lab, tls):
     equal([m for m in a.backlog if m.code], [], "answers")
 
 
-TESTS = (tcp_to_udp, udp_to_tcp, tls_to_tls, ipv6, second_bind, large_over_tcp,
+TESTS = (tcp_to_udp, udp_to_tcp, tls_to_tls, ipv6, second_bind, pitfall_32_large_over_tcp,
          large_back_to_udp, refused, closed_before_response, closed_while_ringing, closed_mid_call,
-         answer_over_new_connection, pieces, ping, stun, bad_framing, no_param,
+         answer_over_new_connection, pieces, ping, stun, pitfall_33_bad_framing, no_param,
          contact_elsewhere, routed_over_tcp, not_its_transport, per_source, slow_sender,
          half_messages, sipp, verify)
 

@@ -167,6 +167,35 @@ def stale(lab):
     equal(final.code, 486, "answer to the caller")
 
 
+def pitfall_52_reinvite(lab):
+    """a re-INVITE is challenged, its nonce is too old then (stale): one job, answered once; refused
+    credentials are no end of it either: the node answers what it can answer alone"""
+    c = Call(lab, lab.phone(CALLER), lab.phone(CALLEE), lab.number()).up().talk().heard(5)
+    hold = {"direction": "sendonly"}
+    c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, version=2, **hold))
+    req = c.b.expect("INVITE")
+    challenge(c.b, req, 401, "n1")
+    second = again(c.b, req)
+    challenge(c.b, second, 401, "n2", ", stale=true")
+    third = again(c.b, second)
+    equal(digest.fields(third.get("authorization"))["nonce"], "n2", "nonce")
+    c.b.reply(third, 200, sip.sdp(CALLEE, c.b_rtp.port, version=2, direction="recvonly"))
+    c.b.expect("ACK")
+    final = c.a.expect("final")
+    c.a.ack(final)
+    equal(final.code, 200, "answer to the caller")
+    c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, version=3))
+    req = c.b.expect("INVITE")
+    challenge(c.b, req, 407, "n3")
+    challenge(c.b, again(c.b, req, "proxy-authorization"), 407, "n4")
+    final = c.a.expect("final")
+    c.a.ack(final)
+    equal(final.code, 200, "answer to the caller by the node")
+    c.b.none("INVITE", seconds=0.2)
+    c.heard(10).quiet().whole()
+    c.hang_up().gone()
+
+
 def proxy_and_server(lab):
     """a proxy and the far end behind it challenge one after the other: both are answered"""
     c = invited(lab)
@@ -332,8 +361,8 @@ def probed(lab):
     backup.none("INVITE")
 
 
-TESTS = (challenged, refused_twice, stale, proxy_and_server, algorithms, unknown_challenge,
-         incoming_call, registers, too_brief, rejected, taken_back, probed)
+TESTS = (challenged, refused_twice, stale, pitfall_52_reinvite, proxy_and_server, algorithms,
+         unknown_challenge, incoming_call, registers, too_brief, rejected, taken_back, probed)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

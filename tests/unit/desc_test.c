@@ -299,6 +299,37 @@ static void failure_leaves_origin(void **state)
 	desc_free(bad);
 }
 
+/* Of the m= line, else of the session, else sendrecv. */
+static void pitfall_28_directions(void **state)
+{
+	static const struct {
+		const char *session, *media;
+		enum direction expected;
+	} rows[] = {
+		{ "", "", DIR_SENDRECV },
+		{ "", "a=sendonly\n", DIR_SENDONLY },
+		{ "a=inactive\n", "", DIR_INACTIVE },
+		{ "a=inactive\n", "a=recvonly\n", DIR_RECVONLY },
+		{ "a=sendonly\n", "a=sendrecv\n", DIR_SENDRECV },
+		{ "", "a=sendonlyx\n", DIR_SENDRECV },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct desc_audio audio;
+		struct desc *d;
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			 "v=0\no=- 1 1 IN IP4 10.0.0.3\ns=-\nc=IN IP4 10.0.0.3\nt=0 0\n%s"
+			 "m=audio 6000 RTP/AVP 0\n%s", rows[i].session, rows[i].media);
+		d = parsed(text);
+		assert_int_equal(desc_audio(d, &audio), 0);
+		assert_int_equal(audio.direction, rows[i].expected);
+		desc_free(d);
+	}
+}
+
 /* Formats in force that the offer names, in the order in force (canreinvite.md, pitfall 11). */
 static void own_answer(void **state)
 {
@@ -342,7 +373,7 @@ int main(void)
 		cmocka_unit_test(equality),
 		cmocka_unit_test(origin_version),
 		cmocka_unit_test(failure_leaves_origin),
-		cmocka_unit_test(own_answer),
+		cmocka_unit_test(pitfall_28_directions), cmocka_unit_test(own_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

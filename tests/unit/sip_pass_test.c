@@ -228,7 +228,7 @@ static void far_invite_with_parts(struct lab *lab, const char *call_id, const ch
 }
 
 /* The description is exchanged, its own length goes, every other byte stays. */
-static void test_multipart(void **state)
+static void test_pitfall_33_multipart(void **state)
 {
 	static const char sent[] = BEFORE "Content-Length: 3\r\nX-Part: 1\r\n\r\nv=0" AFTER;
 	static const char want[] = BEFORE "X-Part: 1\r\n\r\n" LAB_SDP AFTER;
@@ -446,7 +446,7 @@ int main(void)
 		T(test_order_and_number),
 		T(test_bounds),
 		T(test_responses),
-		T(test_multipart),
+		T(test_pitfall_33_multipart),
 		cmocka_unit_test(test_multipart_forms),
 		cmocka_unit_test(test_parts_are_bounded),
 		cmocka_unit_test(test_descriptions_stay),
