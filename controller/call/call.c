@@ -94,6 +94,7 @@ void call_end(struct call *c, const char *cause, int code, const char *reason,
 	call_fill_report(c, &report);
 	report.end_cause = cause;
 	report.end_code = c->answered_ms ? 200 : code;
+	report.end_q850 = call_q850(c, code);
 	count_end(c, cause, report.duration_s);
 	log_notice("call %s ended cause=%s code=%d seconds=%.3f", c->id, cause, report.end_code,
 		   report.duration_s);

@@ -62,6 +62,7 @@ struct call_report {
 	struct call_leg_report leg[2];
 	const char *route;
 	int end_code;	       /* final status to the caller; 0 while it lives */
+	unsigned int end_q850; /* cause of Q.850: as the far end's Reason said, else by RFC 3398 */
 	const char *end_cause; /* "bye_a", "bye_b", "hangup", "refused", "cancelled", "timeout",
 				  "rtp_timeout", ... */
 };

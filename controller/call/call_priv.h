@@ -202,6 +202,10 @@ void call_review(struct call *c);
 /* watch.c: clocks of an answered call */
 void call_watch_start(struct call *c);
 
+/* cause.c */
+/* Why the call ends: what the message being served says of it, else by its status code. */
+unsigned int call_q850(const struct call *c, int code);
+
 /* report.c */
 void call_fill_report(const struct call *c, struct call_report *out);
 const char *call_path(const struct call *c);

@@ -45,7 +45,7 @@ static void on_idle(void *owner)
 
 	call_review(c);
 	if (limit && idle >= limit) {
-		call_end(c, "rtp_timeout", 0, NULL, 0);
+		call_end(c, "rtp_timeout", 408, NULL, 0);
 		return;
 	}
 	uint64_t wait = limit ? (uint64_t)((limit - idle) * 1000) + 1 : LOOK_AGAIN_MS;

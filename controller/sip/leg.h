@@ -162,6 +162,10 @@ void leg_bye(struct leg *leg, const char *reason);
  * message sent in `to`. Either may be NULL: nothing does. */
 void leg_pass(struct leg *to, const struct leg *from);
 
+/* The Q.850 cause in the Reason headers (RFC 3326) of the message of this dialog that is being
+ * served; 0: none. */
+unsigned int leg_heard_q850(const struct leg *leg);
+
 const char *leg_call_id(const struct leg *leg);
 /* Where the next request in the dialog goes. */
 struct addr leg_hop(const struct leg *leg);

@@ -164,6 +164,7 @@ json_t *render_cdr(const struct call_report *call, const struct timespec *ended)
 	add(&o, "ended", render_time(ended));
 	add(&o, "duration_s", rounded(call->duration_s));
 	add(&o, "code", json_integer(call->end_code));
+	add(&o, "q850", json_integer(call->end_q850));
 	add(&o, "cause", text_or_null(call->end_cause));
 	return o;
 }

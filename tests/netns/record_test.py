@@ -60,6 +60,40 @@ def record_of_unanswered(lab):
     recorded(lab, "timeout", c.a, c.b)
 
 
+def q850(lab):
+    """the cause of Q.850: as a Reason header says, else by the status code"""
+    said = [("Reason", 'SIP;cause=200;text="a, b", Q.850 ;cause=21;text="x"')]
+    odd = [("Reason", "Q.850;cause=128, Q.850;text=x;cause=,, x;cause=3")]
+    for code, headers, want in ((486, [], 17), (404, [], 1), (486, said, 21), (486, odd, 17),
+                                (480, [("Reason", "Q.850;cause=20")], 20), (499, [], 31)):
+        c = call(lab).ring()
+        c.b.reply(c.b.invite, code, headers=headers)
+        final = c.a.expect("final")
+        c.a.ack(final)
+        ended(lab, c, final.code, want)
+    for headers, want in (([], 16), ([("Reason", "Q.850;cause=38")], 38)):
+        c = call(lab).up()
+        c.b.request("BYE", headers=headers)
+        c.a.expect_bye()
+        ended(lab, c, 200, want)
+    c = call(lab).ring()
+    c.a.cancel()
+    c.a.ack(c.a.expect(487))
+    ended(lab, c, 487, 16)
+    c = call(lab, prefix="3").ring()
+    c.a.ack(c.a.expect(408, 5))
+    ended(lab, c, 408, 102)
+
+
+def ended(lab, c, code, cause):
+    """Its record, status and cause; the next call may begin."""
+    def mine():
+        return [r for r in records(lab) if r["a"]["call_id"] == c.a.call_id]
+    wait_for(mine, 3, "the record")
+    equal([(r["code"], r["q850"]) for r in mine()], [(code, cause)], "code and cause of Q.850")
+    lab.clear()
+
+
 def calls_over_reload(lab):
     """`show peers` counts a call of before the reload"""
     def counted():
@@ -72,7 +106,7 @@ def calls_over_reload(lab):
     equal(counted(), {}, "calls of peers after the end")
 
 
-TESTS = [record_of_answered, record_of_unanswered, calls_over_reload]
+TESTS = [record_of_answered, record_of_unanswered, q850, calls_over_reload]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

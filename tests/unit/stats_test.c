@@ -146,13 +146,14 @@ static void test_cdr_document(void **state)
 	(void)state;
 	call.state = CALL_ENDING;
 	call.end_code = 200;
+	call.end_q850 = 16;
 	call.end_cause = "bye_a";
 	assert_document(render_cdr(&call, &ended),
 			"{'id':'k7f3','path':'relay','reason':'POLICY_NO_B','plane':'xdp',"
 			"'started':'2023-11-14T22:13:20.007Z',"
 			"'answered':'2023-11-14T22:13:22.999Z'," CALL_REST
 			",'ended':'2023-11-14T22:13:35.000Z','duration_s':12.346,'code':200,"
-			"'cause':'bye_a'}");
+			"'q850':16,'cause':'bye_a'}");
 }
 
 static void test_flow(void **state)
