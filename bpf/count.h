@@ -3,8 +3,7 @@
 #ifndef RTPFWD_COUNT_H
 #define RTPFWD_COUNT_H
 
-#include "maps.h"
-#include "parse.h"
+#include "flow.h"
 #include "rtpfwd_rtp.h"
 
 /* One packet more in the global count of `reason` (enum rtpfwd_reason), drop or passed on. */
@@ -18,23 +17,46 @@ static __always_inline void count_reason(__u32 reason, __u64 packets)
 		drops->packets[reason] += packets;
 }
 
-/* Written only when it changes: a leg's packets all come from one place. */
-static __always_inline void count_seen(struct rtpfwd_counters *c, __be32 ip, __be16 port)
+/* Not a strong digest: who forges one is taken for another in a display. */
+static __always_inline __u64 seen_of(const struct packet *p)
 {
-	__u64 seen = ip | (__u64)port << 32;
+	__u64 port = (__u64)p->udp->source << 32;
+	const __be32 *ip;
 
-	if (c->seen != seen)
-		c->seen = seen;
+	if (!p->six)
+		return p->ip->saddr | port;
+	ip = p->ip6->saddr.s6_addr32;
+	return (__u32)(((ip[0] * 31 + ip[1]) * 31 + ip[2]) * 31 + ip[3]) | port | RTPFWD_SEEN_IPV6;
+}
+
+/* Written only when it changes: a leg's packets all come from one place. */
+static __always_inline void count_seen(const struct flow *f, const struct packet *p)
+{
+	struct rtpfwd_rest *rest;
+	__u64 seen = seen_of(p);
+
+	if (f->slot->counters.seen == seen)
+		return;
+	if (p->six) {
+		rest = flow_rest(f);
+		if (rest)
+			__builtin_memcpy(rest->refused.seen_ip, &p->ip6->saddr,
+					 sizeof(p->ip6->saddr));
+	}
+	f->slot->counters.seen = seen;
 }
 
 /* Strangers may come in on several queues at once, hence atomic; this is not the path of media. */
-static __always_inline void count_refused(struct rtpfwd_slot *slot, const struct packet *p,
-					  __u32 reason)
+static __always_inline void count_refused(const struct flow *f, __u32 reason)
 {
-	count_seen(&slot->counters, p->ip->saddr, p->udp->source);
-	__sync_fetch_and_add(&slot->refused.dropped, 1);
+	struct rtpfwd_rest *rest = flow_rest(f);
+
+	count_reason(reason, 1);
+	if (!rest)
+		return;
+	__sync_fetch_and_add(&rest->refused.dropped, 1);
 	if (reason == RTPFWD_R_wrong_source)
-		__sync_fetch_and_add(&slot->refused.wrong_source, 1);
+		__sync_fetch_and_add(&rest->refused.wrong_source, 1);
 }
 
 static __always_inline void count_rtp(struct rtpfwd_counters *c, const __u8 *rtp, const void *end,

@@ -6,9 +6,12 @@
 #include "maps.h"
 
 /* XDP_TX or XDP_REDIRECT; XDP_DROP when the interface is not there any more. */
-static __always_inline int emit(const struct xdp_md *ctx, const struct rtpfwd_action *act)
+static __always_inline int emit(const struct xdp_md *ctx, const struct rtpfwd_control *control,
+				const struct rtpfwd_action *act)
 {
-	if (act->ifindex == ctx->ingress_ifindex && !(act->flags & RTPFWD_F_REDIRECT))
+	__u32 ifindex = control->ifindex[act->link % RTPFWD_MAX_LINKS];
+
+	if (ifindex == ctx->ingress_ifindex && !(act->flags & RTPFWD_F_REDIRECT))
 		return XDP_TX;
 	return bpf_redirect_map(&rtpfwd_tx, act->link, XDP_DROP);
 }

@@ -7,41 +7,122 @@
 #include "parse.h"
 #include "rtpfwd_rtp.h"
 
-/* The slot of a relay port; NULL: not an address and port of ours. */
-static __always_inline struct rtpfwd_slot *flow_find(const struct rtpfwd_control *control,
-						     const struct packet *p)
+struct flow {
+	struct rtpfwd_slot *slot;
+	const struct rtpfwd_action *act; /* in force */
+	__u32 index;
+	__u32 copy; /* RTPFWD_COPY_OFFSET() of the one in force */
+};
+
+static __always_inline bool same_ip6(const __be32 a[4], const __be32 b[4])
+{
+	return !((a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]));
+}
+
+static __always_inline bool find_ip(struct flow *f, const struct rtpfwd_control *control,
+				    const struct packet *p)
 {
 	const struct rtpfwd_address *address;
-	__u32 offset, index;
+	__u32 offset;
 
 	address = &control->addresses[rtpfwd_bucket(p->ip->daddr, rtpfwd_seed)];
 	offset = (__u32)bpf_ntohs(p->udp->dest) - address->lo;
-	if (address->ip != p->ip->daddr || offset >= address->count)
-		return NULL;
-	index = address->base + offset;
-	return bpf_map_lookup_elem(&rtpfwd_slots, &index);
+	f->index = address->base + offset;
+	return address->ip == p->ip->daddr && offset < address->count;
 }
 
-/* The copy in force. Its address depends on the value of `select`, which orders the loads on every
- * architecture. NULL: no value that the controller writes. */
-static __always_inline const struct rtpfwd_action *flow_action(const struct rtpfwd_slot *slot,
-							       __u32 select)
+static __always_inline bool find_ip6(struct flow *f, const struct rtpfwd_control *control,
+				     const struct packet *p)
 {
-	__u32 offset = RTPFWD_COPY_OFFSET(select);
+	const __be32 *to = p->ip6->daddr.s6_addr32;
+	const struct rtpfwd_address6 *address;
+	__u32 offset;
 
-	asm volatile("" : "+r"(offset)); /* the verifier follows the comparison below */
-	if (offset > RTPFWD_COPY_OFFSET(RTPFWD_THIRD))
-		return NULL;
-	return (const void *)&slot->first + offset;
+	address = &control->addresses6[rtpfwd_bucket6(to, rtpfwd_seed)];
+	offset = (__u32)bpf_ntohs(p->udp->dest) - address->lo;
+	f->index = address->base + offset;
+	return same_ip6(address->ip, to) && offset < address->count;
 }
 
-static __always_inline bool source_admitted(const struct rtpfwd_action *act, const struct packet *p,
-					    __u64 now)
+/* The slot of a relay port. False: not an address and port of ours. */
+static __always_inline bool flow_find(struct flow *f, const struct rtpfwd_control *control,
+				      const struct packet *p)
 {
-	if (act->expect_ip == p->ip->saddr && act->flags & RTPFWD_F_EXPECT &&
+	if (!(p->six ? find_ip6(f, control, p) : find_ip(f, control, p)))
+		return false;
+	f->slot = bpf_map_lookup_elem(&rtpfwd_slots, &f->index);
+	return f->slot;
+}
+
+static __always_inline struct rtpfwd_rest *flow_rest(const struct flow *f)
+{
+	return bpf_map_lookup_elem(&rtpfwd_rests, &f->index);
+}
+
+/*
+ * Finds the copy in force. Its address is made from the value of `select`, which orders the loads
+ * on every architecture: hence the empty statements, behind which the compiler knows no constant.
+ * False: no value that the controller writes.
+ */
+static __always_inline bool flow_choose(struct flow *f, __u32 select)
+{
+	__u64 offset = RTPFWD_COPY_OFFSET(select);
+	const struct rtpfwd_rest *rest;
+
+	f->copy = offset;
+	asm volatile("" : "+r"(offset));
+	if (offset == 0) {
+		asm volatile("" : "+r"(offset));
+		f->act = (const void *)&f->slot->first + offset;
+		return true;
+	}
+	rest = flow_rest(f);
+	if (!rest || offset > RTPFWD_COPY_OFFSET(RTPFWD_THIRD))
+		return false;
+	f->act = (const void *)rest + sizeof(rest->pad) + offset;
+	return true;
+}
+
+/* What plain IPv4 does not need of the copy in force; NULL: cannot be. */
+static __always_inline const struct rtpfwd_wide *flow_wide(const struct flow *f)
+{
+	const struct rtpfwd_rest *rest = flow_rest(f);
+	__u64 offset = f->copy;
+
+	asm volatile("" : "+r"(offset));
+	if (!rest || offset > RTPFWD_COPY_OFFSET(RTPFWD_THIRD))
+		return NULL;
+	return (const void *)rest->wide + offset;
+}
+
+static __always_inline bool from_expected(const struct flow *f, const struct packet *p)
+{
+	const struct rtpfwd_wide *wide;
+
+	if (!p->six)
+		return f->act->expect_ip == p->ip->saddr;
+	wide = flow_wide(f);
+	return wide && same_ip6(wide->expect_ip, p->ip6->saddr.s6_addr32);
+}
+
+static __always_inline bool from_late(const struct flow *f, const struct packet *p)
+{
+	const struct rtpfwd_wide *wide;
+
+	if (!p->six)
+		return f->act->late_ip == p->ip->saddr;
+	wide = flow_wide(f);
+	return wide && same_ip6(wide->late_ip, p->ip6->saddr.s6_addr32);
+}
+
+static __always_inline bool source_admitted(const struct flow *f, const struct packet *p, __u64 now)
+{
+	const struct rtpfwd_action *act = f->act;
+
+	if (from_expected(f, p) && act->flags & RTPFWD_F_EXPECT &&
 	    (act->expect_port == p->udp->source || act->flags & RTPFWD_F_ANY_PORT))
 		return true;
-	if (now >= act->late_until || act->late_ip != p->ip->saddr)
+	if (now >= act->late_until || !from_late(f, p))
 		return false;
 	return act->late_port == p->udp->source || act->flags & RTPFWD_F_LATE_ANY;
 }
@@ -59,12 +140,14 @@ static __always_inline bool content_admitted(const struct rtpfwd_action *act,
  * bytes are judged, and a leg's mute or stray media is counted as such whatever it holds. Before
  * its leg is described a port knows no strangers.
  */
-static __always_inline __u32 flow_admit(const struct rtpfwd_action *act, const struct packet *p,
-					int length, __u64 now)
+static __always_inline __u32 flow_admit(const struct flow *f, const struct packet *p, int length,
+					__u64 now)
 {
+	const struct rtpfwd_action *act = f->act;
+
 	if (act->drop == RTPFWD_R_not_signalled && !(act->flags & RTPFWD_F_EXPECT))
 		return RTPFWD_R_not_signalled;
-	if (!source_admitted(act, p, now))
+	if (!source_admitted(f, p, now))
 		return RTPFWD_R_wrong_source;
 	if (act->drop)
 		return act->drop;
@@ -72,8 +155,10 @@ static __always_inline __u32 flow_admit(const struct rtpfwd_action *act, const s
 		return RTPFWD_R_bad_length;
 	if (!content_admitted(act, p, length))
 		return RTPFWD_R_not_rtp;
-	if (p->ip->ttl <= 1)
+	if (hops_left(p) <= 1)
 		return RTPFWD_R_ttl;
+	if (p->six && !p->udp->check) /* RFC 8200 8.1 */
+		return RTPFWD_R_bad_checksum;
 	return 0;
 }
 

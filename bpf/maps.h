@@ -11,6 +11,7 @@
 
 const volatile __u32 rtpfwd_seed = 1;	   /* the same as control.seed */
 const volatile bool rtpfwd_measure = true; /* RTP loss and jitter */
+const volatile bool rtpfwd_ipv6 = true;	   /* some relay address is one of IPv6 */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -27,6 +28,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct rtpfwd_slot);
 } rtpfwd_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* the same */
+	__type(key, __u32);
+	__type(value, struct rtpfwd_rest);
+} rtpfwd_rests SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

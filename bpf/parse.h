@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. The frame as Ethernet, IPv4 and UDP. Nothing here judges: it says where things are
- * and what is unusual. */
+/* BPF side only. The frame as Ethernet, IPv4 or IPv6, and UDP. Nothing here judges: it says where
+ * things are and what is unusual. */
 #ifndef RTPFWD_PARSE_H
 #define RTPFWD_PARSE_H
 
@@ -8,23 +8,36 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
 
-#include "rtpfwd_abi.h"
+#include "maps.h"
 
 #define IP_MORE_FRAGMENTS  0x2000
 #define IP_FRAGMENT_OFFSET 0x1fff
-#define IP_PLAIN	   0x45 /* version 4, five words: no options */
+#define IP_PLAIN	   0x45	  /* version 4, five words: no options */
+#define IP6_OFFSET	   0xfff8 /* of a fragment header's second half-word (RFC 8200 4.5) */
 
 struct packet {
 	struct ethhdr *eth;
-	struct iphdr *ip;
+	union { /* no NULL: the verifier knows a bool better than a pointer */
+		struct iphdr *ip;
+		struct ipv6hdr *ip6;
+	};
+	bool six;
 	struct udphdr *udp;
 	__u8 *payload;
 	void *end;
 	__u32 up; /* enum rtpfwd_reason: why the fast path leaves it alone, if it is ours */
+};
+
+/* The eight bytes before UDP where one extension header stands between (RFC 8200 4). */
+struct ip6_extension {
+	__u8 next;
+	__u8 length; /* in eight bytes, without the first; of a fragment header always 0 */
+	__be16 offset;
+	__be32 id;
 };
 
 static __always_inline struct udphdr *udp_after_options(struct packet *p)
@@ -38,19 +51,12 @@ static __always_inline struct udphdr *udp_after_options(struct packet *p)
 	return udp;
 }
 
-/* True: UDP over IPv4 whose ports can be read. False: something that is not ours. */
-static __always_inline bool parse(struct packet *p, const struct xdp_md *ctx)
+static __always_inline bool parse_ip(struct packet *p)
 {
 	__u16 fragment;
 
-	p->eth = (void *)(long)ctx->data;
-	p->end = (void *)(long)ctx->data_end;
-	p->ip = (void *)(p->eth + 1);
 	p->udp = (void *)(p->ip + 1);
-	p->up = 0;
-	if ((void *)(p->udp + 1) > p->end)
-		return false;
-	if (p->eth->h_proto != bpf_htons(ETH_P_IP) || p->ip->protocol != IPPROTO_UDP)
+	if ((void *)(p->udp + 1) > p->end || p->ip->protocol != IPPROTO_UDP)
 		return false;
 	if (*(__u8 *)p->ip != IP_PLAIN && !(p->udp = udp_after_options(p)))
 		return false;
@@ -61,6 +67,61 @@ static __always_inline bool parse(struct packet *p, const struct xdp_md *ctx)
 		if (fragment & bpf_htons(IP_FRAGMENT_OFFSET))
 			return false;
 	}
+	return true;
+}
+
+/* UDP behind one extension header of the usual kinds. Behind more of them nobody sends media. */
+static __always_inline struct udphdr *udp_after_extension(struct packet *p)
+{
+	const struct ip6_extension *extension = (void *)(p->ip6 + 1);
+	__u8 kind = p->ip6->nexthdr;
+	struct udphdr *udp;
+
+	if (kind != IPPROTO_HOPOPTS && kind != IPPROTO_ROUTING && kind != IPPROTO_DSTOPTS &&
+	    kind != IPPROTO_FRAGMENT)
+		return NULL;
+	if ((void *)(extension + 1) > p->end || extension->next != IPPROTO_UDP)
+		return NULL;
+	p->up = RTPFWD_R_up_options;
+	if (kind == IPPROTO_FRAGMENT) {
+		if (extension->offset & bpf_htons(IP6_OFFSET))
+			return NULL;
+		p->up = RTPFWD_R_up_fragment;
+	}
+	udp = (void *)(extension + 1) + (kind == IPPROTO_FRAGMENT ? 0 : extension->length * 8);
+	return (void *)(udp + 1) > p->end ? NULL : udp;
+}
+
+static __always_inline bool parse_ip6(struct packet *p)
+{
+	p->udp = (void *)(p->ip6 + 1);
+	if ((void *)(p->udp + 1) > p->end || p->ip6->version != 6)
+		return false;
+	if (p->ip6->nexthdr != IPPROTO_UDP)
+		p->udp = udp_after_extension(p);
+	return p->udp;
+}
+
+/* True: UDP whose ports can be read. False: something that is not ours. */
+static __always_inline bool parse(struct packet *p, const struct xdp_md *ctx)
+{
+	bool udp = false;
+
+	p->eth = (void *)(long)ctx->data;
+	p->end = (void *)(long)ctx->data_end;
+	p->ip = (void *)(p->eth + 1);
+	p->six = false;
+	p->up = 0;
+	if ((void *)(p->eth + 1) > p->end)
+		return false;
+	if (p->eth->h_proto == bpf_htons(ETH_P_IP)) {
+		udp = parse_ip(p);
+	} else if (rtpfwd_ipv6 && p->eth->h_proto == bpf_htons(ETH_P_IPV6)) {
+		p->six = true;
+		udp = parse_ip6(p);
+	}
+	if (!udp)
+		return false;
 	p->payload = (void *)(p->udp + 1);
 	return true;
 }
@@ -69,14 +130,20 @@ static __always_inline bool parse(struct packet *p, const struct xdp_md *ctx)
  * datagram is fine. */
 static __always_inline int payload_length(const struct packet *p)
 {
-	__u32 total = bpf_ntohs(p->ip->tot_len);
-	__u32 datagram = bpf_ntohs(p->udp->len);
+	__u32 datagram = bpf_ntohs(p->udp->len), total;
 
-	if (datagram < sizeof(struct udphdr) || datagram + sizeof(struct iphdr) != total)
+	total = p->six ? bpf_ntohs(p->ip6->payload_len)
+		       : bpf_ntohs(p->ip->tot_len) - (__u32)sizeof(struct iphdr);
+	if (datagram < sizeof(struct udphdr) || datagram != total)
 		return -1;
-	if (total > (__u64)(p->end - (void *)p->ip))
+	if (total > (__u64)(p->end - (void *)p->udp))
 		return -1;
 	return datagram - sizeof(struct udphdr);
+}
+
+static __always_inline __u8 hops_left(const struct packet *p)
+{
+	return p->six ? p->ip6->hop_limit : p->ip->ttl;
 }
 
 #endif

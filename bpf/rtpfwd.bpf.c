@@ -12,21 +12,19 @@
 #include "count.h"
 #include "watch.h"
 
-static __always_inline int refuse(struct rtpfwd_slot *slot, const struct packet *p, __u32 reason)
+static __always_inline int refuse(const struct flow *f, __u32 reason)
 {
-	count_refused(slot, p, reason);
-	count_reason(reason, 1);
+	count_refused(f, reason);
 	return XDP_DROP;
 }
 
 SEC("xdp")
 int rtpfwd_xdp(struct xdp_md *ctx)
 {
-	const struct rtpfwd_action *act;
 	struct rtpfwd_control *control;
-	struct rtpfwd_slot *slot;
 	__u32 select, reason;
 	struct packet p;
+	struct flow f;
 	int length, verdict;
 	__u64 now;
 
@@ -34,38 +32,36 @@ int rtpfwd_xdp(struct xdp_md *ctx)
 		return XDP_PASS;
 
 	control = control_get();
-	if (!control)
+	if (!control || !flow_find(&f, control, &p))
 		return XDP_PASS;
-	slot = flow_find(control, &p);
-	if (!slot)
-		return XDP_PASS;
-	select = *(volatile __u32 *)&slot->select;
+	select = *(volatile __u32 *)&f.slot->select;
 	if (select == RTPFWD_FOREIGN)
 		return XDP_PASS;
 	if (p.up) {
 		count_reason(p.up, 1);
 		return XDP_PASS;
 	}
-	act = flow_action(slot, select);
-	if (select == RTPFWD_UNLEASED || !act) {
+	if (select == RTPFWD_UNLEASED || !flow_choose(&f, select)) {
 		count_reason(RTPFWD_R_unleased, 1);
 		return XDP_DROP;
 	}
 
+	count_seen(&f, &p);
 	now = bpf_jiffies64();
 	if (now >= *(volatile __u64 *)&control->lease_until)
-		return refuse(slot, &p, RTPFWD_R_expired);
+		return refuse(&f, RTPFWD_R_expired);
 	length = payload_length(&p);
-	reason = flow_admit(act, &p, length, now);
+	reason = flow_admit(&f, &p, length, now);
 	if (reason)
-		return refuse(slot, &p, reason);
-	verdict = emit(ctx, act);
+		return refuse(&f, reason);
+	verdict = emit(ctx, control, f.act);
 	if (verdict == XDP_DROP)
-		return refuse(slot, &p, RTPFWD_R_tx_failed);
+		return refuse(&f, RTPFWD_R_tx_failed);
 
-	count_seen(&slot->counters, p.ip->saddr, p.udp->source);
-	count_forwarded(&slot->counters, &p, act, length, now);
-	rewrite(&p, act);
+	reason = rewrite(ctx, &p, control, &f);
+	if (reason)
+		return refuse(&f, reason);
+	count_forwarded(&f.slot->counters, &p, f.act, length, now);
 	return verdict;
 }
 

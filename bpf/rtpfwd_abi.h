@@ -10,12 +10,13 @@
 #include <linux/types.h>
 
 /* Raised whenever a struct below changes; pinned maps of another version are never touched. */
-#define RTPFWD_ABI_VERSION 1
+#define RTPFWD_ABI_VERSION 2
 #define RTPFWD_ABI_MAGIC   0x72747066 /* "rtpf" */
 
 /* Map names (<= 15 characters), which are also their names under `bpffs`. */
 #define RTPFWD_MAP_CONTROL "rtpfwd_control" /* one struct rtpfwd_control, mapped */
 #define RTPFWD_MAP_SLOTS   "rtpfwd_slots"   /* struct rtpfwd_slot, mapped */
+#define RTPFWD_MAP_RESTS   "rtpfwd_rests"   /* struct rtpfwd_rest, mapped */
 #define RTPFWD_MAP_DROPS   "rtpfwd_drops"   /* struct rtpfwd_drops, one per CPU */
 #define RTPFWD_MAP_TX	   "rtpfwd_tx"	    /* DEVMAP: link key -> interface */
 #define RTPFWD_MAP_LINKS   "rtpfwd_links"   /* struct rtpfwd_link_stats by link key */
@@ -37,15 +38,16 @@
 	X(ttl, "time to live used up")                                                             \
 	X(expired, "no controller renewed the lease in time")                                      \
 	X(rate, "above the rate allowed to the flow")                                              \
-	X(no_neighbour, "next hop does not answer ARP")                                            \
+	X(no_neighbour, "next hop does not answer ARP or neighbour discovery")                     \
 	X(no_route, "no route to the destination through a realm's interface")                     \
 	X(tx_failed, "refused by the driver of the outgoing interface")                            \
-	X(headroom, "no room in the frame for a larger header")
+	X(headroom, "no room in the frame for a larger header")                                    \
+	X(bad_checksum, "IPv6 without a UDP checksum")
 
 /* Ours, but left to the slower rung: passed on, not dropped. */
 #define RTPFWD_UP_REASONS(X)                                                                       \
 	X(up_fragment, "first fragment of a datagram to a relay port, passed on")                  \
-	X(up_options, "with IP options to a relay port, passed on")                                \
+	X(up_options, "with IP options or extension headers to a relay port, passed on")           \
 	X(up_unresolved, "next hop unknown, passed on")
 
 enum rtpfwd_reason {
@@ -66,29 +68,43 @@ struct rtpfwd_drops {
 
 /* rtpfwd_action.flags */
 #define RTPFWD_F_RTCP	  1  /* RTCP is due at this port, else RTP */
-#define RTPFWD_F_ANY_PORT 2  /* any source port of expect_ip is admitted */
-#define RTPFWD_F_LATE_ANY 4  /* the same for late_ip */
+#define RTPFWD_F_ANY_PORT 2  /* any source port of the expected address is admitted */
+#define RTPFWD_F_LATE_ANY 4  /* the same for the late one */
 #define RTPFWD_F_EXPECT	  8  /* a source is known; else every packet is a stranger's */
 #define RTPFWD_F_REDIRECT 16 /* also where it came in: that driver does XDP_TX badly */
+#define RTPFWD_F_IPV6	  32 /* leaves by IPv6 */
 
-/* What to do with packets of one flow. Never changed while a reader may see it: see rtpfwd_slot. */
+/*
+ * What to do with packets of one flow. Never changed while a reader may see it: see rtpfwd_slot.
+ * Whether packets arrive by IPv4 or IPv6 their slot says; addresses of IPv6 are in rtpfwd_wide.
+ */
 struct rtpfwd_action {
 	__be32 expect_ip; /* source admitted */
 	__be16 expect_port;
 	__u8 drop; /* enum rtpfwd_reason; 0: forward */
-	__u8 flags;
-	__be32 late_ip; /* the former source, admitted until late_until */
+	__u8 pad;
+	__u16 flags;
 	__be16 late_port;
-	__be16 from_port;
+	__be32 late_ip;	  /* the former source, admitted until late_until */
 	__u64 late_until; /* in 64-bit jiffies; 0: nobody is late */
-	__be32 from_ip;	  /* source written: the other side's relay address */
+	__be32 from_ip;	  /* source written: the other side's relay address; IPv6: its bucket */
 	__be32 to_ip;	  /* destination written */
+	__be16 from_port;
 	__be16 to_port;
-	__u16 link;	/* key of the outgoing interface in RTPFWD_MAP_TX */
-	__u8 to_mac[6]; /* both together are the first 12 bytes of the frame */
-	__u8 from_mac[6];
-	__u32 ifindex;	  /* the outgoing interface */
+	__u16 pad2;
+	__u8 link; /* key of the outgoing interface */
+	__u8 pad3;
+	__u8 to_mac[6];
+	__u8 pad4[6];
 	__u32 clock_rate; /* RTP clock in Hz; 0: no jitter figure */
+};
+
+/* The rest of it, which plain IPv4 does not touch: its own cache line. */
+struct rtpfwd_wide {
+	__be32 expect_ip[4];
+	__be32 late_ip[4];
+	__be32 to_ip[4];
+	__be32 pad[4];
 };
 
 /* What happened: written by the data path alone. All that a forwarded packet touches. */
@@ -96,7 +112,10 @@ struct rtpfwd_counters {
 	__u64 packets; /* forwarded */
 	__u64 bytes;   /* of those, UDP payload */
 	__u64 last;    /* 64-bit jiffies of the last forwarded packet */
-	__u64 seen;    /* last source, admitted or not: be32 address | be16 port << 32; 0: none */
+	/* Last source, admitted or not: be32 address | be16 port << 32; 0: none. Of IPv6: a digest
+	 * of the address | be16 port << 32 | RTPFWD_SEEN_IPV6, the address itself is in
+	 * rtpfwd_refused. */
+	__u64 seen;
 	__u64 pair_ns; /* arrival of the first packet of a sampled pair; 0: no pair is open */
 	__u32 pair_ts; /* its RTP timestamp */
 	__u32 ssrc;    /* of the last RTP packet */
@@ -107,11 +126,14 @@ struct rtpfwd_counters {
 	__s32 lost; /* expected - received; below 0 after duplicates */
 };
 
-/* The same of packets that were refused. */
+#define RTPFWD_SEEN_IPV6 (1ULL << 48)
+
+/* The same of packets that were refused, and what a forwarded one writes only when it changes. */
 struct rtpfwd_refused {
 	__u64 dropped; /* wrong_source included */
 	__u64 wrong_source;
-	__u64 pad[6];
+	__be32 seen_ip[4]; /* where rtpfwd_counters.seen is IPv6's */
+	__u64 pad[4];
 };
 
 #define RTPFWD_BAD_SEQ 0x10000
@@ -130,22 +152,27 @@ enum rtpfwd_select {
  * only after a grace period in which every reader that may have seen it has ended. With three of
  * them two changes follow one another without waiting (an answer, then a re-INVITE at once).
  * Steady state: the first copy, hence one cache line to read and the next one to write for a
- * forwarded packet.
+ * forwarded packet of IPv4, and 32 slots in a page: what is seldom needed is in rtpfwd_rest.
  */
 struct rtpfwd_slot {
 	__u32 select; /* enum rtpfwd_select */
 	__u32 pad;
 	struct rtpfwd_action first;
 	struct rtpfwd_counters counters;
-	__u64 owner; /* groups the flows of one stream; not read by the data path */
-	struct rtpfwd_action second;
-	struct rtpfwd_refused refused;
-	__u64 pad2;
-	struct rtpfwd_action third;
 };
 
-/* From the first copy to the selected one: 0, 128 or 256 bytes. */
-#define RTPFWD_COPY_OFFSET(select) (((select) & (RTPFWD_SECOND | RTPFWD_THIRD)) << 6)
+/* The rest of a slot, at the same index. */
+struct rtpfwd_rest {
+	struct rtpfwd_refused refused;
+	__u64 owner; /* groups the flows of one stream; not read by the data path */
+	struct rtpfwd_action second;
+	__u64 pad;
+	struct rtpfwd_action third;
+	struct rtpfwd_wide wide[3]; /* of each copy */
+};
+
+/* Of the first copy 0; of the others also where their line begins in the rest. */
+#define RTPFWD_COPY_OFFSET(select) (((select) & (RTPFWD_SECOND | RTPFWD_THIRD)) << 5)
 
 /* A relay address: its ports lo .. lo + count - 1 are slots base .. base + count - 1. */
 struct rtpfwd_address {
@@ -154,6 +181,14 @@ struct rtpfwd_address {
 	__u32 count; /* 0: empty bucket */
 	__u16 lo;
 	__u16 pad;
+};
+
+struct rtpfwd_address6 {
+	__be32 ip[4];
+	__u32 base;
+	__u32 count;
+	__u16 lo;
+	__u16 pad[3];
 };
 
 struct rtpfwd_control {
@@ -170,7 +205,9 @@ struct rtpfwd_control {
 	__u64 lease_until_ns; /* the same by CLOCK_MONOTONIC, for a later controller */
 	__u64 pad2[6];
 	__u32 ifindex[RTPFWD_MAX_LINKS]; /* by link key; 0: none */
+	__u64 mac[RTPFWD_MAX_LINKS];	 /* the same: its first six bytes; one store changes it */
 	struct rtpfwd_address addresses[1 << RTPFWD_HASH_BITS];
+	struct rtpfwd_address6 addresses6[1 << RTPFWD_HASH_BITS];
 };
 
 struct rtpfwd_link_stats {
@@ -193,27 +230,30 @@ static inline __u32 rtpfwd_bucket(__be32 ip, __u32 seed)
 	return (ip * seed) >> (32 - RTPFWD_HASH_BITS);
 }
 
+static inline __u32 rtpfwd_bucket6(const __be32 ip[4], __u32 seed)
+{
+	return rtpfwd_bucket(((ip[0] * seed + ip[1]) * seed + ip[2]) * seed + ip[3], seed);
+}
+
+#define RTPFWD_AT(type, field) __builtin_offsetof(struct type, field)
 _Static_assert(sizeof(struct rtpfwd_action) == 56, "action");
+_Static_assert(sizeof(struct rtpfwd_wide) == 64, "wide");
 _Static_assert(sizeof(struct rtpfwd_counters) == 64, "counters");
 _Static_assert(sizeof(struct rtpfwd_refused) == 64, "refused");
-_Static_assert(sizeof(struct rtpfwd_slot) == 320, "slot");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, counters) == 64,
-	       "one line to read, the next to write");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, owner) == 128, "one writer per line");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, refused) == 192, "one writer per line");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, second) ==
-		       __builtin_offsetof(struct rtpfwd_slot, first) +
-			       RTPFWD_COPY_OFFSET(RTPFWD_SECOND),
-	       "second copy");
-_Static_assert(__builtin_offsetof(struct rtpfwd_slot, third) ==
-		       __builtin_offsetof(struct rtpfwd_slot, first) +
-			       RTPFWD_COPY_OFFSET(RTPFWD_THIRD),
-	       "third copy");
+_Static_assert(sizeof(struct rtpfwd_slot) == 128, "slot");
+_Static_assert(RTPFWD_AT(rtpfwd_slot, counters) == 64, "one line to read, the next to write");
+_Static_assert(sizeof(struct rtpfwd_rest) == 384, "rest");
+_Static_assert(RTPFWD_AT(rtpfwd_rest, owner) == 64, "one writer per line");
+_Static_assert(RTPFWD_AT(rtpfwd_rest, second) == 8 + RTPFWD_COPY_OFFSET(RTPFWD_SECOND), "second");
+_Static_assert(RTPFWD_AT(rtpfwd_rest, third) == 8 + RTPFWD_COPY_OFFSET(RTPFWD_THIRD), "third");
+_Static_assert(RTPFWD_AT(rtpfwd_rest, wide[1]) ==
+		       RTPFWD_AT(rtpfwd_rest, wide) + RTPFWD_COPY_OFFSET(RTPFWD_SECOND),
+	       "wide");
 _Static_assert(sizeof(struct rtpfwd_address) == 16, "address");
-_Static_assert(__builtin_offsetof(struct rtpfwd_control, lease_until) == 64,
-	       "lease on its own line");
+_Static_assert(sizeof(struct rtpfwd_address6) == 32, "address6");
+_Static_assert(RTPFWD_AT(rtpfwd_control, lease_until) == 64, "lease on its own line");
 _Static_assert(sizeof(struct rtpfwd_control) ==
-		       128 + 4 * RTPFWD_MAX_LINKS + (16 << RTPFWD_HASH_BITS),
+		       128 + 12 * RTPFWD_MAX_LINKS + (48 << RTPFWD_HASH_BITS),
 	       "control");
 _Static_assert(RTPFWD_R_END <= RTPFWD_MAX_REASONS, "reasons");
 

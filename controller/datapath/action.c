@@ -7,99 +7,129 @@
 /* Seconds that a former source stays admitted after a change: packets in flight. */
 #define LATE_S 2
 
-static void set_destination(struct rtpfwd_action *act, const struct flow *flow)
+static void put_ip6(__be32 out[4], const struct addr *a)
 {
-	const struct flow_want *want = &flow->want;
-	const struct nexthop *hop = flow->hop;
+	if (a->family == AF_INET6)
+		memcpy(out, &a->v6, sizeof(a->v6));
+}
 
-	act->from_ip = want->from.family == AF_INET ? want->from.v4.s_addr : 0;
+static void set_addresses(const struct datapath *dp, struct action *out,
+			  const struct flow_want *want)
+{
+	struct rtpfwd_action *act = &out->act;
+
 	act->from_port = htons(want->from.port);
-	act->to_ip = want->to.family == AF_INET ? want->to.v4.s_addr : 0;
 	act->to_port = htons(want->to.port);
-	if (want->mode == FLOW_MUTED)
-		act->drop = RTPFWD_R_not_signalled;
-	else if (want->mode == FLOW_STRAY)
-		act->drop = RTPFWD_R_direct_stray;
-	else
-		act->drop = hop ? hop->drop : RTPFWD_R_no_route;
+	put_ip6(out->wide.to_ip, &want->to);
+	if (want->from.family == AF_INET6) {
+		act->flags |= RTPFWD_F_IPV6;
+		act->from_ip = layout_bucket6(&dp->layout, &want->from);
+		return;
+	}
+	act->from_ip = want->from.family == AF_INET ? want->from.v4.s_addr : 0;
+	act->to_ip = want->to.family == AF_INET ? want->to.v4.s_addr : 0;
+}
+
+static uint8_t drop_of(const struct flow *flow)
+{
+	if (flow->want.mode == FLOW_MUTED)
+		return RTPFWD_R_not_signalled;
+	if (flow->want.mode == FLOW_STRAY)
+		return RTPFWD_R_direct_stray;
+	return flow->hop ? flow->hop->drop : RTPFWD_R_no_route;
+}
+
+static void set_hop(struct rtpfwd_action *act, const struct nexthop *hop)
+{
 	if (!hop || !hop->link || act->drop)
 		return;
-	act->link = (uint16_t)hop->link->key;
-	act->ifindex = hop->link->now.ifindex;
+	act->link = (uint8_t)hop->link->key;
 	/* A veth whose other end has no XDP program is never told of what XDP_TX put into its ring
 	 * (kernels up to 6.18 at least): after 256 frames the link is dead. */
 	if (hop->link->now.veth)
 		act->flags |= RTPFWD_F_REDIRECT;
-	memcpy(act->from_mac, hop->link->now.mac, sizeof(act->from_mac));
 	if (hop->neighbour)
 		memcpy(act->to_mac, hop->neighbour->mac, sizeof(act->to_mac));
 }
 
-static struct rtpfwd_action desired(const struct flow *flow)
+static struct action desired(const struct datapath *dp, const struct flow *flow)
 {
 	const struct flow_want *want = &flow->want;
-	struct rtpfwd_action act = { .clock_rate = want->clock_rate };
+	struct action out = { .act = { .clock_rate = want->clock_rate } };
 
 	if (want->kind == FLOW_RTCP)
-		act.flags |= RTPFWD_F_RTCP;
+		out.act.flags |= RTPFWD_F_RTCP;
 	if (want->any_port)
-		act.flags |= RTPFWD_F_ANY_PORT;
-	if (want->expect.family == AF_INET) {
-		act.flags |= RTPFWD_F_EXPECT;
-		act.expect_ip = want->expect.v4.s_addr;
-		act.expect_port = htons(want->expect.port);
+		out.act.flags |= RTPFWD_F_ANY_PORT;
+	if (want->expect.family == want->local.family) {
+		out.act.flags |= RTPFWD_F_EXPECT;
+		out.act.expect_port = htons(want->expect.port);
+		put_ip6(out.wide.expect_ip, &want->expect);
+		if (want->expect.family == AF_INET)
+			out.act.expect_ip = want->expect.v4.s_addr;
 	}
-	set_destination(&act, flow);
-	return act;
+	out.act.drop = drop_of(flow);
+	set_addresses(dp, &out, want);
+	set_hop(&out.act, flow->hop);
+	return out;
 }
 
-static bool same_source(const struct rtpfwd_action *a, const struct rtpfwd_action *b)
+static bool same_source(const struct action *a, const struct action *b)
 {
-	const uint8_t flags = RTPFWD_F_EXPECT | RTPFWD_F_ANY_PORT;
+	const uint16_t flags = RTPFWD_F_EXPECT | RTPFWD_F_ANY_PORT;
 
-	return a->expect_ip == b->expect_ip && a->expect_port == b->expect_port &&
-	       (a->flags & flags) == (b->flags & flags);
+	return a->act.expect_ip == b->act.expect_ip && a->act.expect_port == b->act.expect_port &&
+	       (a->act.flags & flags) == (b->act.flags & flags) &&
+	       !memcmp(a->wide.expect_ip, b->wide.expect_ip, sizeof(a->wide.expect_ip));
 }
 
 /* Who is late for `next` when `now` was in force: its source if that changed, else who was late
  * already. */
-static void set_late(struct rtpfwd_action *next, const struct rtpfwd_action *now,
-		     const struct datapath *dp)
+static void set_late(struct action *next, const struct action *now, const struct datapath *dp)
 {
 	uint64_t jiffies = datapath_jiffies(dp);
 
 	if (!same_source(next, now)) {
-		if (!(now->flags & RTPFWD_F_EXPECT))
+		if (!(now->act.flags & RTPFWD_F_EXPECT))
 			return;
-		next->late_ip = now->expect_ip;
-		next->late_port = now->expect_port;
-		next->late_until = jiffies + (uint64_t)(LATE_S * dp->clock.hz);
-		if (now->flags & RTPFWD_F_ANY_PORT)
-			next->flags |= RTPFWD_F_LATE_ANY;
-	} else if (now->late_until > jiffies) {
-		next->late_ip = now->late_ip;
-		next->late_port = now->late_port;
-		next->late_until = now->late_until;
-		next->flags |= now->flags & RTPFWD_F_LATE_ANY;
+		next->act.late_ip = now->act.expect_ip;
+		next->act.late_port = now->act.expect_port;
+		next->act.late_until = jiffies + (uint64_t)(LATE_S * dp->clock.hz);
+		memcpy(next->wide.late_ip, now->wide.expect_ip, sizeof(next->wide.late_ip));
+		if (now->act.flags & RTPFWD_F_ANY_PORT)
+			next->act.flags |= RTPFWD_F_LATE_ANY;
+	} else if (now->act.late_until > jiffies) {
+		next->act.late_ip = now->act.late_ip;
+		next->act.late_port = now->act.late_port;
+		next->act.late_until = now->act.late_until;
+		next->act.flags |= now->act.flags & RTPFWD_F_LATE_ANY;
+		memcpy(next->wide.late_ip, now->wide.late_ip, sizeof(next->wide.late_ip));
 	}
 }
 
-bool action_same(const struct rtpfwd_action *a, const struct rtpfwd_action *b)
+static struct action without_late(const struct action *a)
 {
-	struct rtpfwd_action x = *a, y = *b;
+	struct action out = *a;
 
-	x.late_ip = y.late_ip = 0;
-	x.late_port = y.late_port = 0;
-	x.late_until = y.late_until = 0;
-	x.flags &= (uint8_t)~RTPFWD_F_LATE_ANY;
-	y.flags &= (uint8_t)~RTPFWD_F_LATE_ANY;
+	out.act.late_ip = 0;
+	out.act.late_port = 0;
+	out.act.late_until = 0;
+	out.act.flags &= (uint16_t)~RTPFWD_F_LATE_ANY;
+	memset(out.wide.late_ip, 0, sizeof(out.wide.late_ip));
+	return out;
+}
+
+bool action_same(const struct action *a, const struct action *b)
+{
+	struct action x = without_late(a), y = without_late(b);
+
 	return !memcmp(&x, &y, sizeof(x));
 }
 
-struct rtpfwd_action action_desired(const struct datapath *dp, const struct flow *flow,
-				    const struct rtpfwd_action *now)
+struct action action_desired(const struct datapath *dp, const struct flow *flow,
+			     const struct action *now)
 {
-	struct rtpfwd_action next = desired(flow);
+	struct action next = desired(dp, flow);
 
 	if (now && action_same(&next, now))
 		return *now;

@@ -18,6 +18,30 @@ static struct addr v4(__be32 ip, __be16 port)
 			      .v4.s_addr = ip };
 }
 
+static struct addr v6(const __be32 ip[4], __be16 port)
+{
+	struct addr a = { .family = AF_INET6, .port = ntohs(port) };
+
+	memcpy(&a.v6, ip, sizeof(a.v6));
+	return addr_is_any(&a) ? (struct addr){ 0 } : a;
+}
+
+static void read_destination(const struct datapath *dp, struct flow_want *want,
+			     const struct action *action)
+{
+	const struct rtpfwd_action *act = &action->act;
+	struct addr from;
+
+	if (!(act->flags & RTPFWD_F_IPV6)) {
+		want->from = v4(act->from_ip, act->from_port);
+		want->to = v4(act->to_ip, act->to_port);
+		return;
+	}
+	from = layout_addr6(&dp->layout, act->from_ip);
+	want->from = addr_with_port(&from, ntohs(act->from_port));
+	want->to = v6(action->wide.to_ip, act->to_port);
+}
+
 static enum flow_mode mode_of(const struct rtpfwd_action *act)
 {
 	if (act->drop == RTPFWD_R_not_signalled)
@@ -26,20 +50,23 @@ static enum flow_mode mode_of(const struct rtpfwd_action *act)
 }
 
 /* What the former controller must have wanted. */
-static void read_want(const struct datapath *dp, struct flow_want *want,
-		      const struct rtpfwd_slot *slot)
+static void read_want(const struct datapath *dp, struct flow_want *want, uint32_t slot)
 {
-	const struct rtpfwd_action *act = slots_action(slot);
+	const struct rtpfwd_action *act;
+	struct action action;
 	uint32_t from;
 
-	want->owner = slot->owner;
+	slots_action(dp, slot, &action);
+	act = &action.act;
+	want->owner = dp->rests[slot].owner;
 	want->kind = act->flags & RTPFWD_F_RTCP ? FLOW_RTCP : FLOW_RTP;
 	want->mode = mode_of(act);
 	want->any_port = act->flags & RTPFWD_F_ANY_PORT;
 	if (act->flags & RTPFWD_F_EXPECT)
-		want->expect = v4(act->expect_ip, act->expect_port);
-	want->from = v4(act->from_ip, act->from_port);
-	want->to = v4(act->to_ip, act->to_port);
+		want->expect = want->local.family == AF_INET
+				       ? v4(act->expect_ip, act->expect_port)
+				       : v6(action.wide.expect_ip, act->expect_port);
+	read_destination(dp, want, &action);
 	want->clock_rate = act->clock_rate;
 	if (layout_find(&dp->layout, &want->from, &from, &want->egress_realm))
 		want->egress_realm = 0;
@@ -74,7 +101,7 @@ static int adopt(struct datapath *dp, uint32_t slot)
 	flow = datapath_new_flow(dp, slot, realm);
 	if (!flow)
 		return -ENOMEM;
-	read_want(dp, &flow->want, &dp->slots[slot]);
+	read_want(dp, &flow->want, slot);
 	return join_group(dp, flow);
 }
 
@@ -87,7 +114,7 @@ int adopt_find(struct datapath *dp)
 	if (!dp->reused)
 		return 0;
 	for (uint32_t slot = 0; slot < dp->layout.slots && !err; slot++) {
-		if (!slots_action(&dp->slots[slot]))
+		if (!slots_leased(&dp->slots[slot]))
 			continue;
 		found++;
 		if (expired)
@@ -112,8 +139,11 @@ void adopt_resolve(struct datapath *dp)
 
 	HASH_ITER(hh, dp->adopted, group, next) {
 		DL_FOREACH2(group->flows, flow, group_next) {
+			struct action action;
+
 			nexthop_join(dp, flow);
-			nexthop_assume(dp, flow, slots_action(&dp->slots[flow->slot]));
+			if (slots_action(dp, flow->slot, &action))
+				nexthop_assume(dp, flow, &action.act);
 			slots_adopt(dp, flow);
 		}
 	}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "datapath/layout.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,17 +12,10 @@ static int add_range(struct layout *l, const struct conf_realm *realm, const str
 	char text[ADDR_TEXT];
 
 	addr_print_ip(text, media);
-	if (media->family != AF_INET) {
-		snprintf(why, why_size,
-			 "realm '%s': media = %s: IPv6 relay addresses are not supported by this "
-			 "version, use IPv4",
-			 realm->name, text);
-		return -EINVAL;
-	}
 	for (size_t i = 0; i < l->n_ranges; i++) {
 		const struct layout_range *other = &l->ranges[i];
 
-		if (other->ip != media->v4.s_addr || other->lo > realm->port_hi ||
+		if (!addr_same_ip(&other->ip, media) || other->lo > realm->port_hi ||
 		    realm->port_lo > other->hi)
 			continue;
 		snprintf(why, why_size,
@@ -36,7 +28,7 @@ static int add_range(struct layout *l, const struct conf_realm *realm, const str
 			 realm->name, LAYOUT_MAX_RANGES);
 		return -EINVAL;
 	}
-	*range = (struct layout_range){ media->v4.s_addr, realm->port_lo, realm->port_hi,
+	*range = (struct layout_range){ addr_with_port(media, 0), realm->port_lo, realm->port_hi,
 					realm->index };
 	l->n_ranges++;
 	return 0;
@@ -45,16 +37,16 @@ static int add_range(struct layout *l, const struct conf_realm *realm, const str
 /* The hull of all ranges on one address; `base` follows when all are known. */
 static int add_hull(struct layout *l, const struct layout_range *range)
 {
-	struct rtpfwd_address *a = l->addresses;
+	struct layout_address *a = l->addresses;
 	uint32_t lo, hi;
 
-	while (a < l->addresses + l->n_addresses && a->ip != range->ip)
+	while (a < l->addresses + l->n_addresses && !addr_same_ip(&a->ip, &range->ip))
 		a++;
 	if (a == l->addresses + RTPFWD_MAX_ADDRESSES)
 		return -EINVAL;
 	if (a == l->addresses + l->n_addresses) {
 		l->n_addresses++;
-		*a = (struct rtpfwd_address){ .ip = range->ip,
+		*a = (struct layout_address){ .ip = range->ip,
 					      .lo = range->lo,
 					      .count = range->hi - range->lo + 1U };
 		return 0;
@@ -67,24 +59,35 @@ static int add_hull(struct layout *l, const struct layout_range *range)
 	return 0;
 }
 
+/* IPv4 first. */
 static int by_address(const void *a, const void *b)
 {
-	uint32_t x = ntohl(((const struct rtpfwd_address *)a)->ip),
-		 y = ntohl(((const struct rtpfwd_address *)b)->ip);
+	const struct addr *x = &((const struct layout_address *)a)->ip,
+			  *y = &((const struct layout_address *)b)->ip;
 
-	return x < y ? -1 : x > y;
+	if (x->family != y->family)
+		return x->family == AF_INET ? -1 : 1;
+	return memcmp(&x->v4, &y->v4, x->family == AF_INET ? sizeof(x->v4) : sizeof(x->v6));
 }
 
+static uint32_t bucket_of(const struct addr *ip, uint32_t seed)
+{
+	return ip->family == AF_INET ? rtpfwd_bucket(ip->v4.s_addr, seed)
+				     : rtpfwd_bucket6(ip->v6.s6_addr32, seed);
+}
+
+/* Each family has its own buckets. */
 static bool seed_collides(const struct layout *l, uint32_t seed)
 {
-	bool taken[1 << RTPFWD_HASH_BITS] = { false };
+	bool taken[2][1 << RTPFWD_HASH_BITS] = { { false } };
 
 	for (size_t i = 0; i < l->n_addresses; i++) {
-		uint32_t bucket = rtpfwd_bucket(l->addresses[i].ip, seed);
+		const struct addr *ip = &l->addresses[i].ip;
+		bool *bucket = &taken[ip->family == AF_INET6][bucket_of(ip, seed)];
 
-		if (taken[bucket])
+		if (*bucket)
 			return true;
-		taken[bucket] = true;
+		*bucket = true;
 	}
 	return false;
 }
@@ -142,10 +145,10 @@ int layout_build(struct layout *out, const struct conf *conf, char *why, size_t 
 	return place(out, why, why_size);
 }
 
-static const struct rtpfwd_address *address_of(const struct layout *l, __be32 ip)
+static const struct layout_address *address_of(const struct layout *l, const struct addr *ip)
 {
 	for (size_t i = 0; i < l->n_addresses; i++)
-		if (l->addresses[i].ip == ip)
+		if (addr_same_ip(&l->addresses[i].ip, ip))
 			return &l->addresses[i];
 	return NULL;
 }
@@ -153,17 +156,15 @@ static const struct rtpfwd_address *address_of(const struct layout *l, __be32 ip
 int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot,
 		unsigned int *realm)
 {
-	const struct rtpfwd_address *a;
+	const struct layout_address *a;
 
-	if (local->family != AF_INET)
-		return -EINVAL;
 	for (size_t i = 0; i < l->n_ranges; i++) {
 		const struct layout_range *range = &l->ranges[i];
 
-		if (range->ip != local->v4.s_addr || local->port < range->lo ||
+		if (!addr_same_ip(&range->ip, local) || local->port < range->lo ||
 		    local->port > range->hi)
 			continue;
-		a = address_of(l, range->ip);
+		a = address_of(l, &range->ip);
 		*slot = a->base + local->port - a->lo;
 		if (realm)
 			*realm = range->realm;
@@ -174,24 +175,57 @@ int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot
 
 struct addr layout_addr(const struct layout *l, uint32_t slot)
 {
-	struct addr addr = { .family = AF_INET };
-
 	for (size_t i = 0; i < l->n_addresses; i++) {
-		const struct rtpfwd_address *a = &l->addresses[i];
+		const struct layout_address *a = &l->addresses[i];
 
-		if (slot - a->base >= a->count)
-			continue;
-		addr.v4.s_addr = a->ip;
-		addr.port = (uint16_t)(a->lo + (slot - a->base));
+		if (slot - a->base < a->count)
+			return addr_with_port(&a->ip, (uint16_t)(a->lo + (slot - a->base)));
 	}
-	return addr;
+	return (struct addr){ 0 };
+}
+
+bool layout_has_ipv6(const struct layout *l)
+{
+	return l->n_addresses && l->addresses[l->n_addresses - 1].ip.family == AF_INET6;
+}
+
+uint32_t layout_bucket6(const struct layout *l, const struct addr *ip)
+{
+	return bucket_of(ip, l->seed);
+}
+
+struct addr layout_addr6(const struct layout *l, uint32_t bucket)
+{
+	for (size_t i = 0; i < l->n_addresses; i++) {
+		const struct addr *ip = &l->addresses[i].ip;
+
+		if (ip->family == AF_INET6 && bucket_of(ip, l->seed) == bucket)
+			return *ip;
+	}
+	return (struct addr){ 0 };
+}
+
+static void write_address(const struct layout_address *a, uint32_t seed,
+			  struct rtpfwd_control *control)
+{
+	uint32_t bucket = bucket_of(&a->ip, seed);
+	struct rtpfwd_address6 *six = &control->addresses6[bucket];
+
+	if (a->ip.family == AF_INET) {
+		control->addresses[bucket] =
+			(struct rtpfwd_address){ a->ip.v4.s_addr, a->base, a->count, a->lo, 0 };
+		return;
+	}
+	*six = (struct rtpfwd_address6){ .base = a->base, .count = a->count, .lo = a->lo };
+	memcpy(six->ip, &a->ip.v6, sizeof(six->ip));
 }
 
 void layout_write(const struct layout *l, struct rtpfwd_control *control)
 {
 	memset(control->addresses, 0, sizeof(control->addresses));
+	memset(control->addresses6, 0, sizeof(control->addresses6));
 	for (size_t i = 0; i < l->n_addresses; i++)
-		control->addresses[rtpfwd_bucket(l->addresses[i].ip, l->seed)] = l->addresses[i];
+		write_address(&l->addresses[i], l->seed, control);
 	control->seed = l->seed;
 	control->slots = l->slots;
 }
@@ -205,7 +239,8 @@ bool layout_is(const struct layout *l, const struct rtpfwd_control *control)
 		return false;
 	layout_write(l, ours);
 	same = control->seed == l->seed && control->slots == l->slots &&
-	       !memcmp(control->addresses, ours->addresses, sizeof(ours->addresses));
+	       !memcmp(control->addresses, ours->addresses, sizeof(ours->addresses)) &&
+	       !memcmp(control->addresses6, ours->addresses6, sizeof(ours->addresses6));
 	free(ours);
 	return same;
 }

@@ -10,11 +10,15 @@
 
 struct layout {
 	/* One for each address: the hull of all its realms' ranges. In order of address. */
-	struct rtpfwd_address addresses[RTPFWD_MAX_ADDRESSES];
+	struct layout_address {
+		struct addr ip; /* without a port */
+		uint32_t base, count;
+		uint16_t lo;
+	} addresses[RTPFWD_MAX_ADDRESSES];
 	size_t n_addresses;
 	/* One for each realm and address; what lies in no range is not ours. */
 	struct layout_range {
-		__be32 ip;
+		struct addr ip;
 		uint16_t lo, hi;
 		unsigned int realm;
 	} ranges[LAYOUT_MAX_RANGES];
@@ -23,7 +27,7 @@ struct layout {
 	uint32_t seed;
 };
 
-/* 0, or -EINVAL and `why`: overlapping ranges, too many addresses, or IPv6. */
+/* 0, or -EINVAL and `why`: overlapping ranges, too many addresses. */
 int layout_build(struct layout *out, const struct conf *conf, char *why, size_t why_size);
 
 /* -EINVAL: no relay port of ours. `realm` may be NULL. */
@@ -32,6 +36,11 @@ int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot
 
 /* The address and port of a slot below l->slots. */
 struct addr layout_addr(const struct layout *l, uint32_t slot);
+
+bool layout_has_ipv6(const struct layout *l);
+/* The bucket of an IPv6 relay address, by which actions name it, and back. */
+uint32_t layout_bucket6(const struct layout *l, const struct addr *ip);
+struct addr layout_addr6(const struct layout *l, uint32_t bucket); /* AF_UNSPEC: none */
 
 /* What the data path looks addresses up in. */
 void layout_write(const struct layout *l, struct rtpfwd_control *control);

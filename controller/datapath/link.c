@@ -105,11 +105,20 @@ static void assign_keys(struct datapath *dp)
 	}
 }
 
+static void publish_mac(struct datapath *dp, const struct link *link)
+{
+	uint64_t mac = 0;
+
+	memcpy(&mac, link->now.mac, sizeof(link->now.mac));
+	__atomic_store_n(&dp->control->mac[link->key], mac, __ATOMIC_RELAXED);
+}
+
 static void publish_link(struct datapath *dp, const struct link *link)
 {
 	if (link->now.ifindex)
 		bpf_map_update_elem(dp->fd.tx, &link->key, &link->now.ifindex, BPF_ANY);
 	dp->control->ifindex[link->key] = link->now.ifindex;
+	publish_mac(dp, link);
 }
 
 int link_open_all(struct datapath *dp, char *why, size_t why_size)
@@ -362,6 +371,7 @@ static void update(struct datapath *dp, struct link *link, const struct nl_link 
 		lost(dp, link);
 	link->now = *now;
 	link->changed_ms = loop_now_ms(dp->loop);
+	publish_mac(dp, link);
 	if (other && now->ifindex) {
 		publish_link(dp, link);
 		attach_again(dp, link);

@@ -61,6 +61,36 @@ static int parse_link(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+/* AF_UNSPEC where the length is not the family's. */
+static struct addr read_ip(sa_family_t family, const void *bytes, size_t size)
+{
+	struct addr a = { .family = family };
+
+	if (family == AF_INET && size == sizeof(a.v4))
+		memcpy(&a.v4, bytes, size);
+	else if (family == AF_INET6 && size == sizeof(a.v6))
+		memcpy(&a.v6, bytes, size);
+	else
+		a.family = AF_UNSPEC;
+	return a;
+}
+
+static struct addr attr_ip(sa_family_t family, const struct nlattr *attr)
+{
+	return read_ip(family, mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr));
+}
+
+/* A router of the other family (RFC 8950). */
+static struct addr attr_via(const struct nlattr *attr)
+{
+	const struct rtvia *via = mnl_attr_get_payload(attr);
+	size_t size = mnl_attr_get_payload_len(attr);
+
+	if (size < sizeof(*via))
+		return (struct addr){ 0 };
+	return read_ip(via->rtvia_family, via->rtvia_addr, size - sizeof(*via));
+}
+
 static int parse_route(const struct nlmsghdr *nlh, void *data)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
@@ -75,10 +105,9 @@ static int parse_route(const struct nlmsghdr *nlh, void *data)
 		if (mnl_attr_get_type(attr) == RTA_OIF)
 			route->ifindex = mnl_attr_get_u32(attr);
 		else if (mnl_attr_get_type(attr) == RTA_GATEWAY)
-			route->gateway = mnl_attr_get_u32(attr);
-		else if (mnl_attr_get_type(attr) ==
-			 RTA_VIA) /* a router known by its IPv6 address (RFC 8950) */
-			route->gateway = 0xffffffff;
+			route->gateway = attr_ip(rtm->rtm_family, attr);
+		else if (mnl_attr_get_type(attr) == RTA_VIA)
+			route->gateway = attr_via(attr);
 	}
 	return MNL_CB_OK;
 }
@@ -90,15 +119,14 @@ static int parse_neighbour(const struct nlmsghdr *nlh, void *data)
 	const struct nlattr *attr;
 
 	memset(neighbour, 0, sizeof(*neighbour));
-	if (ndm->ndm_family != AF_INET)
+	if (ndm->ndm_family != AF_INET && ndm->ndm_family != AF_INET6)
 		return MNL_CB_OK;
 	neighbour->ifindex = (uint32_t)ndm->ndm_ifindex;
 	neighbour->state = nlh->nlmsg_type == RTM_DELNEIGH ? NUD_NONE : ndm->ndm_state;
 	mnl_attr_for_each(attr, nlh, sizeof(*ndm))
 	{
-		if (mnl_attr_get_type(attr) == NDA_DST &&
-		    mnl_attr_get_payload_len(attr) == sizeof(neighbour->ip))
-			neighbour->ip = mnl_attr_get_u32(attr);
+		if (mnl_attr_get_type(attr) == NDA_DST)
+			neighbour->ip = attr_ip(ndm->ndm_family, attr);
 		else if (mnl_attr_get_type(attr) == NDA_LLADDR &&
 			 mnl_attr_get_payload_len(attr) == sizeof(neighbour->mac))
 			memcpy(neighbour->mac, mnl_attr_get_payload(attr), sizeof(neighbour->mac));
@@ -146,7 +174,17 @@ int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out)
 	return ask(nl, nlh, parse_link, out);
 }
 
-int nl_route_get(struct netlink *nl, __be32 to, __be32 from, struct nl_route *out)
+/* Returns the prefix length of a whole address. */
+static uint8_t put_ip(struct nlmsghdr *nlh, uint16_t type, const struct addr *a)
+{
+	size_t size = a->family == AF_INET ? sizeof(a->v4) : sizeof(a->v6);
+
+	mnl_attr_put(nlh, type, size, &a->v4);
+	return (uint8_t)(8 * size);
+}
+
+int nl_route_get(struct netlink *nl, const struct addr *to, const struct addr *from,
+		 struct nl_route *out)
 {
 	char buffer[256];
 	struct nlmsghdr *nlh = question(buffer, RTM_GETROUTE, 0);
@@ -154,46 +192,44 @@ int nl_route_get(struct netlink *nl, __be32 to, __be32 from, struct nl_route *ou
 	int err;
 
 	memset(out, 0, sizeof(*out));
-	rtm->rtm_family = AF_INET;
-	rtm->rtm_dst_len = 32;
-	mnl_attr_put_u32(nlh, RTA_DST, to);
-	if (from) {
-		rtm->rtm_src_len = 32;
-		mnl_attr_put_u32(nlh, RTA_SRC, from);
-	}
+	rtm->rtm_family = (unsigned char)to->family;
+	rtm->rtm_dst_len = put_ip(nlh, RTA_DST, to);
+	if (from)
+		rtm->rtm_src_len = put_ip(nlh, RTA_SRC, from);
 	err = ask(nl, nlh, parse_route, out);
 	if (err)
 		return err;
-	if (!out->ifindex || out->gateway == 0xffffffff)
+	if (!out->ifindex)
 		return -ENETUNREACH;
-	if (!out->gateway)
-		out->gateway = to;
+	if (out->gateway.family == AF_UNSPEC)
+		out->gateway = *to;
 	return 0;
 }
 
-int nl_neighbour_get(struct netlink *nl, uint32_t ifindex, __be32 ip, struct nl_neighbour *out)
+int nl_neighbour_get(struct netlink *nl, uint32_t ifindex, const struct addr *ip,
+		     struct nl_neighbour *out)
 {
 	char buffer[256];
 	struct nlmsghdr *nlh = question(buffer, RTM_GETNEIGH, 0);
 	struct ndmsg *ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
 
 	memset(out, 0, sizeof(*out));
-	ndm->ndm_family = AF_INET;
+	ndm->ndm_family = (uint8_t)ip->family;
 	ndm->ndm_ifindex = (int)ifindex;
-	mnl_attr_put_u32(nlh, NDA_DST, ip);
+	put_ip(nlh, NDA_DST, ip);
 	return ask(nl, nlh, parse_neighbour, out);
 }
 
-void nl_neighbour_use(struct netlink *nl, uint32_t ifindex, __be32 ip)
+void nl_neighbour_use(struct netlink *nl, uint32_t ifindex, const struct addr *ip)
 {
 	char buffer[256];
 	struct nlmsghdr *nlh = question(buffer, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_ACK);
 	struct ndmsg *ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
 
-	ndm->ndm_family = AF_INET;
+	ndm->ndm_family = (uint8_t)ip->family;
 	ndm->ndm_ifindex = (int)ifindex;
 	ndm->ndm_flags = NTF_USE;
-	mnl_attr_put_u32(nlh, NDA_DST, ip);
+	put_ip(nlh, NDA_DST, ip);
 	ask(nl, nlh, NULL, NULL);
 }
 
@@ -222,7 +258,7 @@ static int on_message(const struct nlmsghdr *nlh, void *data)
 	case RTM_NEWNEIGH:
 	case RTM_DELNEIGH:
 		parse_neighbour(nlh, &neighbour);
-		if (neighbour.ip)
+		if (neighbour.ip.family != AF_UNSPEC)
 			nl->events.neighbour(nl->events.ctx, &neighbour);
 		break;
 	case NLMSG_ERROR:
@@ -255,8 +291,9 @@ static void on_news(void *owner)
 
 static int join(struct mnl_socket *news)
 {
-	static const int groups[] = { RTNLGRP_LINK,	 RTNLGRP_NEIGH,	      RTNLGRP_IPV4_ROUTE,
-				      RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_IFADDR, RTNLGRP_NEXTHOP };
+	static const int groups[] = { RTNLGRP_LINK,	  RTNLGRP_NEIGH,     RTNLGRP_NEXTHOP,
+				      RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_RULE, RTNLGRP_IPV4_IFADDR,
+				      RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV6_RULE, RTNLGRP_IPV6_IFADDR };
 	int size = NEWS_BUFFER, fd = mnl_socket_get_fd(news);
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)))

@@ -4,6 +4,7 @@
 #ifndef RTPFWD_DATAPATH_NETLINK_H
 #define RTPFWD_DATAPATH_NETLINK_H
 
+#include "lib/addr.h"
 #include "lib/loop.h"
 
 #include <linux/types.h>
@@ -25,13 +26,13 @@ struct nl_link {
 
 struct nl_route {
 	uint32_t ifindex;
-	__be32 gateway; /* or the destination itself when it is on the link */
-	bool local;	/* to this host itself */
+	struct addr gateway; /* or the destination itself when it is on the link */
+	bool local;	     /* to this host itself */
 };
 
 struct nl_neighbour {
 	uint32_t ifindex;
-	__be32 ip;
+	struct addr ip;
 	uint8_t mac[6];
 	uint16_t state; /* NUD_*; 0: there is no such entry */
 };
@@ -49,11 +50,12 @@ int nl_open(struct netlink **out, struct loop *loop, const struct nl_events *eve
 void nl_close(struct netlink *nl); /* NULL-safe */
 
 int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out); /* -ENODEV */
-/* `from` 0: any. -ENETUNREACH and the like: no route. */
-int nl_route_get(struct netlink *nl, __be32 to, __be32 from, struct nl_route *out);
-int nl_neighbour_get(struct netlink *nl, uint32_t ifindex, __be32 ip,
+/* `from` NULL: any. -ENETUNREACH and the like: no route. */
+int nl_route_get(struct netlink *nl, const struct addr *to, const struct addr *from,
+		 struct nl_route *out);
+int nl_neighbour_get(struct netlink *nl, uint32_t ifindex, const struct addr *ip,
 		     struct nl_neighbour *out); /* -ENOENT */
-void nl_neighbour_use(struct netlink *nl, uint32_t ifindex,
-		      __be32 ip); /* resolve it, or see whether it still answers */
+/* Resolve it, or see whether it still answers. */
+void nl_neighbour_use(struct netlink *nl, uint32_t ifindex, const struct addr *ip);
 
 #endif

@@ -70,7 +70,7 @@ static void neighbour_told(struct datapath *dp, struct neighbour *neighbour,
 		neighbour->unsure_ms = loop_now_ms(dp->loop);
 	neighbour->unsure = !valid;
 	if (!told->state || told->state & (NUD_STALE | NUD_FAILED))
-		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, neighbour->key.ip);
+		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, &neighbour->key.ip);
 	if (!valid && !failed && neighbour->valid)
 		return;
 	if (valid == neighbour->valid && !moved)
@@ -85,21 +85,34 @@ static void neighbour_ask(struct datapath *dp, struct neighbour *neighbour)
 {
 	struct nl_neighbour told;
 
-	if (nl_neighbour_get(dp->netlink, neighbour->key.ifindex, neighbour->key.ip, &told))
+	if (nl_neighbour_get(dp->netlink, neighbour->key.ifindex, &neighbour->key.ip, &told))
 		told.state = NUD_NONE;
 	neighbour_told(dp, neighbour, &told);
 }
 
-static struct neighbour *neighbour_find(struct datapath *dp, uint32_t ifindex, __be32 ip)
+/* As the tables compare it: no port, no byte behind an IPv4 address. */
+static struct addr key_ip(const struct addr *a)
 {
-	struct neighbour_key key = { ifindex, ip };
+	struct addr key = { .family = a->family };
+
+	if (a->family == AF_INET)
+		key.v4 = a->v4;
+	else
+		key.v6 = a->v6;
+	return key;
+}
+
+static struct neighbour *neighbour_find(struct datapath *dp, uint32_t ifindex,
+					const struct addr *ip)
+{
+	struct neighbour_key key = { ifindex, key_ip(ip) };
 	struct neighbour *neighbour;
 
 	HASH_FIND(hh, dp->neighbours, &key, sizeof(key), neighbour);
 	return neighbour;
 }
 
-static struct neighbour *neighbour_get(struct datapath *dp, uint32_t ifindex, __be32 ip)
+static struct neighbour *neighbour_get(struct datapath *dp, uint32_t ifindex, const struct addr *ip)
 {
 	struct neighbour *neighbour = neighbour_find(dp, ifindex, ip);
 
@@ -108,7 +121,7 @@ static struct neighbour *neighbour_get(struct datapath *dp, uint32_t ifindex, __
 	neighbour = calloc(1, sizeof(*neighbour));
 	if (!neighbour)
 		return NULL;
-	neighbour->key = (struct neighbour_key){ ifindex, ip };
+	neighbour->key = (struct neighbour_key){ ifindex, key_ip(ip) };
 	HASH_ADD(hh, dp->neighbours, key, sizeof(neighbour->key), neighbour);
 	neighbour_ask(dp, neighbour);
 	return neighbour;
@@ -149,10 +162,11 @@ static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
 			      struct nl_route *route)
 {
 	struct link *link;
-	int err = nl_route_get(dp->netlink, hop->key.to, hop->key.from, route);
+	int err = nl_route_get(dp->netlink, &hop->key.to, &hop->key.from, route);
 
-	if (err == -EINVAL) /* the relay address is not one of the host's at the moment */
-		err = nl_route_get(dp->netlink, hop->key.to, 0, route);
+	/* The relay address is not one of the host's at the moment. */
+	if (err == -EINVAL || err == -EADDRNOTAVAIL)
+		err = nl_route_get(dp->netlink, &hop->key.to, NULL, route);
 	if (err)
 		return NULL;
 	link = link_by_ifindex(dp, route->ifindex);
@@ -168,7 +182,7 @@ static void resolve(struct datapath *dp, struct nexthop *hop)
 
 	hop->link = route_ask(dp, hop, &route);
 	if (hop->link && !hop->link->now.loopback) {
-		neighbour = neighbour_get(dp, route.ifindex, route.gateway);
+		neighbour = neighbour_get(dp, route.ifindex, &route.gateway);
 		if (!neighbour)
 			hop->link = NULL;
 	}
@@ -238,11 +252,10 @@ void nexthop_join(struct datapath *dp, struct flow *flow)
 	const struct flow_want *want = &flow->want;
 	struct nexthop *former = flow->hop, *hop = NULL;
 
-	if (want->mode == FLOW_FORWARD && want->to.family == AF_INET &&
-	    want->from.family == AF_INET)
-		hop = nexthop_get(dp,
-				  (struct nexthop_key){ want->to.v4.s_addr, want->from.v4.s_addr,
-							want->egress_realm });
+	if (want->mode == FLOW_FORWARD && want->to.family == want->from.family &&
+	    want->to.family != AF_UNSPEC)
+		hop = nexthop_get(dp, (struct nexthop_key){ key_ip(&want->to), key_ip(&want->from),
+							    want->egress_realm });
 	if (hop == former)
 		return;
 	if (former)
@@ -267,7 +280,8 @@ void nexthop_assume(const struct datapath *dp, struct flow *flow, const struct r
 {
 	struct neighbour *neighbour = flow->hop ? flow->hop->neighbour : NULL;
 
-	if (!neighbour || neighbour->valid || act->drop || act->ifindex != neighbour->key.ifindex)
+	if (!neighbour || neighbour->valid || act->drop ||
+	    dp->control->ifindex[act->link] != neighbour->key.ifindex)
 		return;
 	memcpy(neighbour->mac, act->to_mac, sizeof(neighbour->mac));
 	neighbour->valid = true;
@@ -284,7 +298,7 @@ void nexthop_kick(struct datapath *dp)
 	HASH_ITER(hh, dp->neighbours, neighbour, next) {
 		if (neighbour->valid && !neighbour->unsure)
 			continue;
-		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, neighbour->key.ip);
+		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, &neighbour->key.ip);
 		if (++kicks == KICKS)
 			return;
 	}
@@ -302,7 +316,7 @@ static void on_routes(void *ctx)
 
 static void on_neighbour(void *ctx, const struct nl_neighbour *told)
 {
-	struct neighbour *neighbour = neighbour_find(ctx, told->ifindex, told->ip);
+	struct neighbour *neighbour = neighbour_find(ctx, told->ifindex, &told->ip);
 
 	if (neighbour)
 		neighbour_told(ctx, neighbour, told);

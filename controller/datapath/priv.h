@@ -31,7 +31,12 @@ struct link {
 	uint64_t refused;    /* last seen figure of rtpfwd_link_stats */
 };
 
-/* Copies of what to do in a slot (rtpfwd_abi.h). */
+/* Both parts of one copy of what to do (rtpfwd_abi.h). */
+struct action {
+	struct rtpfwd_action act;
+	struct rtpfwd_wide wide;
+};
+
 #define COPIES	3
 #define NO_COPY COPIES /* unleased */
 
@@ -56,9 +61,9 @@ struct flow {
 
 /* A router or phone on the link; shared by the next hops that go through it. */
 struct neighbour {
-	struct neighbour_key {
+	struct neighbour_key { /* compared as bytes */
 		uint32_t ifindex;
-		__be32 ip;
+		struct addr ip;
 	} key;
 	uint8_t mac[6];
 	bool valid;	    /* `mac` is to be used */
@@ -70,9 +75,9 @@ struct neighbour {
 
 /* A destination as seen from a relay address and its realm; shared by the flows that go there. */
 struct nexthop {
-	struct nexthop_key {
-		__be32 to;
-		__be32 from;
+	struct nexthop_key { /* compared as bytes */
+		struct addr to;
+		struct addr from;
 		uint32_t realm; /* by whose interfaces it is to be reached */
 	} key;
 	uint8_t drop; /* 0, or enum rtpfwd_reason */
@@ -108,6 +113,7 @@ struct datapath {
 	} fd;
 	struct rtpfwd_control *control; /* mapped */
 	struct rtpfwd_slot *slots;	/* mapped */
+	struct rtpfwd_rest *rests;	/* mapped; at the same index */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
 
 	struct { /* jiffies as a line through the last heartbeat */
@@ -151,14 +157,15 @@ void slots_grace_over(void *datapath);
 void slots_settle(struct datapath *dp);
 /* What flow->want and its next hop say, where `now` is in force (NULL: nothing): its source stays
  * admitted for a while. */
-struct rtpfwd_action action_desired(const struct datapath *dp, const struct flow *flow,
-				    const struct rtpfwd_action *now);
+struct action action_desired(const struct datapath *dp, const struct flow *flow,
+			     const struct action *now);
 /* Equal but for who is late? */
-bool action_same(const struct rtpfwd_action *a, const struct rtpfwd_action *b);
+bool action_same(const struct action *a, const struct action *b);
 /* Carries on where the former controller stopped; no reader of its is left. */
 void slots_adopt(struct datapath *dp, struct flow *flow);
-/* The copy in force; NULL: unleased. */
-const struct rtpfwd_action *slots_action(const struct rtpfwd_slot *slot);
+/* The copy in force. False: unleased. */
+bool slots_action(const struct datapath *dp, uint32_t slot, struct action *out);
+bool slots_leased(const struct rtpfwd_slot *slot);
 
 /* nexthop.c */
 int nexthop_open(struct datapath *dp);

@@ -8,22 +8,25 @@
 
 #define LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
 
-static struct addr read_seen(uint64_t seen)
+static struct addr read_seen(const struct datapath *dp, uint32_t slot)
 {
-	struct addr addr = { 0 };
+	uint64_t seen = LOAD(dp->slots[slot].counters.seen);
+	struct addr addr = { .port = ntohs((__be16)(seen >> 32)) };
 
 	if (!seen)
 		return addr;
-	addr.family = AF_INET;
-	addr.v4.s_addr = (__be32)seen;
-	addr.port = ntohs((__be16)(seen >> 32));
+	addr.family = seen & RTPFWD_SEEN_IPV6 ? AF_INET6 : AF_INET;
+	if (addr.family == AF_INET6)
+		memcpy(&addr.v6, dp->rests[slot].refused.seen_ip, sizeof(addr.v6));
+	else
+		addr.v4.s_addr = (__be32)seen;
 	return addr;
 }
 
 void report_flow(const struct datapath *dp, const struct flow *flow, struct flow_counters *out)
 {
 	const struct rtpfwd_counters *c = &dp->slots[flow->slot].counters;
-	const struct rtpfwd_refused *refused = &dp->slots[flow->slot].refused;
+	const struct rtpfwd_refused *refused = &dp->rests[flow->slot].refused;
 	uint64_t last, now = datapath_jiffies(dp);
 	int32_t lost;
 
@@ -38,7 +41,7 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 	lost = LOAD(c->lost);
 	out->lost = lost > 0 ? (uint64_t)lost : 0;
 	out->ssrc = LOAD(c->ssrc);
-	out->seen = read_seen(LOAD(c->seen));
+	out->seen = read_seen(dp, flow->slot);
 	if (flow->want.clock_rate)
 		out->jitter_ms = LOAD(c->jitter) / 16.0 * 1000 / flow->want.clock_rate;
 	last = LOAD(c->last);

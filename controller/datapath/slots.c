@@ -12,9 +12,23 @@
 
 static const uint32_t selects[COPIES] = { RTPFWD_FIRST, RTPFWD_SECOND, RTPFWD_THIRD };
 
-static struct rtpfwd_action *copy_of(struct rtpfwd_slot *slot, unsigned int copy)
+static struct rtpfwd_action *copy_of(const struct datapath *dp, uint32_t slot, unsigned int copy)
 {
-	return copy == 0 ? &slot->first : copy == 1 ? &slot->second : &slot->third;
+	struct rtpfwd_rest *rest = &dp->rests[slot];
+
+	return copy == 0 ? &dp->slots[slot].first : copy == 1 ? &rest->second : &rest->third;
+}
+
+static struct action read_copy(const struct datapath *dp, uint32_t slot, unsigned int copy)
+{
+	return (struct action){ *copy_of(dp, slot, copy), dp->rests[slot].wide[copy] };
+}
+
+static void write_copy(struct datapath *dp, uint32_t slot, unsigned int copy,
+		       const struct action *action)
+{
+	*copy_of(dp, slot, copy) = action->act;
+	dp->rests[slot].wide[copy] = action->wide;
 }
 
 static unsigned int selected(const struct rtpfwd_slot *slot)
@@ -25,11 +39,18 @@ static unsigned int selected(const struct rtpfwd_slot *slot)
 	return NO_COPY;
 }
 
-const struct rtpfwd_action *slots_action(const struct rtpfwd_slot *slot)
+bool slots_leased(const struct rtpfwd_slot *slot)
 {
-	unsigned int copy = selected(slot);
+	return selected(slot) != NO_COPY;
+}
 
-	return copy == NO_COPY ? NULL : copy_of((struct rtpfwd_slot *)slot, copy);
+bool slots_action(const struct datapath *dp, uint32_t slot, struct action *out)
+{
+	unsigned int copy = selected(&dp->slots[slot]);
+
+	if (copy != NO_COPY)
+		*out = read_copy(dp, slot, copy);
+	return copy != NO_COPY;
 }
 
 static void select_copy(struct rtpfwd_slot *slot, uint32_t select)
@@ -88,30 +109,33 @@ static unsigned int free_copy(const struct flow *flow)
 static void publish_new(struct datapath *dp, struct flow *flow)
 {
 	struct rtpfwd_slot *slot = &dp->slots[flow->slot];
+	struct rtpfwd_rest *rest = &dp->rests[flow->slot];
+	struct action action;
 
 	if (flow->left | flow->leaving)
 		return;
+	action = action_desired(dp, flow, NULL);
 	memset(&slot->counters, 0, sizeof(slot->counters));
-	memset(&slot->refused, 0, sizeof(slot->refused));
-	slot->first = action_desired(dp, flow, NULL);
-	slot->owner = flow->want.owner;
+	memset(&rest->refused, 0, sizeof(rest->refused));
+	write_copy(dp, flow->slot, 0, &action);
+	rest->owner = flow->want.owner;
 	flow->copy = 0;
 	select_copy(slot, RTPFWD_FIRST);
 }
 
 static void publish_change(struct datapath *dp, struct flow *flow)
 {
-	struct rtpfwd_slot *slot = &dp->slots[flow->slot];
-	const struct rtpfwd_action *now = copy_of(slot, flow->copy);
-	struct rtpfwd_action next = action_desired(dp, flow, now);
+	struct rtpfwd_rest *rest = &dp->rests[flow->slot];
+	struct action now = read_copy(dp, flow->slot, flow->copy);
+	struct action next = action_desired(dp, flow, &now);
 	unsigned int copy = free_copy(flow);
 
-	if (slot->owner != flow->want.owner)
-		__atomic_store_n(&slot->owner, flow->want.owner, __ATOMIC_RELAXED);
-	if (copy == NO_COPY || (action_same(&next, now) && copy > flow->copy))
+	if (rest->owner != flow->want.owner)
+		__atomic_store_n(&rest->owner, flow->want.owner, __ATOMIC_RELAXED);
+	if (copy == NO_COPY || (action_same(&next, &now) && copy > flow->copy))
 		return;
-	*copy_of(slot, copy) = next;
-	select_copy(slot, selects[copy]);
+	write_copy(dp, flow->slot, copy, &next);
+	select_copy(&dp->slots[flow->slot], selects[copy]);
 	leave_copy(dp, flow);
 	flow->copy = (uint8_t)copy;
 }

@@ -20,7 +20,7 @@
 #include "rtpfwd.skel.h"
 #pragma GCC diagnostic pop
 
-#define MAPS 5
+#define MAPS 6
 
 static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -42,6 +42,7 @@ static void list_maps(struct rtpfwd_bpf *bpf, struct bpf_map *maps[MAPS])
 	maps[2] = bpf->maps.rtpfwd_drops;
 	maps[3] = bpf->maps.rtpfwd_tx;
 	maps[4] = bpf->maps.rtpfwd_links;
+	maps[5] = bpf->maps.rtpfwd_rests;
 }
 
 static size_t page_round(size_t size)
@@ -78,7 +79,7 @@ static uint32_t count_live(const struct rtpfwd_control *control, int slots_fd)
 	if (!slots)
 		return 0;
 	for (uint32_t i = 0; i < control->slots; i++)
-		live += slots_action(&slots[i]) != NULL;
+		live += slots_leased(&slots[i]);
 	munmap(slots, page_round((size_t)control->slots * sizeof(*slots)));
 	return live;
 }
@@ -206,7 +207,9 @@ static int map_all(struct datapath *dp)
 	dp->control = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_control), sizeof(*dp->control));
 	dp->slots = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_slots),
 			       (size_t)dp->layout.slots * sizeof(*dp->slots));
-	if (!dp->control || !dp->slots)
+	dp->rests = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_rests),
+			       (size_t)dp->layout.slots * sizeof(*dp->rests));
+	if (!dp->control || !dp->slots || !dp->rests)
 		return -errno;
 	if (bpf_obj_get_info_by_fd(dp->fd.tx, &info, &size) || stat("/proc/self/ns/net", &netns))
 		return -errno;
@@ -277,7 +280,9 @@ static int load(struct datapath *dp, char *why, size_t why_size)
 		return -errno;
 	}
 	dp->bpf->rodata->rtpfwd_seed = dp->layout.seed;
+	dp->bpf->rodata->rtpfwd_ipv6 = layout_has_ipv6(&dp->layout);
 	bpf_map__set_max_entries(dp->bpf->maps.rtpfwd_slots, dp->layout.slots);
+	bpf_map__set_max_entries(dp->bpf->maps.rtpfwd_rests, dp->layout.slots);
 	err = reuse_pinned(dp, why, why_size);
 	if (err)
 		return err;
@@ -333,6 +338,8 @@ void xdp_close(struct datapath *dp)
 {
 	if (dp->slots)
 		munmap(dp->slots, page_round((size_t)dp->layout.slots * sizeof(*dp->slots)));
+	if (dp->rests)
+		munmap(dp->rests, page_round((size_t)dp->layout.slots * sizeof(*dp->rests)));
 	if (dp->control)
 		munmap(dp->control, page_round(sizeof(*dp->control)));
 	rtpfwd_bpf__destroy(dp->bpf);

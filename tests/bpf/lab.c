@@ -16,10 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ETH	14
-#define IP	20
-#define UDP	8
-#define HEADERS (ETH + IP + UDP)
+#define ETH 14
+#define TAG 4
+#define IP  20
+#define IP6 40
+#define UDP 8
 
 static const uint8_t node_mac[6] = { 0x02, 0, 0, 0, 1, 0x01 };
 static const uint8_t phone_mac[6] = { 0x02, 0, 0, 0, 1, 0x02 };
@@ -118,6 +119,16 @@ void lab_conf(struct lab *lab, const char *inside, const char *outside, enum con
 	};
 }
 
+void lab_conf_ipv6(struct lab *lab)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		lab->both[i][0] = lab->media[i];
+		lab->both[i][1] = lab_addr(i ? "2001:db8:2::1" : "2001:db8:1::1");
+		lab->realms[i].media = lab->both[i];
+		lab->realms[i].n_media = 2;
+	}
+}
+
 int lab_open(struct lab *lab)
 {
 	return lab_open_events(lab, NULL, NULL, NULL);
@@ -168,17 +179,33 @@ static uint16_t finish(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
+uint32_t frame_ip_at(const struct frame *f)
+{
+	return f->bytes[12] == 0x81 && !f->bytes[13] ? ETH + TAG : ETH;
+}
+
+bool frame_is_ipv6(const struct frame *f)
+{
+	return f->bytes[frame_ip_at(f) - 2] == 0x86;
+}
+
+uint32_t frame_udp_at(const struct frame *f)
+{
+	return frame_ip_at(f) + (frame_is_ipv6(f) ? IP6 : IP);
+}
+
 static uint16_t ip_sum(const struct frame *f)
 {
-	return finish(sum_bytes(0, f->bytes + ETH, IP));
+	return finish(sum_bytes(0, f->bytes + frame_ip_at(f), IP));
 }
 
 static uint16_t udp_sum(const struct frame *f)
 {
-	const uint8_t *udp = f->bytes + ETH + IP;
-	uint32_t length = (uint32_t)(udp[4] << 8 | udp[5]);
+	const uint8_t *ip = f->bytes + frame_ip_at(f), *udp = f->bytes + frame_udp_at(f);
+	uint32_t length = (uint32_t)(udp[4] << 8 | udp[5]), sum = 17 + length;
 
-	return finish(sum_bytes(sum_bytes(17 + length, f->bytes + ETH + 12, 8), udp, length));
+	sum = frame_is_ipv6(f) ? sum_bytes(sum, ip + 8, 32) : sum_bytes(sum, ip + 12, 8);
+	return finish(sum_bytes(sum, udp, length));
 }
 
 static void put16(uint8_t *p, uint32_t v)
@@ -189,47 +216,79 @@ static void put16(uint8_t *p, uint32_t v)
 
 void frame_resum(struct frame *f)
 {
+	uint8_t *ip = f->bytes + frame_ip_at(f), *udp = f->bytes + frame_udp_at(f);
 	uint16_t sum;
 
-	put16(f->bytes + ETH + 10, 0);
-	put16(f->bytes + ETH + 10, ip_sum(f));
-	put16(f->bytes + ETH + IP + 6, 0);
+	if (!frame_is_ipv6(f)) {
+		put16(ip + 10, 0);
+		put16(ip + 10, ip_sum(f));
+	}
+	put16(udp + 6, 0);
 	sum = udp_sum(f);
-	put16(f->bytes + ETH + IP + 6, sum ? sum : 0xffff);
+	put16(udp + 6, sum ? sum : 0xffff);
 }
 
+/* IPv6 has no sum of its own, and asks for UDP's. */
 bool frame_sums_right(const struct frame *f)
 {
-	const uint8_t *udp = f->bytes + ETH + IP;
+	const uint8_t *udp = f->bytes + frame_udp_at(f);
+	bool summed = udp[6] || udp[7];
 
-	if (ip_sum(f))
-		return false;
-	return (!udp[6] && !udp[7]) || udp_sum(f) == 0;
+	if (frame_is_ipv6(f))
+		return summed && udp_sum(f) == 0;
+	return ip_sum(f) == 0 && (!summed || udp_sum(f) == 0);
 }
 
-void frame_make(struct frame *f, const struct frame_spec *spec)
+static void make_ip(uint8_t *ip, const struct frame_spec *spec, const struct addr *from,
+		    const struct addr *to)
 {
-	struct addr from = lab_addr(spec->from), to = lab_addr(spec->to);
-	uint8_t *ip = f->bytes + ETH, *udp = ip + IP;
-
-	memset(f, 0, sizeof(*f));
-	memcpy(f->bytes, node_mac, 6);
-	memcpy(f->bytes + 6, phone_mac, 6);
-	put16(f->bytes + 12, 0x0800);
 	ip[0] = 0x45;
-	ip[1] = 0xb8; /* expedited forwarding, as phones mark it */
+	ip[1] = spec->tos ? spec->tos : 0xb8;
 	put16(ip + 2, IP + UDP + spec->length);
 	put16(ip + 4, 0x1234);
 	put16(ip + 6, 0x4000);
 	ip[8] = spec->ttl ? spec->ttl : 64;
 	ip[9] = 17;
-	memcpy(ip + 12, &from.v4, 4);
-	memcpy(ip + 16, &to.v4, 4);
+	memcpy(ip + 12, &from->v4, 4);
+	memcpy(ip + 16, &to->v4, 4);
+}
+
+static void make_ip6(uint8_t *ip, const struct frame_spec *spec, const struct addr *from,
+		     const struct addr *to)
+{
+	uint8_t class = spec->tos ? spec->tos : 0xb8;
+
+	ip[0] = 0x60 | class >> 4;
+	ip[1] = (uint8_t)(class << 4) | 0x0a; /* with a flow label */
+	put16(ip + 2, 0xbcde);
+	put16(ip + 4, UDP + spec->length);
+	ip[6] = 17;
+	ip[7] = spec->ttl ? spec->ttl : 64;
+	memcpy(ip + 8, &from->v6, 16);
+	memcpy(ip + 24, &to->v6, 16);
+}
+
+void frame_make(struct frame *f, const struct frame_spec *spec)
+{
+	struct addr from = lab_addr(spec->from), to = lab_addr(spec->to);
+	uint8_t *ip = f->bytes + ETH, *udp;
+
+	memset(f, 0, sizeof(*f));
+	memcpy(f->bytes, node_mac, 6);
+	memcpy(f->bytes + 6, phone_mac, 6);
+	if (to.family == AF_INET) {
+		put16(f->bytes + 12, 0x0800);
+		make_ip(ip, spec, &from, &to);
+	} else {
+		put16(f->bytes + 12, 0x86dd);
+		make_ip6(ip, spec, &from, &to);
+	}
+	udp = f->bytes + frame_udp_at(f);
 	put16(udp, from.port);
 	put16(udp + 2, to.port);
 	put16(udp + 4, UDP + spec->length);
 	memcpy(udp + UDP, spec->payload, spec->length);
-	f->size = HEADERS + spec->length;
+	f->size = frame_udp_at(f) + UDP + spec->length;
 	frame_resum(f);
 	if (spec->no_sum)
 		put16(udp + 6, 0);
@@ -321,9 +380,23 @@ struct rtpfwd_control *lab_control(const struct lab *lab)
 	return map_pinned(lab, RTPFWD_MAP_CONTROL, sizeof(struct rtpfwd_control));
 }
 
+static size_t n_slots; /* mapped */
+
 struct rtpfwd_slot *lab_slots(const struct lab *lab)
 {
-	return map_pinned(lab, RTPFWD_MAP_SLOTS, LAB_SLOTS * sizeof(struct rtpfwd_slot));
+	n_slots = LAB_SLOTS * lab->realms[0].n_media;
+	return map_pinned(lab, RTPFWD_MAP_SLOTS, n_slots * sizeof(struct rtpfwd_slot));
+}
+
+struct rtpfwd_rest *lab_rests(const struct lab *lab)
+{
+	n_slots = LAB_SLOTS * lab->realms[0].n_media;
+	return map_pinned(lab, RTPFWD_MAP_RESTS, n_slots * sizeof(struct rtpfwd_rest));
+}
+
+void lab_unmap_rests(struct rtpfwd_rest *rests)
+{
+	munmap(rests, n_slots * sizeof(*rests));
 }
 
 void lab_unmap(struct rtpfwd_control *control, struct rtpfwd_slot *slots)
@@ -331,7 +404,7 @@ void lab_unmap(struct rtpfwd_control *control, struct rtpfwd_slot *slots)
 	if (control)
 		munmap(control, sizeof(*control));
 	if (slots)
-		munmap(slots, LAB_SLOTS * sizeof(*slots));
+		munmap(slots, n_slots * sizeof(*slots));
 }
 
 struct drop_query {

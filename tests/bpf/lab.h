@@ -31,7 +31,7 @@
 struct lab {
 	struct conf conf;
 	struct conf_realm realms[2];
-	struct addr media[2];
+	struct addr media[2], both[2][2];
 	const char *interfaces[2];
 	char folder[64];
 	struct loop *loop;
@@ -61,7 +61,11 @@ void lab_detach(struct lab *lab);
 
 struct addr lab_addr(const char *text);
 
-/* A frame: Ethernet, IPv4, UDP and `length` bytes of payload; sums are right unless `no_sum`. */
+/* A second relay address for each realm, of IPv6: 2001:db8:1::1 and 2001:db8:2::1. */
+void lab_conf_ipv6(struct lab *lab);
+
+/* A frame: Ethernet, IPv4 or IPv6, UDP and `length` bytes of payload; sums are right unless
+ * `no_sum`. */
 struct frame {
 	uint8_t bytes[1600];
 	uint32_t size;
@@ -73,13 +77,17 @@ struct frame_spec {
 	uint32_t length;
 	bool no_sum; /* UDP checksum 0 */
 	uint8_t ttl; /* 0: 64 */
+	uint8_t tos; /* 0: 0xb8, expedited forwarding, as phones mark it */
 };
 
 void frame_make(struct frame *f, const struct frame_spec *spec);
 void frame_rtp(struct frame *f, const char *from, const char *to,
 	       uint16_t seq); /* PCMU, 160 bytes */
 void frame_rtp_at(struct frame *f, const char *from, const char *to, uint16_t seq, uint32_t ts);
-void frame_resum(struct frame *f); /* both checksums anew, after a change by hand */
+void frame_resum(struct frame *f); /* all checksums anew, after a change by hand */
+uint32_t frame_ip_at(const struct frame *f);
+uint32_t frame_udp_at(const struct frame *f);
+bool frame_is_ipv6(const struct frame *f);
 bool frame_sums_right(const struct frame *f);
 
 /* Runs the program `fd` once; the frame as it left goes to `out`. Returns the verdict. */
@@ -92,9 +100,11 @@ uint32_t lab_link_id(const struct lab *lab, const char *interface); /* another o
 /* The maps as pinned, in memory: what a test must bend to see what follows. lab_unmap() both before
  * lab_detach(). */
 struct rtpfwd_control *lab_control(const struct lab *lab);
-struct rtpfwd_slot *lab_slots(const struct lab *lab); /* LAB_SLOTS of them */
+struct rtpfwd_slot *lab_slots(const struct lab *lab); /* LAB_SLOTS of each family */
+struct rtpfwd_rest *lab_rests(const struct lab *lab); /* the same */
 void lab_unmap(struct rtpfwd_control *control, struct rtpfwd_slot *slots);
-#define LAB_SLOTS (2 * (LAB_HI - LAB_LO + 1))
+void lab_unmap_rests(struct rtpfwd_rest *rests);
+#define LAB_SLOTS (2 * (LAB_HI - LAB_LO + 1)) /* of IPv4 */
 
 uint64_t lab_drops(const struct lab *lab, const char *reason);
 

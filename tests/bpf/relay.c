@@ -11,6 +11,8 @@ struct lab lab;
 static int program;
 static uint32_t in0;
 
+static struct addr applied; /* where the flow under test is */
+
 #define CLOCK	   "10.77.2.1:20098"
 #define CLOCK_SLOT (LAB_SLOTS - 2)
 
@@ -22,7 +24,13 @@ int relay_start(void **state)
 	lab_world(&world, false);
 	lab_sh("ip neigh replace 10.77.2.2 lladdr 02:00:00:00:02:02 dev out0 nud permanent;"
 	       "ip neigh replace 10.77.1.3 lladdr 02:00:00:00:01:03 dev in0 nud permanent");
+	lab_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0;"
+	       "ip addr add 2001:db8:1::1/64 dev in0 nodad;"
+	       "ip addr add 2001:db8:2::1/64 dev out0 nodad;"
+	       "ip neigh replace 2001:db8:2::2 lladdr 02:00:00:00:02:02 dev out0 nud permanent;"
+	       "ip neigh replace 2001:db8:1::3 lladdr 02:00:00:00:01:03 dev in0 nud permanent");
 	lab_conf(&lab, "in0", "out0", XDP_GENERIC);
+	lab_conf_ipv6(&lab);
 	if (lab_open(&lab))
 		fail_msg("%s", lab.why);
 	program = lab_program(&lab, "in0");
@@ -60,14 +68,14 @@ struct flow_want relay_want(void)
 void relay_apply(const struct flow_want *want)
 {
 	assert_int_equal(datapath_apply(lab.dp, want), 0);
+	applied = want->local;
 }
 
 struct flow_counters relay_counters(void)
 {
-	struct addr local = lab_addr(RELAY);
 	struct flow_counters c;
 
-	assert_int_equal(datapath_counters(lab.dp, &local, &c), 0);
+	assert_int_equal(datapath_counters(lab.dp, &applied, &c), 0);
 	return c;
 }
 
@@ -90,17 +98,16 @@ static bool has_struck(void *ctx)
 int relay_remove(void **state)
 {
 	struct flow_want want = { .local = lab_addr(CLOCK), .owner = 1, .mode = FLOW_MUTED };
-	struct addr local = lab_addr(RELAY);
 	static struct grace_clock clock;
 	bool struck;
 
 	(void)state;
 	if (geteuid())
 		return 0;
-	datapath_remove(lab.dp, &local, NULL);
+	datapath_remove(lab.dp, &applied, NULL);
 	clock.slots = lab_slots(&lab);
 	want.clock_rate = ++clock.rate;
-	relay_apply(&want);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
 	struck = lab_until(&lab, has_struck, &clock);
 	lab_unmap(NULL, clock.slots);
 	return struck ? 0 : -1;
@@ -155,18 +162,52 @@ void relay_expect_untouched(const struct frame *f)
 	assert_int_equal(all_drops(), before);
 }
 
+/* The header of `want`'s family in the place of that of `in`: traffic class and hops go over. */
+static void due_header(struct frame *due, const struct frame *in, bool six)
+{
+	const uint8_t *was = in->bytes + frame_ip_at(in);
+	uint32_t udp_at = frame_udp_at(in), size = in->size - udp_at;
+	uint8_t class = frame_is_ipv6(in) ? (uint8_t)(was[0] << 4 | was[1] >> 4) : was[1];
+	uint8_t hops = frame_is_ipv6(in) ? was[7] : was[8];
+	uint8_t *ip = due->bytes + 14;
+
+	memset(due, 0, sizeof(*due));
+	memcpy(due->bytes + 12, six ? "\x86\xdd" : "\x08\x00", 2);
+	memcpy(due->bytes + frame_udp_at(due), in->bytes + udp_at, size);
+	due->size = frame_udp_at(due) + size;
+	if (six) {
+		ip[0] = 0x60 | class >> 4;
+		ip[1] = (uint8_t)(class << 4);
+		memcpy(ip + 4, in->bytes + udp_at + 4, 2);
+		ip[6] = 17;
+		ip[7] = hops;
+	} else {
+		ip[0] = 0x45;
+		ip[1] = class;
+		ip[3] = in->bytes[udp_at + 5] + 20;
+		ip[2] = (uint8_t)(in->bytes[udp_at + 4] + (in->bytes[udp_at + 5] > 255 - 20));
+		ip[6] = 0x40;
+		ip[8] = hops;
+		ip[9] = 17;
+	}
+}
+
 void relay_due(struct frame *due, const struct frame *in, const struct flow_want *want,
 	       const char *macs)
 {
 	uint16_t from = htons(want->from.port), to = htons(want->to.port);
+	bool six = want->to.family == AF_INET6;
+	uint32_t ip = 14;
 
 	*due = *in;
+	if (six != frame_is_ipv6(in))
+		due_header(due, in, six);
 	memcpy(due->bytes, macs, 12);
-	due->bytes[IP_AT + 8]--;
-	memcpy(due->bytes + IP_AT + 12, &want->from.v4, 4);
-	memcpy(due->bytes + IP_AT + 16, &want->to.v4, 4);
-	memcpy(due->bytes + UDP_AT, &from, 2);
-	memcpy(due->bytes + UDP_AT + 2, &to, 2);
+	due->bytes[ip + (six ? 7 : 8)]--;
+	memcpy(due->bytes + ip + (six ? 8 : 12), &want->from.v4, six ? 16 : 4);
+	memcpy(due->bytes + ip + (six ? 24 : 16), &want->to.v4, six ? 16 : 4);
+	memcpy(due->bytes + frame_udp_at(due), &from, 2);
+	memcpy(due->bytes + frame_udp_at(due) + 2, &to, 2);
 	frame_resum(due);
 }
 

@@ -11,6 +11,12 @@
 #define RELAY	 "10.77.1.1:20000" /* where the phone's packets arrive: slot 0 */
 #define OUT	 "10.77.2.1:20010" /* from where they are sent on */
 #define FAR	 "10.77.2.2:6000"
+/* The same of IPv6. */
+#define PHONE6	  "[2001:db8:1::2]:5004"
+#define STRANGER6 "[2001:db8:1::66]:5004"
+#define RELAY6	  "[2001:db8:1::1]:20000"
+#define OUT6	  "[2001:db8:2::1]:20010"
+#define FAR6	  "[2001:db8:2::2]:6000"
 
 /* Places in a frame. */
 #define IP_AT  14
@@ -27,8 +33,8 @@ int relay_start(void **state);
 int relay_stop(void **state);
 int relay_remove(void **state);
 
-struct flow_want relay_want(void); /* from PHONE to FAR */
-void relay_apply(const struct flow_want *want);
+struct flow_want relay_want(void);		/* from PHONE to FAR */
+void relay_apply(const struct flow_want *want); /* one flow in a test */
 struct flow_counters relay_counters(void);
 
 /* Runs the program on a frame that came in at in0; the verdict. */

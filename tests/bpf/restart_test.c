@@ -184,6 +184,7 @@ static void media_outlives_the_controller(void **state)
 static void a_change_cut_short_is_finished(void **state)
 {
 	struct rtpfwd_slot *slots;
+	struct rtpfwd_rest *rests;
 	struct seen seen;
 
 	(void)state;
@@ -192,7 +193,9 @@ static void a_change_cut_short_is_finished(void **state)
 	add(RELAY, 7);
 	lab_close(&lab);
 	slots = lab_slots(&lab);
-	slots[0].second = slots[0].first;
+	rests = lab_rests(&lab);
+	rests[0].second = slots[0].first;
+	rests[0].wide[1] = rests[0].wide[0];
 	slots[0].select = RTPFWD_SECOND;
 	memset(&slots[0].first, 0xee, sizeof(slots[0].first));
 	assert_int_equal(reopen(&seen), 0);
@@ -200,9 +203,10 @@ static void a_change_cut_short_is_finished(void **state)
 	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);
 	lab_close(&lab); /* settles what is under way */
 	assert_int_equal(slots[0].select, RTPFWD_FIRST);
-	assert_memory_equal(&slots[0].first, &slots[0].second, sizeof(slots[0].first));
+	assert_memory_equal(&slots[0].first, &rests[0].second, sizeof(slots[0].first));
 	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);
 	lab_unmap(NULL, slots);
+	lab_unmap_rests(rests);
 }
 
 /* SIGKILL amid the probe: from then on no failure would be media's. */

@@ -48,7 +48,7 @@ static void goes_back_where_it_came_in(void **state)
 	relay_due(&due, &in, &want, IN_MACS);
 	assert_memory_equal(out.bytes, due.bytes, due.size);
 	slots = lab_slots(&lab);
-	slots[0].first.flags &= (uint8_t)~RTPFWD_F_REDIRECT;
+	slots[0].first.flags &= (uint16_t)~RTPFWD_F_REDIRECT;
 	lab_unmap(NULL, slots);
 	assert_int_equal(relay_run(&in, &out), XDP_TX);
 	assert_memory_equal(out.bytes, due.bytes, due.size);
@@ -257,18 +257,23 @@ static void the_same_again_changes_nothing(void **state)
 {
 	struct flow_want want = relay_want();
 	struct rtpfwd_slot *slots, before;
+	struct rtpfwd_rest *rests, rest;
 
 	(void)state;
 	NEED_ROOT;
 	relay_apply(&want);
 	slots = lab_slots(&lab);
+	rests = lab_rests(&lab);
 	before = slots[0];
+	rest = rests[0];
 	assert_int_equal(before.select, RTPFWD_FIRST);
-	assert_int_equal(before.owner, 7);
+	assert_int_equal(rest.owner, 7);
 	for (int i = 0; i < 3; i++)
 		relay_apply(&want);
 	assert_memory_equal(&slots[0], &before, sizeof(before));
+	assert_memory_equal(&rests[0], &rest, sizeof(rest));
 	lab_unmap(NULL, slots);
+	lab_unmap_rests(rests);
 }
 
 static void loss_and_jitter_reach_the_report(void **state)
@@ -338,7 +343,7 @@ static void foreign_ports_are_refused(void **state)
 	assert_int_equal(datapath_apply(lab.dp, &want), -EINVAL);
 	want.local = lab_addr("10.77.9.1:20000");
 	assert_int_equal(datapath_apply(lab.dp, &want), -EINVAL);
-	want.local = lab_addr("[2001:db8::1]:20000");
+	want.local = lab_addr("[2001:db8:9::1]:20000");
 	assert_int_equal(datapath_apply(lab.dp, &want), -EINVAL);
 }
 

@@ -50,7 +50,6 @@ static void fill_slots(struct rtpfwd_slot *slots)
 			.from_port = bpf_htons(BENCH_LO),
 			.to_ip = BENCH_PHONE,
 			.to_port = BENCH_PHONE_PORT,
-			.ifindex = LOOPBACK + 1,
 			.clock_rate = 8000,
 		};
 		slots[i].select = RTPFWD_FIRST;
@@ -117,6 +116,7 @@ static int load(struct bench *b)
 	/* Any seed that tells two addresses apart. */
 	b->rtpfwd->rodata->rtpfwd_seed = 0x9e3779b1;
 	bpf_map__set_max_entries(b->rtpfwd->maps.rtpfwd_slots, MAX_FLOWS);
+	bpf_map__set_max_entries(b->rtpfwd->maps.rtpfwd_rests, MAX_FLOWS);
 	err = rtpfwd_bpf__load(b->rtpfwd);
 	if (!err)
 		err = preamble_bpf__load(b->preamble);
