@@ -77,21 +77,17 @@ CONF_SETTER(conf_set_bind)
 	return rc;
 }
 
-/* An IPv4 address without a port: what the fast path of this version relays. */
 static int parse_relay_address(struct conf_loader *l, const struct conf_entry *e, const char *text,
 			       struct addr *out)
 {
 	if (addr_parse(out, text) || out->port)
-		return conf_fault(l, &e->at, "%s '%.60s': allowed is an IPv4 address", e->key,
-				  text);
-	if (out->family != AF_INET)
 		return conf_fault(l, &e->at,
-				  "%s '%.60s': this version relays IPv4 only: allowed is an "
-				  "IPv4 address",
+				  "%s '%.60s': allowed is an IP address, without a port or "
+				  "brackets",
 				  e->key, text);
 	if (!conf_value_host_address(out))
-		return conf_fault(l, &e->at, "%s '%.60s': allowed is the IPv4 address of a host",
-				  e->key, text);
+		return conf_fault(l, &e->at, "%s '%.60s': allowed is the address of a host", e->key,
+				  text);
 	return 0;
 }
 
