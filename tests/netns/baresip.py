@@ -7,12 +7,13 @@ import socket
 import subprocess
 
 import netns
+import sip
 import tone
 from tap import Failed, wait_for
 
 CONFIG = """
 poll_method epoll
-sip_listen {ip}:5060
+sip_listen {host}:5060
 audio_player nil
 audio_source aufile,{folder}/tone.wav
 audio_alert aufile,{folder}/tone.wav
@@ -33,7 +34,7 @@ snd_path {folder}/heard
 module_tmp account.so
 module_app menu.so
 module_app ctrl_tcp.so
-ctrl_tcp_listen {ip}:4444
+ctrl_tcp_listen {host}:4444
 """
 FOLDERS = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 
@@ -46,12 +47,12 @@ class Baresip:
         os.makedirs(self.folder + "/heard")
         tone.write(self.folder + "/tone.wav", frequency, seconds)
         modules = next((f for f in FOLDERS if os.path.isdir(f)), FOLDERS[0])
-        self._write("config", CONFIG.format(ip=ip, folder=self.folder, modules=modules,
+        self._write("config", CONFIG.format(host=sip.host(ip), folder=self.folder, modules=modules,
                                             ports="20000-20100"))
         mode = ";answermode=auto" if answers else ""
         if account:
             mode += f";auth_user={user};auth_pass={account[1]}"
-        self._write("accounts", f"<sip:{user}@{account[0] if account else ip}>;"
+        self._write("accounts", f"<sip:{user}@{account[0] if account else sip.host(ip)}>;"
                     f"regint={60 if account else 0};audio_codecs=PCMU/8000/1{mode}\n")
         self._write("contacts", "")
         self.control = None

@@ -9,6 +9,7 @@ import time
 import rtp
 import sip
 from lab import CALLEE, CALLER, INSIDE, OUTSIDE
+from netns import text
 from tap import check, equal, wait_for
 
 RING = float(os.environ.get("RING", "0"))
@@ -91,7 +92,7 @@ class Call:
         flows = {f["local"]: f for f in self.lab.flows()}
 
         def at(address):
-            return flows.get(f"{address[0]}:{address[1]}")
+            return flows.get(text(address))
         return {"a": at(self.relay_a), "a_rtcp": at((self.relay_a[0], self.relay_a[1] + 1)),
                 "b": at(self.relay_b), "b_rtcp": at((self.relay_b[0], self.relay_b[1] + 1))}
 
@@ -104,7 +105,7 @@ class Call:
 
     def gone(self, timeout=3.0):
         """No flow and no call of it within 3 s of its end."""
-        ports = {f"{r[0]}:{r[1] + i}" for r in (self.relay_a, self.relay_b) if r for i in (0, 1)}
+        ports = {text((r[0], r[1] + i)) for r in (self.relay_a, self.relay_b) if r for i in (0, 1)}
         wait_for(lambda: not [f for f in self.lab.flows() if f["local"] in ports], timeout,
                  "flows gone after the end of the call")
         wait_for(lambda: not [c for c in self.lab.calls() if c["a"]["call_id"] == self.a.call_id],

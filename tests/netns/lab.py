@@ -21,6 +21,8 @@ TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "
 BPFFS = "/sys/fs/bpf"
 INSIDE, OUTSIDE = "10.91.1.1", "10.91.2.1"
 CALLER, CALLEE = "10.91.1.10", "10.91.2.20"
+INSIDE6, OUTSIDE6 = "2001:db8:91:1::1", "2001:db8:91:2::1"
+CALLER6, CALLEE6 = "2001:db8:91:1::10", "2001:db8:91:2::20"
 PREFIX = "rfl"
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime error:|"
                        r"SUMMARY: \w+Sanitizer")
@@ -112,6 +114,10 @@ def config(lab, general=(), inside=(), outside=(), peers=PEERS):
     return text + peers
 
 
+def is_inside(ip):
+    return ip.startswith(("10.91.1.", "2001:db8:91:1:"))
+
+
 def binary(name, sanitized=True):
     build = os.environ.get("BUILD", os.path.join(TOP, "build"))
     path = os.path.join(build, "san" if sanitized else "", name)
@@ -185,7 +191,16 @@ class Lab:
         for dev, ip in (("in0", INSIDE), ("out0", OUTSIDE)):
             self.node("ip", "addr", "add", f"{ip}/24", "dev", dev)
             self.node("ip", "link", "set", dev, "up")
+        self.build_ipv6()
         self.engine = rtp.Engine()
+
+    def build_ipv6(self):
+        """The same addresses once more; nobody waits for duplicate address detection."""
+        for ns, dev, ip in ((self.caller, "eth0", CALLER6), (self.callee, "eth0", CALLEE6),
+                            (self.node, "in0", INSIDE6), (self.node, "out0", OUTSIDE6)):
+            ns("ip", "addr", "add", f"{ip}/64", "dev", dev, "nodad")
+            if dev == "eth0":
+                ns("ip", "route", "add", "default", "via", INSIDE6 if ip == CALLER6 else OUTSIDE6)
 
     def close(self):
         for end in self.ends:
@@ -284,7 +299,7 @@ class Lab:
 
     def flow(self, local):
         """The flow that arrives at a relay address (ip, port); None where there is none."""
-        name = f"{local[0]}:{local[1]}"
+        name = netns.text(local)
         return next((f for f in self.flows() if f["local"] == name), None)
 
     def http(self, path):
@@ -312,13 +327,16 @@ class Lab:
     # Phones and media
 
     def phone(self, ip, port=5060, user=None):
-        ns, node = (self.caller, INSIDE) if ip.startswith("10.91.1.") else (self.callee, OUTSIDE)
-        phone = Phone(ns.name, ip, (node, 5060), port, user or f"u{ip.rpartition('.')[2]}")
+        inner = is_inside(ip)
+        ns = self.caller if inner else self.callee
+        node = (INSIDE, OUTSIDE, INSIDE6, OUTSIDE6)[(not inner) + 2 * (":" in ip)]
+        user = user or "u" + re.split(r"[.:]", ip)[-1]
+        phone = Phone(ns.name, ip, (node, 5060), port, user)
         self.phones.append(phone)
         return phone
 
     def end(self, ip, port=None, **kw):
-        ns = self.caller if ip.startswith("10.91.1.") else self.callee
+        ns = self.caller if is_inside(ip) else self.callee
         end = rtp.RtpEnd(self.engine, ns.name, ip, port or next(self.media_ports), **kw)
         self.ends.append(end)
         return end

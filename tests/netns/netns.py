@@ -47,9 +47,18 @@ class inside:
             os.close(self.home)
 
 
+def family(ip):
+    return socket.AF_INET6 if ":" in ip else socket.AF_INET
+
+
+def text(address):
+    """As the node shows (ip, port)."""
+    return f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
+
+
 def udp(ns, ip, port=0):
     with inside(ns):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock = socket.socket(family(ip), socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
     sock.bind((ip, port))
     return sock
@@ -63,7 +72,7 @@ def raw(ns):
 
 def tcp(ns, to, timeout=5):
     with inside(ns):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.socket(family(to[0]), socket.SOCK_STREAM)
     sock.settimeout(timeout)
     sock.connect(to)
     return sock

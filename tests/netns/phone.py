@@ -45,7 +45,7 @@ class Phone:
         if len(data.strip(b"\r\n\0")) == 0:
             return True
         msg = Msg.parse(data)
-        msg.source = source
+        msg.source = source = source[:2]
         msg.repeat = msg.key in self.seen
         self.repeats += msg.repeat
         self.seen.add(msg.key)

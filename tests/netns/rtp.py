@@ -68,7 +68,7 @@ class Engine:
         try:
             while True:
                 data, source = sock.recvfrom(65535)
-                end.heard(data, source, rtcp, time.monotonic())
+                end.heard(data, source[:2], rtcp, time.monotonic())
         except (BlockingIOError, InterruptedError, ConnectionRefusedError):
             pass
         except OSError:     # closed meanwhile
