@@ -40,19 +40,24 @@ FOLDERS = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 
 
 class Baresip:
-    def __init__(self, lab, ns, ip, user, frequency, answers=False, seconds=60, account=None):
-        """`account`: (domain, secret) with which it registers."""
+    def __init__(self, lab, ns, ip, user, frequency, answers=False, seconds=60, account=None,
+                 transport=None, cafile=None):
+        """`account`: (domain, secret) with which it registers, over `transport`; `cafile`: whom it
+        believes where that is TLS."""
         self.ns, self.ip, self.user, self.frequency = ns, ip, user, frequency
         self.folder = os.path.join(lab.dir, f"baresip-{user}")
         os.makedirs(self.folder + "/heard")
         tone.write(self.folder + "/tone.wav", frequency, seconds)
         modules = next((f for f in FOLDERS if os.path.isdir(f)), FOLDERS[0])
         self._write("config", CONFIG.format(host=sip.host(ip), folder=self.folder, modules=modules,
-                                            ports="20000-20100"))
+                                            ports="20000-20100") +
+                    (f"sip_cafile {cafile}\n" if cafile else ""))
         mode = ";answermode=auto" if answers else ""
         if account:
             mode += f";auth_user={user};auth_pass={account[1]}"
-        self._write("accounts", f"<sip:{user}@{account[0] if account else sip.host(ip)}>;"
+        domain = account[0] if account else sip.host(ip)
+        domain += f";transport={transport}" if transport else ""
+        self._write("accounts", f"<sip:{user}@{domain}>;"
                     f"regint={60 if account else 0};audio_codecs=PCMU/8000/1{mode}\n")
         self._write("contacts", "")
         self.control = None

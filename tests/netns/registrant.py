@@ -18,7 +18,7 @@ class Registrant:
 
     @property
     def contact(self):
-        return f"<sip:{self.user}@{self.phone.ip}:{self.phone.port}>"
+        return f"<sip:{self.user}@{self.phone.ip}:{self.phone.port}{self.phone.params}>"
 
     def headers(self, method, uri, **kw):
         """Credentials for the last challenge, with the next count."""
