@@ -138,9 +138,10 @@ build/gen/preamble.skel.h: build/gen/preamble.bpf.o
 build/xdp_bench: tools/bench/xdp_bench.c tools/bench/xdp_bench.h $(BPF_HDR) $(SKEL) build/gen/preamble.skel.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs libbpf)
 
-bench: setup
+bench:
+	@if [ "$(SETUP)" != 0 ]; then tools/setup --bench; fi
 	@$(MAKE) --no-print-directory -s all build/xdp_bench
-	@tools/bench/bench
+	@QUICK=$(QUICK) tools/bench/bench
 
 SBINDIR := $(PREFIX)/sbin
 MANDIR := $(PREFIX)/share/man

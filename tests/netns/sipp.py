@@ -17,14 +17,15 @@ class Sipp:
     def __init__(self, lab, ns, scenario, ip, calls, *args, port=5060, timeout=60,
                  kind=socket.SOCK_DGRAM):
         self.scenario, self.ns, self.ip, self.port = scenario, ns, ip, port
-        self.kind = kind
+        self.kind, self.folder = kind, lab.dir
         tag = f"{lab.dir}/{scenario}-{len(lab.started)}"
         self.stats_path, self.errors_path = tag + ".csv", tag + ".err"
         self.process = ns.popen(
             "sipp", "-nostdin", "-sf", f"{FOLDER}/{scenario}.xml", "-i", ip, "-mi", ip, "-p", port,
             "-m", calls, "-buff_size", 8388608, "-timeout", timeout, "-timeout_error", "-trace_err",
             "-error_file", self.errors_path, "-trace_stat", "-fd", 1, "-stf", self.stats_path,
-            *args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            *args, cwd=lab.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE)
         lab.started.append(self.process)
 
     def listening(self):
@@ -59,10 +60,16 @@ class Sipp:
             self.process.wait()
 
     def stats(self):
-        """The last line of its statistics by column."""
+        """The last line of its statistics by column; empty before its first second is over."""
+        if not os.path.exists(self.stats_path):
+            return {}
         with open(self.stats_path) as f:
             rows = list(csv.DictReader(f, delimiter=";"))
         return rows[-1] if rows else {}
+
+    def response_times(self):
+        """Where -trace_rtt writes."""
+        return f"{self.folder}/{self.scenario}_{self.process.pid}_rtt.csv"
 
     def errors(self):
         if not os.path.exists(self.errors_path):
