@@ -71,8 +71,8 @@ def find_clean(node, got, plan):
 
 
 def cost(node, seconds, rate):
-    """CPU seconds of the node for 1,000 calls; within how long 99 % had their 180. Nothing where calls
-    failed twice."""
+    """CPU seconds of the node for 1,000 calls; within how long 99 % of them had their 180. Nothing
+    where calls failed twice."""
     for _ in range(2):
         before = node.cpu_seconds()
         outcome = load.run(node, seconds, rate)
