@@ -58,6 +58,13 @@ struct conf_bind {
 	struct addr addr;	/* with port */
 };
 
+/* moh = FILE.wav | off */
+struct conf_moh {
+	const char *path;	/* NULL: off, or not written */
+	const char *file;	/* with `line`: where it is written; NULL: it is not */
+	int line;
+};
+
 struct conf_realm {
 	const char *name;
 	unsigned int index;	/* place in conf->realms */
@@ -75,6 +82,7 @@ struct conf_realm {
 	/* PEM files of its TLS binds; NULL: not written. */
 	const char *tls_cert, *tls_key, *tls_ca;
 	bool tls_verify;	/* the far end must show a certificate that tls_ca signed */
+	struct conf_moh moh;	/* of its peers that say nothing of it */
 	const char **direct;	/* names of realms */
 	size_t n_direct;
 };
@@ -117,6 +125,7 @@ struct conf_peer {
 	bool asymmetric;
 	unsigned int identity;	/* of conf_identity */
 	enum conf_dtmf dtmf;
+	struct conf_moh moh;
 	unsigned int call_limit;	/* live calls, as caller and callee together; 0: no limit */
 	unsigned int callrate;		/* new calls a second, both ways together; 0: no limit */
 	struct conf_session session;
@@ -215,6 +224,8 @@ bool conf_transport_grows(const struct conf_peer *peer, const struct conf_realm 
 /* What we answer a challenge of that peer with; false: we have nothing to prove to it. The secret
  * that a phone proves to us is never told to a phone. */
 bool conf_peer_login(const struct conf_peer *peer, const char **user, const char **secret);
+/* What plays while that peer has somebody on hold; NULL: nothing. `realm`: where its leg is. */
+const struct conf_moh *conf_peer_moh(const struct conf_peer *peer, const struct conf_realm *realm);
 /* "yes", "no", "update,nonat": the canonical text, for show peers and conf_print(). */
 const char *conf_canreinvite_text(unsigned int canreinvite, char text[32]);
 

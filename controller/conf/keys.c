@@ -65,6 +65,7 @@ static const struct conf_key table[] = {
 	{ "tlscafile", CONF_REALM, conf_set_path, IN_REALM(tls_ca), 1, MAX_PATH },
 	{ "tlsverify", CONF_REALM, conf_set_bool, IN_REALM(tls_verify), 0, 0 },
 	{ "direct", CONF_REALM, conf_set_refused, 0, 0, 0 },
+	{ "moh", CONF_REALM, conf_set_moh, IN_REALM(moh), 1, MAX_PATH },
 
 	{ "realm", CONF_PEER, conf_set_realm, 0, 0, 0 },
 	{ "host", CONF_PEER, conf_set_host, 0, 0, 0 },
@@ -94,6 +95,7 @@ static const struct conf_key table[] = {
 	{ "trustrpid", CONF_PEER | CONF_DEFAULT, conf_set_trustrpid, 0, 0, 0 },
 	{ "sendrpid", CONF_PEER | CONF_DEFAULT, conf_set_sendrpid, 0, 0, 0 },
 	{ "dtmfmode", CONF_PEER | CONF_DEFAULT, conf_set_dtmfmode, 0, 0, 0 },
+	{ "moh", CONF_PEER, conf_set_moh, IN_PEER(moh), 1, MAX_PATH },
 	{ "max_calls", CONF_PEER, conf_set_number, IN_PEER(call_limit), 0, MAX_CALLS },
 	{ "callrate", CONF_PEER | CONF_DEFAULT, conf_set_number, IN_PEER(callrate), 0, MAX_RATE },
 	{ "session-timers", CONF_PEER | CONF_DEFAULT, conf_set_timers, 0, 0, 0 },

@@ -61,6 +61,9 @@ uint16_t conf_transport_port(enum conf_transport transport);
 int conf_transport_check_realm(struct conf_loader *l, const struct conf_section *s);
 int conf_transport_check_peer(struct conf_loader *l, const struct conf_section *s);
 
+/* moh.c: the member is a conf_moh, which begins with its path */
+CONF_SETTER(conf_set_moh);
+
 /* set_peer.c: the object is a conf_peer */
 CONF_SETTER(conf_set_type);
 CONF_SETTER(conf_set_realm);

@@ -69,6 +69,12 @@ static void print_tls(const struct conf_realm *realm, FILE *out)
 		fprintf(out, "tlsverify = %s\n", realm->tls_verify ? "yes" : "no");
 }
 
+static void print_moh(const struct conf_moh *moh, FILE *out)
+{
+	if (moh->file)
+		print_text(out, "moh", moh->path ? moh->path : "off");
+}
+
 static void print_realm(const struct conf_realm *realm, FILE *out)
 {
 	static const char *const xdp[] = { "auto", "native", "generic", "off" };
@@ -90,6 +96,7 @@ static void print_realm(const struct conf_realm *realm, FILE *out)
 	if (realm->advertise.family != AF_UNSPEC)
 		fprintf(out, "advertise = %s\n", addr_print(text, &realm->advertise));
 	print_tls(realm, out);
+	print_moh(&realm->moh, out);
 }
 
 static void print_names(FILE *out, const char *key, const char *const *encodings, size_t n)
@@ -207,6 +214,7 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	fprintf(out, "trustrpid = %s\n", peer->identity & IDENTITY_DISTRUST ? "no" : "yes");
 	fprintf(out, "sendrpid = %s\n", peer->identity & IDENTITY_WITHHOLD ? "no" : "yes");
 	fprintf(out, "dtmfmode = %s\n", dtmf[peer->dtmf]);
+	print_moh(&peer->moh, out);
 	if (peer->call_limit)
 		fprintf(out, "max_calls = %u\n", peer->call_limit);
 	if (peer->callrate)
