@@ -93,6 +93,11 @@ void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_
 int datapath_counters(const struct datapath *dp, const struct addr *local,
 		      struct flow_counters *out);
 
+/* The interface of that realm by which `to` is reached from the relay address `from`; 0: there is
+ * none. For what is sent beside the flows. */
+unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const struct addr *from,
+			     const struct addr *to);
+
 /* Reports: snapshots for ctl, metrics and status. */
 struct flow_report {
 	struct flow_want want;

@@ -38,6 +38,10 @@ struct desc_audio {
 int desc_audio(const struct desc *d, struct desc_audio *out);
 size_t desc_media_count(const struct desc *d);
 
+/* The first of its codecs that is a half of G.711 and that `told`, the other description of the
+ * same offer and answer, has too: by which number it wants to get that one. -ENOENT: none. */
+int desc_g711(const struct desc *d, const struct desc *told, uint8_t *number, bool *alaw);
+
 /* Hold in any of its four spellings: sendonly, inactive, c= of 0.0.0.0 or ::. */
 bool desc_holds(const struct desc_audio *audio);
 /* The direction in which the offer is put to the other leg: that of the lines; a null address takes

@@ -134,3 +134,21 @@ bool desc_format_answers(const struct desc_format *f, const struct desc *offer)
 			return true;
 	return false;
 }
+
+/* PCMU or PCMA as RFC 3551 4.5.14 has them, whatever their number. */
+static bool is_g711(const struct desc_format *f, bool *alaw)
+{
+	*alaw = slice_is(f->encoding, "PCMA");
+	return (*alaw || slice_is(f->encoding, "PCMU")) && f->rate == 8000 && f->channels == 1;
+}
+
+int desc_g711(const struct desc *d, const struct desc *told, uint8_t *number, bool *alaw)
+{
+	for (size_t i = 0; i < d->n_formats; i++) {
+		if (!is_g711(&d->formats[i], alaw) || !desc_format_answers(&d->formats[i], told))
+			continue;
+		*number = d->formats[i].number;
+		return 0;
+	}
+	return -ENOENT;
+}

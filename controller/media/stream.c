@@ -27,6 +27,7 @@ struct stream_side {
 	struct addr wants[KINDS];	/* as said; AF_UNSPEC: not described */
 	struct addr sends[KINDS];	/* source admitted: the last said that was no null one */
 	uint32_t clock_rate;
+	bool ours;		/* what it hears is made here */
 	struct flow_counters last[KINDS];	/* once stopped */
 };
 
@@ -82,7 +83,8 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		.clock_rate = kind == FLOW_RTP ? sender->clock_rate : 0,
 	};
 
-	if (want.expect.family == want.local.family && reachable(&want.to, &want.from)) {
+	if (want.expect.family == want.local.family && reachable(&want.to, &want.from) &&
+	    !receiver->ours) {
 		want.mode = FLOW_FORWARD;
 		return want;
 	}
@@ -213,6 +215,28 @@ void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
 	hear(&s->side[side], FLOW_RTCP, rtcp);
 	s->side[side].clock_rate = clock_rate;
 	apply_all(s);
+}
+
+void stream_replace(struct stream *s, enum side side, bool ours)
+{
+	if (s->stopped || s->side[side].ours == ours)
+		return;
+	s->side[side].ours = ours;
+	apply_all(s);
+}
+
+int stream_way(const struct stream *s, enum side side, struct stream_way *out)
+{
+	const struct stream_side *listener = &s->side[side];
+
+	*out = (struct stream_way){ .from = listener->relay, .to = listener->wants[FLOW_RTP] };
+	if (s->stopped || !reachable(&out->to, &out->from))
+		return -ENOTCONN;
+	if (reachable(&listener->wants[FLOW_RTCP], &out->from))
+		out->rtcp_to = listener->wants[FLOW_RTCP];
+	out->ifindex =
+		datapath_egress(s->media->dp, listener->leg.realm, &out->from, &out->to);
+	return out->ifindex ? 0 : -ENETUNREACH;
 }
 
 int stream_new_b(struct stream *s, const struct stream_leg *leg)

@@ -53,6 +53,19 @@ struct addr stream_relay(const struct stream *s, enum side side);
 void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
 		     const struct addr *rtcp, uint32_t clock_rate);
 
+/* While `ours`, what `side` hears is made here: what the other side sends does not reach it. */
+void stream_replace(struct stream *s, enum side side, bool ours);
+
+/* How media that is made here reaches `side`: from the relay address that it was told, to where it
+ * wants it, by which interface of its realm. */
+struct stream_way {
+	struct addr from, to, rtcp_to;	/* rtcp_to.port 0: none */
+	unsigned int ifindex;
+};
+
+/* -ENOTCONN: it wants none; -ENETUNREACH: its realm does not lead there. */
+int stream_way(const struct stream *s, enum side side, struct stream_way *out);
+
 /* Exchanges the B side for a new leg (the next target of a route): new ports, not described; the A
  * side keeps its ports and counters. Errors as stream_new(); the stream is as before then. */
 int stream_new_b(struct stream *s, const struct stream_leg *leg);

@@ -206,6 +206,47 @@ static void hold_spellings(void **state)
 	assert_int_equal(direction_reverse(DIR_INACTIVE), DIR_INACTIVE);
 }
 
+/* The first half of G.711 that both descriptions have, under the number of the first. */
+static void g711_in_common(void **state)
+{
+	static const struct {
+		const char *d, *told;
+		int number;	/* -1: none */
+		bool alaw;
+	} cases[] = {
+		{ "0 8", "0 8", 0, false },
+		{ "8 0", "0 8", 8, true },
+		{ "9 8", "9 8", 8, true },
+		{ "0 8", "8", 8, true },
+		{ "96 0\na=rtpmap:96 PCMA/8000", "0 8", 96, true },
+		{ "96\na=rtpmap:96 PCMU/16000", "0 8", -1, false },
+		{ "96\na=rtpmap:96 PCMU/8000/2", "0 8", -1, false },
+		{ "9 101\na=rtpmap:101 telephone-event/8000", "0", -1, false },
+		{ "0", "8", -1, false },
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *form = "v=0\nc=IN IP4 10.0.0.1\nm=audio 4000 RTP/AVP %s\n";
+		struct desc *d, *told;
+		uint8_t number = 0;
+		bool alaw;
+		int err;
+
+		snprintf(text, sizeof(text), form, cases[i].d);
+		d = parsed(text);
+		snprintf(text, sizeof(text), form, cases[i].told);
+		told = parsed(text);
+		err = desc_g711(d, told, &number, &alaw);
+		assert_int_equal(err ? -1 : number, cases[i].number);
+		if (!err)
+			assert_int_equal(alaw, cases[i].alaw);
+		desc_free(d);
+		desc_free(told);
+	}
+}
+
 static void check_equal(const char *a, const char *b, bool expected)
 {
 	struct desc *x = parsed(a), *y = parsed(b);
@@ -370,6 +411,7 @@ int main(void)
 		cmocka_unit_test(audio_fields),
 		cmocka_unit_test(static_payload_types),
 		cmocka_unit_test(hold_spellings),
+		cmocka_unit_test(g711_in_common),
 		cmocka_unit_test(equality),
 		cmocka_unit_test(origin_version),
 		cmocka_unit_test(failure_leaves_origin),

@@ -56,6 +56,19 @@ int datapath_counters(const struct datapath *dp, const struct addr *local,
 	return 0;
 }
 
+/* Interface 7 leads everywhere but to 192.0.2.99. */
+unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const struct addr *from,
+			     const struct addr *to)
+{
+	struct addr nowhere;
+
+	(void)dp;
+	(void)realm;
+	(void)from;
+	addr_parse(&nowhere, "192.0.2.99");
+	return addr_same_ip(to, &nowhere) ? 0 : 7;
+}
+
 void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_counters *last)
 {
 	size_t i = place_of(dp, local);
@@ -451,6 +464,49 @@ static void nothing_left_of_a_failure(void **state)
 
 #define with_media(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+/* What one side hears is made here: the other's packets stop, nothing else does. */
+static void replaced(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	describe(f, SIDE_A, "10.0.0.9:4000", "10.0.0.9:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9:5001", 8000);
+	stream_replace(f->s, SIDE_B, true);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_MUTED, "10.0.0.9:4000", "", 8000);
+	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_MUTED, "10.0.0.9:4001", "", 0);
+	expect_flow(f, SIDE_B, FLOW_RTP, FLOW_FORWARD, "192.0.2.9:5000", "10.0.0.9:4000", 8000);
+	stream_replace(f->s, SIDE_B, false);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.9:4000", "192.0.2.9:5000", 8000);
+	stream_stop(f->s);
+	stream_replace(f->s, SIDE_A, true);
+	assert_int_equal(f->dp.n, 0);
+}
+
+static void way_of_what_is_made_here(void **state)
+{
+	struct fixture *f = *state;
+	struct stream_way way;
+
+	begin(f, legs);
+	assert_int_equal(stream_way(f->s, SIDE_B, &way), -ENOTCONN);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9:5001", 8000);
+	assert_int_equal(stream_way(f->s, SIDE_B, &way), 0);
+	assert_true(addr_equal(&way.from, &f->b));
+	expect_address(&way.to, "192.0.2.9:5000");
+	expect_address(&way.rtcp_to, "192.0.2.9:5001");
+	assert_int_equal(way.ifindex, 7);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9", 8000);
+	assert_int_equal(stream_way(f->s, SIDE_B, &way), 0);
+	assert_int_equal(way.rtcp_to.port, 0);
+	describe(f, SIDE_B, "192.0.2.99:5000", "192.0.2.99:5001", 8000);
+	assert_int_equal(stream_way(f->s, SIDE_B, &way), -ENETUNREACH);
+	describe(f, SIDE_B, "0.0.0.0:5000", "0.0.0.0:5001", 8000);
+	assert_int_equal(stream_way(f->s, SIDE_B, &way), -ENOTCONN);
+	stream_stop(f->s);
+	assert_int_equal(stream_way(f->s, SIDE_B, &way), -ENOTCONN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +522,8 @@ int main(void)
 		with_media(next_target),
 		with_media(next_target_fails),
 		with_media(nothing_left_of_a_failure),
+		with_media(replaced),
+		with_media(way_of_what_is_made_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
