@@ -9,6 +9,7 @@
 #include "media/stream.h"
 #include "peer/peer.h"
 #include "reach/reach.h"
+#include "service/music.h"
 #include "sip/sip.h"
 #include "stats/cdr.h"
 #include "stats/metrics.h"
@@ -94,7 +95,13 @@ static int check(const struct conf *conf, const char *path, const struct options
 {
 	char why[512];
 	struct peers *peers;
+	struct tunes *tunes;
 
+	if (tunes_load(&tunes, conf, why, sizeof(why))) {
+		fprintf(stderr, "%s\n", why);
+		return EXIT_CONF;
+	}
+	tunes_free(tunes);
 	if (peers_new(&peers, (struct conf *)conf, why, sizeof(why))) {
 		fprintf(stderr, "%s: %s\n", path, why);
 		return EXIT_CONF;
@@ -153,11 +160,29 @@ static void warn_of_dial_options(const struct conf *conf)
 				 conf->routes[i].name, conf->routes[i].dial.text);
 }
 
+/* Reads the music that `conf` names, and sees to what playing it needs. */
+static int load_music(struct tunes **out, struct daemon *d, const struct conf *conf, char *why,
+		      size_t why_size)
+{
+	int err = tunes_load(out, conf, why, why_size);
+
+	if (err)
+		return err;
+	err = music_ready(d->node.music, *out);
+	if (!err)
+		return 0;
+	tunes_free(*out);
+	snprintf(why, why_size, "playing music (moh): %s%s", strerror(-err),
+		 err == -EPERM ? ": CAP_NET_RAW is missing" : "");
+	return err;
+}
+
 static int reload(void *ctx, char *why, size_t why_size)
 {
 	struct daemon *d = ctx;
 	const char *obstacle;
 	struct peers *peers;
+	struct tunes *tunes = NULL;
 	struct conf *next;
 	int err = conf_load(&next, d->path, why, why_size);
 
@@ -170,6 +195,9 @@ static int reload(void *ctx, char *why, size_t why_size)
 		err = -EBUSY;
 		goto out;
 	}
+	err = load_music(&tunes, d, next, why, why_size);
+	if (err)
+		goto out;
 	err = peers_new(&peers, next, why, why_size);
 	if (err)
 		goto out;
@@ -181,6 +209,8 @@ static int reload(void *ctx, char *why, size_t why_size)
 		snprintf(why, why_size, "no memory");
 		goto out;
 	}
+	music_load(d->node.music, tunes);
+	tunes = NULL;
 	calls_reload(d->node.calls, peers);
 	cdr_reopen(d->node.cdr, next->cdr);
 	warn_of_dial_options(next);
@@ -188,6 +218,7 @@ static int reload(void *ctx, char *why, size_t why_size)
 	d->conf = conf_ref(next);
 	log_notice("configuration reloaded from %s", d->path);
 out:
+	tunes_free(tunes);
 	conf_unref(next);
 	return err;
 }
@@ -267,10 +298,27 @@ static int open_resolver(struct daemon *d, char *why, size_t why_size)
 	return err;
 }
 
+static int open_music(struct daemon *d, char *why, size_t why_size)
+{
+	struct tunes *tunes;
+	int err = music_new(&d->node.music, d->node.loop);
+
+	if (!err)
+		err = load_music(&tunes, d, d->conf, why, why_size);
+	if (!err)
+		music_load(d->node.music, tunes);
+	return err;
+}
+
 static int open_calls(struct daemon *d, char *why, size_t why_size)
 {
 	struct calls_setup setup = {
-		.loop = d->node.loop, .media = d->media, .ended = cdr_ended, .ctx = d->node.cdr};
+		.loop = d->node.loop,
+		.media = d->media,
+		.music = d->node.music,
+		.ended = cdr_ended,
+		.ctx = d->node.cdr,
+	};
 	int err = peers_new(&setup.peers, d->conf, why, why_size);
 
 	if (err)
@@ -297,6 +345,9 @@ static int start(struct daemon *d)
 	d->node.loop = loop_new();
 	if (!d->node.loop || ports_new(&d->node.ports, d->conf))
 		return fail(why, EXIT_CONF);
+	err = open_music(d, why, sizeof(why));
+	if (err)
+		return fail(why, err == -EPERM ? EXIT_KERNEL : EXIT_CONF);
 	d->node.started_ms = loop_now_ms(d->node.loop);
 	d->node.peers = peers_in_force;
 	d->node.reload = reload;
@@ -326,6 +377,7 @@ static void finish(struct daemon *d)
 	reach_free(d->node.reach);
 	sip_free(d->node.sip);
 	calls_free(d->node.calls);
+	music_free(d->node.music);
 	resolver_free(d->resolver);
 	cdr_free(d->node.cdr);
 	media_free(d->media);

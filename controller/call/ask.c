@@ -41,7 +41,8 @@ void call_asked(struct call *c, enum side side)
 		return;
 	}
 	c->ask = (struct call_ask){ .open = true, .waiting = true, .from = side };
-	if (!other->peer->canreinvite || leg_reinvite(other->leg, NULL, 0))
+	if (s->holds || other->holds || !other->peer->canreinvite ||
+	    leg_reinvite(other->leg, NULL, 0))
 		offer_in_force(c);
 }
 
@@ -125,6 +126,7 @@ void call_ask_answered(struct call *c, struct slice sdp)
 	if (!offer) {
 		call_note_codec(c, answer);
 		call_heard(c, from, answer);
+		call_hold_answered(c, from);
 		return;
 	}
 	if (call_tell_answer(c, to, offer, answer)) {

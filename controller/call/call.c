@@ -27,6 +27,7 @@ void call_free(struct call *c)
 
 	timer_stop(&c->ring);
 	timer_stop(&c->idle);
+	call_hold_stop(c);
 	all->counts.live[c->state]--;
 	HASH_DEL(all->by_owner, c);
 	DL_DELETE(all->list, c);
@@ -89,6 +90,7 @@ void call_end(struct call *c, const char *cause, int code, const char *reason,
 	struct call_report report;
 
 	call_set_state(c, CALL_ENDING);
+	call_hold_stop(c);
 	if (c->stream)
 		stream_stop(c->stream);
 	call_fill_report(c, &report);

@@ -9,6 +9,7 @@
 #include "peer/peer.h"
 #include "policy/policy.h"
 #include "reach/reach.h"
+#include "service/music.h"
 #include "sip/leg.h"
 
 #include <time.h>
@@ -21,6 +22,7 @@ struct calls_setup {
 	struct media *media;
 	struct peers *peers; /* calls_reload() exchanges it */
 	struct reach *reach; /* of the same peers */
+	struct music *music; /* may be NULL: nobody hears any */
 	void (*ended)(void *ctx, const struct call_report *report); /* for the CDR; may be NULL */
 	void *ctx;
 };
@@ -46,6 +48,7 @@ struct call_leg_report {
 	struct addr told; /* address now in force for that leg */
 	char codec[32];
 	const char *user_agent;
+	bool music; /* it hears music, the other one holds */
 };
 
 /* A snapshot; texts live until the loop goes on. */

@@ -21,6 +21,8 @@ struct call_side {
 	struct desc *said;	   /* its description in force; NULL: none yet */
 	struct desc_audio audio;   /* of `said` */
 	struct desc_origin origin; /* what we told it, and our o= in its dialog */
+	bool holds;		   /* it holds, and the other leg, not told so, hears music */
+	struct player *player;	   /* of the music that it hears; NULL: none */
 };
 
 /* A re-INVITE of one leg that waits for the other leg's answer. */
@@ -172,6 +174,15 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		     struct slice sdp);
 void call_offer_withdrawn(struct call *c, enum side side);
 void call_offer_close(struct call *c);
+
+/* hold.c: hold with music */
+/* That offer is answered without the other leg: hold with music begins, changes or ends. */
+bool call_hold_is_ours(const struct call *c, enum side side, const struct desc *offer);
+/* What `side` said came into force without the other leg being told. */
+void call_hold_answered(struct call *c, enum side side);
+/* Starts, changes and stops music after anything that decides on it. */
+void call_hold_follow(struct call *c);
+void call_hold_stop(struct call *c);
 
 /* A leg whose device was heard in the last seconds is alive, whatever it does not answer. */
 bool call_heard_lately(const struct call *c, enum side side);

@@ -38,22 +38,30 @@ static void answer_leg(struct call *c, enum side side)
 	leg_agree(s->leg, s->origin.last, s->origin.last_len);
 }
 
-/* Answers `side`'s offer without the other leg. What needs that leg's consent is refused with
- * `code`. Owns `offer`. */
-static void answer_by_ourselves(struct call *c, enum side side, struct desc *offer, int code,
-				const char *reason)
+/* Answers `side`'s offer without the other leg. Owns `offer` unless it fails: errors of
+ * desc_render(). */
+static int answer_here(struct call *c, enum side side, struct desc *offer)
 {
 	int err = call_tell_own(c, side, offer);
 
-	if (err) {
-		log_info("call %s re-INVITE from %c refused: %d", c->id, "ab"[side], code);
-		leg_disagree(c->side[side].leg, code, reason, 0);
-		desc_free(offer);
-		return;
-	}
+	if (err)
+		return err;
 	call_heard(c, side, offer);
+	call_hold_answered(c, side);
 	leg_pass(c->side[side].leg, NULL);
 	answer_leg(c, side);
+	return 0;
+}
+
+/* The same, but what needs the other leg's consent is refused with `code`. Owns `offer`. */
+static void answer_by_ourselves(struct call *c, enum side side, struct desc *offer, int code,
+				const char *reason)
+{
+	if (answer_here(c, side, offer) == 0)
+		return;
+	log_info("call %s re-INVITE from %c refused: %d", c->id, "ab"[side], code);
+	leg_disagree(c->side[side].leg, code, reason, 0);
+	desc_free(offer);
 }
 
 /* Offers the other leg what `side` said. Owns `offer` unless it fails. -EBUSY: glare. */
@@ -112,6 +120,8 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 		desc_free(offer);
 		return;
 	}
+	if (call_hold_is_ours(c, side, offer) && answer_here(c, side, offer) == 0)
+		return;
 	if (!may_be_asked(c, other, update)) {
 		answer_by_ourselves(c, side, offer, 488, NULL);
 		return;

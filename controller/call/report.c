@@ -60,6 +60,7 @@ static void fill_leg(const struct call *c, enum side side, struct call_leg_repor
 			out->told = call_told(c, side);
 	}
 	memcpy(out->codec, c->codec, sizeof(out->codec));
+	out->music = s->player != NULL;
 }
 
 void call_fill_report(const struct call *c, struct call_report *out)

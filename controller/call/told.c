@@ -37,11 +37,20 @@ static enum direction direction_of(const struct desc *in)
 	return desc_audio(in, &audio) ? DIR_SENDRECV : desc_direction_out(&audio);
 }
 
+/* Of the hold for which there is music the other leg is told nothing. */
+static bool keeps_hold_back(const struct call *c, enum side side, const struct desc *in)
+{
+	struct desc_audio audio;
+
+	return c->side[side_other(side)].holds && desc_audio(in, &audio) == 0 &&
+	       desc_holds(&audio);
+}
+
 int call_tell_offer(struct call *c, enum side side, const struct desc *in)
 {
 	struct desc_rewrite rw = rewrite_for(c, side);
 
-	rw.direction = direction_of(in);
+	rw.direction = keeps_hold_back(c, side, in) ? DIR_SENDRECV : direction_of(in);
 	return desc_render(&c->side[side].origin, in, &rw);
 }
 
@@ -50,7 +59,8 @@ int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
 {
 	struct desc_rewrite rw = rewrite_for(c, side);
 
-	rw.direction = direction_of(in);
+	rw.direction = keeps_hold_back(c, side, in) ? direction_reverse(direction_of(offer))
+						    : direction_of(in);
 	rw.offer = offer;
 	return desc_render(&c->side[side].origin, in, &rw);
 }
@@ -70,6 +80,8 @@ static enum direction direction_in_force(const struct call_side *s, const struct
 {
 	enum direction out = desc_direction_out(&other->audio);
 
+	if (other->holds)
+		return DIR_SENDRECV;
 	if (other->audio.direction == DIR_RECVONLY && !addr_is_any(&other->audio.rtp))
 		return DIR_SENDRECV;
 	if (other->audio.direction == DIR_INACTIVE && desc_holds(&s->audio))
@@ -156,5 +168,6 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	s->said = said;
 	desc_audio(said, &s->audio);
 	stream_describe(c->stream, side, &s->audio.rtp, &s->audio.rtcp, s->audio.clock_rate);
+	call_hold_follow(c);
 	call_review(c);
 }

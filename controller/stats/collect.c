@@ -114,6 +114,14 @@ static void add_reach(struct buf *out, const struct node *node)
 	families_reach(out, &report);
 }
 
+static void add_music(struct buf *out, const struct node *node)
+{
+	struct music_report report;
+
+	music_report(node->music, &report);
+	families_music(out, &report);
+}
+
 static void add_cdr(struct buf *out, const struct node *node)
 {
 	struct cdr_report report;
@@ -132,6 +140,7 @@ static void text(void *ctx, struct buf *out)
 	add_datapath(out, node);
 	add_sip(out, node);
 	add_reach(out, node);
+	add_music(out, node);
 	add_cdr(out, node);
 	process_metrics(out);
 }

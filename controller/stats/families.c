@@ -165,6 +165,18 @@ void families_flows(struct buf *out, uint64_t flows)
 	expo_count(out, "rtpfwd_flows", EXPO_LABELS({"plane", "xdp"}), flows);
 }
 
+void families_music(struct buf *out, const struct music_report *report)
+{
+	expo_family(out, "rtpfwd_music_listeners", "gauge", "Legs that hear music on hold.");
+	expo_count(out, "rtpfwd_music_listeners", NULL, report->players);
+	expo_family(out, "rtpfwd_music_packets_total", "counter",
+		    "Packets of music, RTP and RTCP, by what became of them.");
+	expo_count(out, "rtpfwd_music_packets_total", EXPO_LABELS({"result", "sent"}),
+		   report->wire.sent);
+	expo_count(out, "rtpfwd_music_packets_total", EXPO_LABELS({"result", "failed"}),
+		   report->wire.failed);
+}
+
 void families_reach(struct buf *out, const struct reach_report *report)
 {
 	expo_family(out, "rtpfwd_registrations", "gauge", "Contacts that phones have registered.");

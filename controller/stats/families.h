@@ -9,6 +9,7 @@
 #include "lib/buf.h"
 #include "media/ports.h"
 #include "reach/reach.h"
+#include "service/music.h"
 #include "sip/sip.h"
 #include "stats/cdr.h"
 
@@ -45,6 +46,7 @@ void families_interfaces(struct buf *out, const struct datapath_interface_report
 /* `dropped`: by reason; `up`: passed on to the slower rung, by reason. */
 void families_drops(struct buf *out, const struct tally *dropped, const struct tally *up);
 void families_flows(struct buf *out, uint64_t flows);
+void families_music(struct buf *out, const struct music_report *report);
 void families_reach(struct buf *out, const struct reach_report *report);
 void families_cdr(struct buf *out, const struct cdr_report *report);
 

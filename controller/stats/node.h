@@ -9,6 +9,7 @@
 #include "media/ports.h"
 #include "peer/peer.h"
 #include "reach/reach.h"
+#include "service/music.h"
 #include "sip/sip.h"
 #include "stats/cdr.h"
 
@@ -19,6 +20,7 @@ struct node {
 	struct reach *reach;
 	struct sip *sip;
 	struct datapath *dp;
+	struct music *music;
 	struct ports *ports;
 	struct cdr *cdr;
 	uint64_t started_ms; /* loop_now_ms() at start */

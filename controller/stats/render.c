@@ -131,6 +131,7 @@ static json_t *render_leg(const struct call_leg_report *leg)
 	add(&o, "wrong_source", count(rtp->wrong_source + rtcp->wrong_source));
 	add(&o, "last_rx_s", seconds_since(rtp->last_s));
 	add(&o, "user_agent", text_or_null(leg->user_agent));
+	add(&o, "music", json_boolean(leg->music));
 	return o;
 }
 

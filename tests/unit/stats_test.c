@@ -43,6 +43,7 @@ static struct call_leg_report leg_a(void)
 		.told = addr("10.0.0.1:10000"),
 		.codec = "PCMU/8000",
 		.user_agent = "baresip",
+		.music = true,
 	};
 }
 
@@ -75,11 +76,13 @@ static struct call_report call_up(void)
 	"{'peer':'alice','realm':'inside','call_id':'c1@phone','canreinvite':'yes',"               \
 	"'signalled':'10.0.0.5:4000','learned':'10.0.0.5:4000','relay':'10.0.0.1:10000',"          \
 	"'told':'10.0.0.1:10000','codec':'PCMU/8000','rx_packets':500,'rx_bytes':86000,"           \
-	"'lost':2,'jitter_ms':1.235,'wrong_source':4,'last_rx_s':0.02,'user_agent':'baresip'}"
+	"'lost':2,'jitter_ms':1.235,'wrong_source':4,'last_rx_s':0.02,'user_agent':'baresip',"     \
+	"'music':true}"
 #define LEG_NONE                                                                                   \
 	"{'peer':null,'realm':null,'call_id':null,'canreinvite':null,'signalled':null,"            \
 	"'learned':null,'relay':null,'told':null,'codec':null,'rx_packets':0,'rx_bytes':0,"        \
-	"'lost':0,'jitter_ms':0.0,'wrong_source':0,'last_rx_s':null,'user_agent':null}"
+	"'lost':0,'jitter_ms':0.0,'wrong_source':0,'last_rx_s':null,'user_agent':null,"            \
+	"'music':false}"
 #define CALL_REST                                                                                  \
 	"'from':'100','to':'200','from_uri':'sip:100@10.0.0.5','to_uri':'sip:200@10.0.0.1',"       \
 	"'route':'pstn','a':" LEG_A ",'b':" LEG_NONE

@@ -182,7 +182,7 @@ static void print_show_call(const json_t *call)
 	const char *const *keys =
 		FIELDS("peer", "realm", "call_id", "canreinvite", "signalled", "learned", "relay",
 		       "told", "codec", "rx_packets", "rx_bytes", "lost", "jitter_ms",
-		       "wrong_source", "last_rx_s", "user_agent");
+		       "wrong_source", "last_rx_s", "user_agent", "music");
 
 	print_fields(call, FIELDS("id", "state", "path", "reason", "plane", "started", "answered",
 				  "from", "to", "from_uri", "to_uri", "route"));
