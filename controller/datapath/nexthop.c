@@ -178,11 +178,12 @@ static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
 unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const struct addr *from,
 			     const struct addr *to)
 {
-	struct nexthop hop = { .key = { to->v4.s_addr, from->v4.s_addr, realm } };
+	struct nexthop hop = { .key = { .to = addr_with_port(to, 0),
+					.from = addr_with_port(from, 0),
+					.realm = realm } };
 	struct nl_route route;
-	struct link *link = to->family == AF_INET ? route_ask(dp, &hop, &route) : NULL;
 
-	return link ? link->now.ifindex : 0;
+	return route_ask(dp, &hop, &route) ? route.ifindex : 0;
 }
 
 static void resolve(struct datapath *dp, struct nexthop *hop)

@@ -4,6 +4,7 @@
 import contextlib
 
 import netns
+import sip
 import tap
 from baresip import Baresip
 from calls import call, relayed
@@ -11,6 +12,7 @@ from lab import (CALLEE, CALLEE6, CALLER, CALLER6, INSIDE, INSIDE6, OUTSIDE, OUT
                  nothing_left)
 from netns import text
 from tap import check, equal, wait_for
+from tune import Tune, hears, is_tune
 
 PEERS = f"""
 [alice]
@@ -47,13 +49,14 @@ def realm(ip, ip6):
 
 
 def standard(lab):
-    return config(lab, inside=realm(INSIDE, INSIDE6), outside=realm(OUTSIDE, OUTSIDE6),
-                  peers=PEERS)
+    return config(lab, inside={**realm(INSIDE, INSIDE6), "moh": lab.tune.path},
+                  outside=realm(OUTSIDE, OUTSIDE6), peers=PEERS)
 
 
 @contextlib.contextmanager
 def make():
     with Lab() as lab:
+        lab.tune = Tune(f"{lab.dir}/tune.wav")
         lab.start(standard(lab))
         yield lab
         equal(lab.stop(), 0, "exit status after SIGTERM")
@@ -175,8 +178,20 @@ def real_phones(lab):
         check(heard.good(2), f"{phone.user} heard {heard}")
 
 
+def music_on_hold(lab):
+    """music on hold over IPv6, also where the holder has IPv4"""
+    for a_ip in (CALLER6, CALLER):
+        c = call(lab, prefix="6", a_ip=a_ip, b_ip=CALLEE6).up()
+        c.a.offer(sip.sdp(a_ip, c.a_rtp.port, direction="sendonly", version=2))
+        is_tune(hears(c.b_rtp, 20), lab.tune, c.relay_b)
+        c.a.offer(sip.sdp(a_ip, c.a_rtp.port, version=3))
+        c.b.none("INVITE")
+        c.hang_up().gone()
+        lab.clear()
+
+
 TESTS = [ipv6, ipv4_to_ipv6, ipv6_to_ipv4, strangers, neighbour_moves, survives, no_ipv6_relay,
-         real_phones]
+         music_on_hold, real_phones]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
