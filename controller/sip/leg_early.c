@@ -74,13 +74,50 @@ bool leg_early_settled(const struct leg *leg)
 	return fork && fork->settled && !leg->early->held_rseq;
 }
 
+/* What becomes of a PRACK changes nothing: the far end sends its response again, or the INVITE
+ * fails. It has an owner so that it can be challenged. */
+static void on_prack_over(struct leg *leg)
+{
+	leg_enter(leg);
+	leg->pracks--;
+	leg_leave(leg);
+}
+
+static void on_prack_response(void *owner, struct sip_client *c, const struct sip_msg *m)
+{
+	(void)c;
+	(void)m;
+	on_prack_over(owner);
+}
+
+static void on_prack_lost(void *owner, int code)
+{
+	(void)code;
+	on_prack_over(owner);
+}
+
+static void on_prack_again(void *owner, struct sip_client *c)
+{
+	(void)owner;
+	(void)c;
+}
+
+static const struct sip_client_events prack_events = { .response = on_prack_response,
+						       .lost = on_prack_lost,
+						       .next_cseq = leg_next_cseq,
+						       .again = on_prack_again };
+
 static void send_prack(struct leg *leg, uint32_t rseq, uint32_t cseq, struct slice sdp)
 {
+	struct sip_client *c;
 	char lines[64];
 
 	snprintf(lines, sizeof(lines), "RAck: %u %u INVITE\r\n", rseq, cseq);
-	leg_send(leg, NULL,
-		 &(struct sip_outgoing){ .method = SIP_PRACK, .lines = lines, .sdp = sdp });
+	if (leg_send(leg, &c, &(struct sip_outgoing){
+				      .method = SIP_PRACK, .lines = lines, .sdp = sdp }))
+		return;
+	leg->pracks++;
+	sip_client_own(c, &prack_events, leg);
 }
 
 /* The RSeq of a response that wants a PRACK; 0: it wants none. */

@@ -134,6 +134,7 @@ struct leg {
 	struct sip_client *uct;	    /* UPDATE of ours */
 	struct sip_client *unacked; /* its 2xx made an offer: the ACK waits for our answer */
 	uint32_t unacked_cseq;
+	unsigned int pracks; /* of ours without a final response */
 	struct leg_job *jobs;
 	struct timer job_timer;
 	struct leg_session session;

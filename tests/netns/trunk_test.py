@@ -53,6 +53,7 @@ type = route
 from = outside
 to = alice
 """
+ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK")
 LOGIN = "acc", "their-secret"
 CHALLENGE = 'Digest realm="sip.provider.example", nonce="{}", opaque="o\\"p", qop="auth-int,auth"{}'
 
@@ -194,6 +195,58 @@ def pitfall_52_reinvite(lab):
     c.b.none("INVITE", seconds=0.2)
     c.heard(10).quiet().whole()
     c.hang_up().gone()
+
+
+def early(lab):
+    """A call up to the answered offer in a reliable 183, whose PRACK was challenged."""
+    c = Call(lab, lab.phone(CALLER), lab.phone(CALLEE), lab.number())
+    c.a = c.a_phone.call(c.number, c.a_sdp, headers=[("Supported", "100rel"), ALLOW])
+    c.b = c.b_phone.incoming(c.number)
+    c.b.reply(c.b.invite, 183, c.b_sdp, headers=[("Require", "100rel"), ("RSeq", "5"), ALLOW])
+    req = c.b.expect("PRACK")
+    challenge(c.b, req, 401, "p1")
+    got = again(c.b, req)
+    equal(got.get("rack"), req.get("rack"), "RAck")
+    c.b.reply(got, 200)
+    progress = c.a.expect(183)
+    c.a.request("PRACK", headers=[("RAck", f"{progress.get('rseq')} 1 INVITE")])
+    equal(c.a.expect("final").code, 200, "answer to PRACK")
+    return c
+
+
+def passed_on(c, method, headers=()):
+    """A request of the caller's is challenged on its way, and answered in the end."""
+    asked = c.a.request(method, headers=headers)
+    req = c.b.expect(method)
+    challenge(c.b, req, 407, "q" + method)
+    c.b.reply(again(c.b, req, "proxy-authorization"), 202)
+    final = c.a.expect("final")
+    equal((final.code, final.cseq), (202, asked.cseq), f"answer to {method}")
+
+
+def challenged_within(lab):
+    """PRACK and UPDATE of ours, INFO, REFER and MESSAGE passed on: each is answered once"""
+    c = early(lab)
+    c.a.request("UPDATE", sip.sdp(CALLER, c.a_rtp.port, version=2, direction="sendonly"))
+    req = c.b.expect("UPDATE")
+    challenge(c.b, req, 401, "u1")
+    c.b.reply(again(c.b, req), 200, sip.sdp(CALLEE, c.b_rtp.port, version=2, direction="recvonly"))
+    equal(c.a.expect("final").code, 200, "answer to UPDATE")
+    c.b.reply(c.b.invite, 200)
+    c.a.ack(c.a.expect(200))
+    c.b.expect("ACK")
+    passed_on(c, "INFO")
+    passed_on(c, "MESSAGE")
+    passed_on(c, "REFER", [("Refer-To", "<sip:1234@example.net>")])
+    req = c.a.request("INFO")
+    got = c.b.expect("INFO")
+    challenge(c.b, got, 401, "x1")
+    challenge(c.b, again(c.b, got), 401, "x2")
+    equal(c.a.expect("final").code, 403, "answer after refused credentials")
+    c.b.none("INFO", seconds=0.2)
+    c.a.request("BYE")
+    c.b.expect_bye()
+    equal(c.a.expect("final").code, 200, "answer to BYE")
 
 
 def proxy_and_server(lab):
@@ -361,8 +414,9 @@ def probed(lab):
     backup.none("INVITE")
 
 
-TESTS = (challenged, refused_twice, stale, pitfall_52_reinvite, proxy_and_server, algorithms,
-         unknown_challenge, incoming_call, registers, too_brief, rejected, taken_back, probed)
+TESTS = (challenged, refused_twice, stale, pitfall_52_reinvite, challenged_within, proxy_and_server,
+         algorithms, unknown_challenge, incoming_call, registers, too_brief, rejected, taken_back,
+         probed)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
