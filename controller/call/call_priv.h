@@ -187,12 +187,14 @@ void call_hold_stop(struct call *c);
 /* A leg whose device was heard in the last seconds is alive, whatever it does not answer. */
 bool call_heard_lately(const struct call *c, enum side side);
 
-/* pass.c: what is the far ends' business, within and outside of calls */
+/* pass.c: what is the far ends' business within calls */
 void call_requested(struct call *c, enum side side, struct relay *relay);
 void call_gone(struct call *c, enum side side, int code);
-void calls_requested(struct calls *all, struct relay *relay, const struct sip_request *request);
 /* NULL: it replaces nothing of ours, or no memory. */
 struct replacing *call_replacing(const struct sip_request *request);
+/* outside.c */
+void calls_requested(struct calls *all, struct relay *relay, const struct sip_request *request);
+
 /* ask.c: offers in responses */
 void call_asked(struct call *c, enum side side);
 /* The offer of the other leg came, to be put to the asker as side's origin.last. Owns `offer`;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Requests that are the far ends' business: from one leg to the other, or where a call of the same
- * caller to the same number would go. */
+/* Requests within calls that are the far ends' business; INVITE with Replaces. */
 #include "call/call_priv.h"
 
 #include <errno.h>
@@ -22,46 +21,6 @@ void call_gone(struct call *c, enum side side, int code)
 	if (code == 408 && (!c->stream || call_heard_lately(c, side)))
 		return;
 	call_end(c, side == SIDE_A ? "gone_a" : "gone_b", code, NULL, 0);
-}
-
-/* The first target that can be sent to. */
-static int send_to_route(struct calls *all, struct relay *relay, const struct conf_route *route,
-			 const struct sip_request *request, const char *dialled)
-{
-	int err = -EHOSTUNREACH;
-
-	for (size_t i = 0; err && i < route->n_to; i++) {
-		const struct conf_peer *peer = route->to[i];
-		struct reach_target at;
-		struct leg_target target;
-
-		if (!peer)
-			peer = reach_phone(all->setup.reach, all->peers, dialled);
-		if (!peer || reach_target(all->setup.reach, all->peers, peer, 0, &at))
-			continue;
-		call_address(&target, peer, &at);
-		target.number = dialled;
-		target.from_display = request->from_display;
-		if (!target.from_user)
-			target.from_user = request->from_user;
-		err = relay_to_target(relay, &target);
-	}
-	return err;
-}
-
-void calls_requested(struct calls *all, struct relay *relay, const struct sip_request *request)
-{
-	char dialled[256];
-	const struct conf_peer *from = request->caller;
-	const struct conf_route *route =
-		route_find(all->peers, request->realm, from, request->number, dialled,
-			   sizeof(dialled));
-
-	relay_set_identity(relay, from->identity);
-	if (!route)
-		relay_refuse(relay, 404, NULL);
-	else if (send_to_route(all, relay, route, request, dialled))
-		relay_refuse(relay, 503, NULL);
 }
 
 struct replacing *call_replacing(const struct sip_request *request)

@@ -31,6 +31,11 @@ static void destroy(struct relay *r)
 	timer_stop(&r->trying);
 	DL_DELETE(r->sip->relays, r);
 	r->sip->n_relays--;
+	if (r->targets)
+		r->targets->drop(r->owner);
+	sip_pass_drop(&r->pass);
+	free(r->refer_to);
+	free(r->event);
 	free(r->target);
 	free(r->user);
 	free(r->secret);
@@ -58,7 +63,34 @@ static void on_trying(void *owner)
 {
 	struct relay *r = owner;
 
+	if (r->trying_sent) {
+		relay_lose_patience(r);
+		return;
+	}
+	r->trying_sent = true;
 	sip_server_reply(r->server, &(struct sip_reply){.code = 100});
+	timer_set(&r->trying, (uint64_t)(RELAY_PATIENCE - RELAY_TRYING) * r->sip->timing.t1);
+}
+
+/* What the handler's message says, for as long as it may have to be said again. */
+static void keep(struct relay *r, const struct sip_msg *m)
+{
+	r->pass = sip_pass_of(m);
+	r->max_forwards = m->max_forwards;
+	r->their_cseq = m->cseq;
+	r->target = sip_contact_uri(m);
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const char *name = m->lines[i].name, *value = m->lines[i].value;
+
+		char **kept = NULL;
+
+		if (strcasecmp(name, "Refer-To") == 0 || strcasecmp(name, "r") == 0)
+			kept = &r->refer_to;
+		else if (strcasecmp(name, "Event") == 0 || strcasecmp(name, "o") == 0)
+			kept = &r->event;
+		if (kept && !*kept)
+			*kept = strdup(value);
+	}
 }
 
 static struct relay *relay_new(const struct sip_msg *m, const char *tag, bool force_rport)
@@ -79,7 +111,7 @@ static struct relay *relay_new(const struct sip_msg *m, const char *tag, bool fo
 	r->sip = sip;
 	r->m = m;
 	r->method = m->method;
-	r->target = sip_contact_uri(m);
+	keep(r, m);
 	timer_init(&r->trying, sip->loop, on_trying, r);
 	DL_APPEND(sip->relays, r);
 	sip->n_relays++;
@@ -194,6 +226,8 @@ static void on_response(void *owner, struct sip_client *c, const struct sip_msg 
 
 	(void)c;
 	r->client = NULL;
+	if (relay_goes_on(r, m->code))
+		return;
 	if (m->code == 408)
 		fall_silent(r);
 	else
@@ -210,6 +244,8 @@ static void on_lost(void *owner, int code)
 	struct relay *r = owner;
 
 	r->client = NULL;
+	if (relay_goes_on(r, code))
+		return;
 	if (code == 408) {
 		fall_silent(r);
 		r->server = NULL;
@@ -246,6 +282,9 @@ static const struct sip_client_events client_events = {
 /* Copies of what the dialog has, which may be gone when a challenge comes. */
 static void log_in(struct relay *r, const struct sip_dialog *to)
 {
+	free(r->user);
+	free(r->secret);
+	r->user = r->secret = NULL;
 	if (!to->secret)
 		return;
 	r->user = strdup(to->user);
@@ -257,27 +296,21 @@ static void log_in(struct relay *r, const struct sip_dialog *to)
 /* Headers that name something of the dialog. */
 static void add_mapped(struct buf *out, const struct relay *r, const struct sip_dialog *to)
 {
-	const struct sip_msg *m = r->m;
-
-	for (size_t i = 0; i < m->n_lines; i++) {
-		const char *name = m->lines[i].name, *value = m->lines[i].value;
-
-		if (strcasecmp(name, "Refer-To") == 0 || strcasecmp(name, "r") == 0)
-			sip_refer_to_line(out, to->bind, value);
-		else if (strcasecmp(name, "Event") == 0 || strcasecmp(name, "o") == 0)
-			sip_event_line(out, r->in, to, value);
-	}
+	if (r->refer_to)
+		sip_refer_to_line(out, to->bind, r->refer_to);
+	if (r->event)
+		sip_event_line(out, r->in, to, r->event);
 }
 
 static int send_on(struct relay *r, struct sip_dialog *to, const struct addr *hop)
 {
-	struct sip_pass *pass = sip_pass_of(r->m);
+	struct sip_pass *pass = sip_pass_ref(r->pass);
 	char branch[SIP_BRANCH_LEN + 1];
 	struct buf mapped = {0};
 	struct sip_outgoing o = {
 		.method = r->method,
 		.cseq = to->local_cseq + 1,
-		.max_forwards = r->m->max_forwards - 1,
+		.max_forwards = r->max_forwards - 1,
 		.branch = branch,
 		.pass = pass,
 	};
@@ -299,12 +332,12 @@ static int send_on(struct relay *r, struct sip_dialog *to, const struct addr *ho
 	if (!err) {
 		to->local_cseq++;
 		r->cseq = o.cseq;
-		r->their_cseq = r->m->cseq;
 		sip_client_own(r->client, &client_events, r);
 		log_in(r, to);
-		timer_set(&r->trying, 7ull * r->sip->timing.t1);
+		timer_set(&r->trying, (uint64_t)(r->trying_sent ? RELAY_PATIENCE : RELAY_TRYING) *
+					      r->sip->timing.t1);
 		if (r->method == SIP_REFER)
-			sip_refers_note(to, o.cseq, r->m->cseq);
+			sip_refers_note(to, o.cseq, r->their_cseq);
 	}
 	buf_free(&mapped);
 	sip_pass_drop(&pass);
@@ -340,12 +373,25 @@ static int send_alone(struct relay *r, const struct sip_bind *bind, const struct
 	return err;
 }
 
-/* SUBSCRIBE and REFER: what follows belongs to the dialogs made here. */
+/* The dialogs that are made here; those of the target before, where there was one. */
+static struct subscription *subscription_of(struct relay *r, const struct sip_bind *bind)
+{
+	struct sip_end *end;
+
+	if (r->m)
+		return subscription_new(r->m, r->server->tag, bind, r->server->force_rport);
+	end = sip_end_of_key(r->sip, &r->from);
+	if (!end)
+		return NULL;
+	subscription_forget_target(end->of);
+	return end->of;
+}
+
+/* SUBSCRIBE and REFER: what follows belongs to these dialogs. */
 static int send_subscribing(struct relay *r, const struct sip_bind *bind,
 			    const struct leg_target *target, const struct addr *hop)
 {
-	struct subscription *s =
-		subscription_new(r->m, r->server->tag, bind, r->server->force_rport);
+	struct subscription *s = subscription_of(r, bind);
 	int err;
 
 	if (!s)
@@ -359,7 +405,8 @@ static int send_subscribing(struct relay *r, const struct sip_bind *bind,
 		r->to = s->end[1].key;
 		err = send_on(r, &s->end[1].dialog, hop);
 	}
-	if (err)
+	/* What is to be tried again with another target keeps the dialog that was answered. */
+	if (err && r->m)
 		subscription_free(s);
 	return err;
 }

@@ -17,6 +17,17 @@ int relay_to_leg(struct relay *r, struct leg *to);
 /* To somebody, in a dialog of its own where the request makes one (SUBSCRIBE, REFER). 0 or -errno.
  */
 int relay_to_target(struct relay *r, const struct leg_target *target);
+/* Where a request outside of dialogs may go. */
+struct relay_targets {
+	/* Sends it to one that was not tried yet, by relay_to_target(). False: there are no more.
+	 * Asked again, also later, where that one cannot be reached, says nothing, or answers 408
+	 * or 5xx; where there are no more, that is the answer. */
+	bool (*next)(void *owner, struct relay *r);
+	void (*drop)(void *owner); /* it is over */
+};
+
+/* In place of relay_to_target(). */
+void relay_along(struct relay *r, const struct relay_targets *targets, void *owner);
 /* Outside of dialogs: what its sender is trusted with, of conf_identity. */
 void relay_set_identity(struct relay *r, unsigned int identity);
 void relay_refuse(struct relay *r, int code, const char *reason);

@@ -22,9 +22,24 @@ struct relay {
 	bool last;		 /* NOTIFY that ends the subscription */
 	uint32_t expires_s;	 /* of a NOTIFY; 0: it says nothing */
 	uint32_t cseq, their_cseq; /* of what went out, and of what came in */
+	struct sip_pass *pass;	   /* what goes on of the request, to any target */
+	unsigned int max_forwards; /* as received */
+	char *refer_to, *event;	   /* headers that name something of a dialog; NULL: none */
+	const struct relay_targets *targets; /* relay_along(); NULL: it was for one far end */
+	void *owner;			     /* of these */
 	char *user, *secret;	   /* for challenges; NULL: none */
-	struct timer trying;	 /* 100 to a far end that would send again and again (RFC 4320) */
+	bool trying_sent;
+	/* 100 to a far end that would send again and again (RFC 4320), then the end of patience
+	 * with a silent target. */
+	struct timer trying;
 };
+
+/* relay_along.c */
+/* The target did not serve the request: it went to the next. False: there is none, or none may. */
+bool relay_goes_on(struct relay *r, int code);
+/* The target has said nothing for so many T1 after the request, resp. after the 100. */
+enum { RELAY_TRYING = 7, RELAY_PATIENCE = 16 };
+void relay_lose_patience(struct relay *r);
 
 bool sip_is_relayed(enum sip_method method);
 /* A request in the leg's dialog. */
@@ -56,6 +71,8 @@ struct subscription *subscription_new(const struct sip_msg *m, const char *tag,
 				      const struct sip_bind *to, bool force_rport);
 /* After end[1]'s texts were written. False: no memory. */
 bool subscription_enter(struct subscription *s);
+/* end[1] is to be written anew. */
+void subscription_forget_target(struct subscription *s);
 void subscription_free(struct subscription *s);
 void subscriptions_free(struct sip *sip);
 struct sip_end *sip_end_of_key(const struct sip *sip, const struct sip_key *key);

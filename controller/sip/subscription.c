@@ -20,7 +20,13 @@ static void drop_end(struct sip_end *end)
 {
 	if (end->hh.tbl)
 		HASH_DELETE(hh, end->of->sip->ends, end);
+	end->hh.tbl = NULL;
 	sip_dialog_clear(&end->dialog);
+}
+
+void subscription_forget_target(struct subscription *s)
+{
+	drop_end(&s->end[1]);
 }
 
 void subscription_free(struct subscription *s)
@@ -97,6 +103,8 @@ static bool enter(struct sip_end *end)
 	const struct sip_dialog *d = &end->dialog;
 	struct sip *sip = end->of->sip;
 
+	if (end->hh.tbl)
+		return true;
 	end->key = sip_dialog_key(d->bind, d->call_id, d->local_tag);
 	SIP_KEY_ADD(hh, sip->ends, key, end);
 	return end->hh.tbl != NULL;
