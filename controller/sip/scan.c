@@ -5,48 +5,50 @@
 #include <string.h>
 #include <strings.h>
 
+#define NAME(text) {text, sizeof(text) - 1}
+
 static const struct {
-	const char *name;
+	struct slice name;
 	char compact; /* RFC 3261 7.3.3 */
 	enum sip_header kind;
 } known[] = {
-	{"Via", 'v', SIP_H_VIA},
-	{"From", 'f', SIP_H_FROM},
-	{"To", 't', SIP_H_TO},
-	{"Call-ID", 'i', SIP_H_CALL_ID},
-	{"CSeq", 0, SIP_H_CSEQ},
-	{"Contact", 'm', SIP_H_CONTACT},
-	{"Max-Forwards", 0, SIP_H_MAX_FORWARDS},
-	{"Allow", 0, SIP_H_ALLOW},
-	{"Min-SE", 0, SIP_H_MIN_SE},
-	{"RAck", 0, SIP_H_RACK},
-	{"RSeq", 0, SIP_H_RSEQ},
-	{"Session-Expires", 'x', SIP_H_SESSION_EXPIRES},
-	{"Supported", 'k', SIP_H_SUPPORTED},
-	{"Content-Type", 'c', SIP_H_CONTENT_TYPE},
-	{"Content-Length", 'l', SIP_H_CONTENT_LENGTH},
-	{"Content-Encoding", 'e', SIP_H_CONTENT_ENCODING},
-	{"Record-Route", 0, SIP_H_RECORD_ROUTE},
-	{"Replaces", 0, SIP_H_REPLACES},
-	{"Require", 0, SIP_H_REQUIRE},
-	{"Retry-After", 0, SIP_H_RETRY_AFTER},
-	{"Server", 0, SIP_H_SERVER},
-	{"User-Agent", 0, SIP_H_USER_AGENT},
-	{"Timestamp", 0, SIP_H_TIMESTAMP},
-	{"Authorization", 0, SIP_H_AUTHORIZATION},
-	{"Expires", 0, SIP_H_EXPIRES},
-	{"Min-Expires", 0, SIP_H_MIN_EXPIRES},
-	{"Proxy-Authenticate", 0, SIP_H_PROXY_AUTHENTICATE},
-	{"Proxy-Authorization", 0, SIP_H_PROXY_AUTHORIZATION},
-	{"WWW-Authenticate", 0, SIP_H_WWW_AUTHENTICATE},
+	{NAME("Via"), 'v', SIP_H_VIA},
+	{NAME("From"), 'f', SIP_H_FROM},
+	{NAME("To"), 't', SIP_H_TO},
+	{NAME("Call-ID"), 'i', SIP_H_CALL_ID},
+	{NAME("CSeq"), 0, SIP_H_CSEQ},
+	{NAME("Contact"), 'm', SIP_H_CONTACT},
+	{NAME("Max-Forwards"), 0, SIP_H_MAX_FORWARDS},
+	{NAME("Allow"), 0, SIP_H_ALLOW},
+	{NAME("Min-SE"), 0, SIP_H_MIN_SE},
+	{NAME("RAck"), 0, SIP_H_RACK},
+	{NAME("RSeq"), 0, SIP_H_RSEQ},
+	{NAME("Session-Expires"), 'x', SIP_H_SESSION_EXPIRES},
+	{NAME("Supported"), 'k', SIP_H_SUPPORTED},
+	{NAME("Content-Type"), 'c', SIP_H_CONTENT_TYPE},
+	{NAME("Content-Length"), 'l', SIP_H_CONTENT_LENGTH},
+	{NAME("Content-Encoding"), 'e', SIP_H_CONTENT_ENCODING},
+	{NAME("Record-Route"), 0, SIP_H_RECORD_ROUTE},
+	{NAME("Replaces"), 0, SIP_H_REPLACES},
+	{NAME("Require"), 0, SIP_H_REQUIRE},
+	{NAME("Retry-After"), 0, SIP_H_RETRY_AFTER},
+	{NAME("Server"), 0, SIP_H_SERVER},
+	{NAME("User-Agent"), 0, SIP_H_USER_AGENT},
+	{NAME("Timestamp"), 0, SIP_H_TIMESTAMP},
+	{NAME("Authorization"), 0, SIP_H_AUTHORIZATION},
+	{NAME("Expires"), 0, SIP_H_EXPIRES},
+	{NAME("Min-Expires"), 0, SIP_H_MIN_EXPIRES},
+	{NAME("Proxy-Authenticate"), 0, SIP_H_PROXY_AUTHENTICATE},
+	{NAME("Proxy-Authorization"), 0, SIP_H_PROXY_AUTHORIZATION},
+	{NAME("WWW-Authenticate"), 0, SIP_H_WWW_AUTHENTICATE},
 };
 
 static enum sip_header kind_of(const char *name, size_t len)
 {
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
 		if (len == 1 ? (name[0] | 0x20) == known[i].compact
-			     : strlen(known[i].name) == len &&
-				       strncasecmp(known[i].name, name, len) == 0)
+			     : known[i].name.len == len &&
+				       strncasecmp(known[i].name.p, name, len) == 0)
 			return known[i].kind;
 	}
 	return SIP_H_OTHER;
