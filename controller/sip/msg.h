@@ -102,6 +102,10 @@ struct sip_msg {
 /* Fills `m` from a datagram, which is written to and must have room for a NUL at `len`. 0 or
  * -EBADMSG with `fault`. sip_msg_clear() either way. */
 int sip_msg_parse(struct sip_msg *m, char *text, size_t len);
+/* The same in two steps, of which the second one costs most. The first one gives what a refusal
+ * echoes, the start line and the top Via. */
+void sip_msg_begin(struct sip_msg *m, char *text, size_t len);
+int sip_msg_finish(struct sip_msg *m);
 void sip_msg_clear(struct sip_msg *m);
 
 /* The description in the body, else an empty slice with p NULL. */

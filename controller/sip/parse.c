@@ -220,7 +220,7 @@ static bool is_answerable(const struct sip_msg *m)
 	       m->n_vias <= SIP_VIAS_MAX;
 }
 
-int sip_msg_parse(struct sip_msg *m, char *text, size_t len)
+void sip_msg_begin(struct sip_msg *m, char *text, size_t len)
 {
 	char *start;
 
@@ -232,13 +232,25 @@ int sip_msg_parse(struct sip_msg *m, char *text, size_t len)
 	parse_start_line(m, start);
 	if (start) {
 		parse_via(m);
+		m->answerable = is_answerable(m);
+	}
+}
+
+int sip_msg_finish(struct sip_msg *m)
+{
+	if (m->n_lines) {
 		parse_parties(m);
 		parse_cseq(m);
 		parse_hops(m);
 		parse_body(m);
-		m->answerable = is_answerable(m);
 	}
 	return m->fault ? -EBADMSG : 0;
+}
+
+int sip_msg_parse(struct sip_msg *m, char *text, size_t len)
+{
+	sip_msg_begin(m, text, len);
+	return sip_msg_finish(m);
 }
 
 void sip_msg_clear(struct sip_msg *m)

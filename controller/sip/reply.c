@@ -105,7 +105,8 @@ void sip_build_head(struct buf *out, const struct sip_msg *m, const char *tag, b
 	add_header(out, "From: ", m->first[SIP_H_FROM]);
 	buf_str(out, "To: ");
 	buf_str(out, m->first[SIP_H_TO]);
-	if (tag && m->to && !*m->to_tag) {
+	if (tag && sip_addr_spec(m->first[SIP_H_TO]).len &&
+	    !sip_addr_param(m->first[SIP_H_TO], "tag").p) {
 		buf_str(out, ";tag=");
 		buf_str(out, tag);
 	}
@@ -172,6 +173,14 @@ void sip_build_reply(struct buf *out, const struct sip_bind *bind, const char *h
 	sip_pass_body(out, reply->pass, reply->sdp);
 }
 
+/* What no tag of a dialog begins with: those are hexadecimal. */
+enum { STATELESS = 's' };
+
+bool sip_tag_is_stateless(struct slice tag)
+{
+	return tag.len == SIP_TAG_LEN && tag.p[0] == STATELESS;
+}
+
 /* Derived from what stays the same when a request is sent again. */
 static void stateless_tag(const struct sip_msg *m, char tag[SIP_TAG_LEN + 1])
 {
@@ -183,7 +192,8 @@ static void stateless_tag(const struct sip_msg *m, char tag[SIP_TAG_LEN + 1])
 	sip_hash_text(&h, m->first[SIP_H_FROM]);
 	sip_hash_text(&h, m->first[SIP_H_CSEQ]);
 	sip_hash_text(&h, m->top_via);
-	snprintf(tag, SIP_TAG_LEN + 1, "%016llx", (unsigned long long)sip_hash_end(&h).lo);
+	snprintf(tag, SIP_TAG_LEN + 1, "%c%015llx", STATELESS,
+		 (unsigned long long)sip_hash_end(&h).lo >> 4);
 }
 
 void sip_reply_stateless(const struct sip_msg *m, bool force_rport, const struct sip_reply *reply)

@@ -50,5 +50,7 @@ void sip_build_body(struct buf *out, struct slice sdp);
 /* Answers without keeping anything: the same request gets the same response, To tag included. Never
  * to an ACK. */
 void sip_reply_stateless(const struct sip_msg *m, bool force_rport, const struct sip_reply *reply);
+/* Is it the To tag of such an answer? Its ACK is nobody's. */
+bool sip_tag_is_stateless(struct slice tag);
 
 #endif

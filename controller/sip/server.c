@@ -15,6 +15,11 @@ static struct sip *stack(const struct sip_server *s)
 	return s->bind->sip;
 }
 
+bool sip_server_by_branch(const struct sip_msg *m)
+{
+	return strncmp(m->branch, "z9hG4bK", 7) == 0 && m->branch[7];
+}
+
 /* RFC 3261 17.2.3: by branch, sent-by and method; what an RFC 2543 far end sends, by all that stays
  * the same. */
 static struct sip_key key_of(const struct sip_msg *m, enum sip_method method)
@@ -24,7 +29,7 @@ static struct sip_key key_of(const struct sip_msg *m, enum sip_method method)
 	sip_hash_start(&h, m->bind->sip);
 	sip_hash_bytes(&h, (const char *)&m->bind->realm->index, sizeof(m->bind->realm->index));
 	sip_hash_text(&h, method == SIP_OTHER ? m->method_name : sip_method_name(method));
-	if (strncmp(m->branch, "z9hG4bK", 7) == 0 && m->branch[7]) {
+	if (sip_server_by_branch(m)) {
 		sip_hash_text(&h, m->branch);
 		sip_hash_text(&h, m->via->host);
 		sip_hash_text(&h, m->via->port ? m->via->port : "5060");

@@ -44,6 +44,8 @@ enum { SIP_SERVERS_MAX = 300000 };
 
 bool sip_server_full(const struct sip *sip);
 
+/* Does the top Via tell the transaction, as RFC 3261 has it? Not of an RFC 2543 far end. */
+bool sip_server_by_branch(const struct sip_msg *m);
 /* The transaction to which a request belongs (17.2.3); `method`: the class to look in, INVITE for
  * an ACK. NULL: none. */
 struct sip_server *sip_server_find(const struct sip_msg *m, enum sip_method method);

@@ -106,6 +106,23 @@ struct slice sip_addr_spec(const char *value)
 	return *end == '\0' ? (struct slice){0} : trim(end, strcspn(end, ";,"));
 }
 
+struct slice sip_addr_param(const char *value, const char *name)
+{
+	size_t len = strlen(name);
+	struct slice item, key;
+
+	sip_list_next(&value, ';', &item);
+	while (sip_list_next(&value, ';', &item)) {
+		const char *equals = memchr(item.p, '=', item.len);
+
+		key = trim(item.p, equals ? (size_t)(equals - item.p) : item.len);
+		if (key.len == len && strncasecmp(key.p, name, len) == 0)
+			return equals ? trim(equals + 1, (size_t)(item.p + item.len - equals - 1))
+				      : (struct slice){item.p + item.len, 0};
+	}
+	return (struct slice){0};
+}
+
 static int hex_value(char c)
 {
 	if (c >= '0' && c <= '9')

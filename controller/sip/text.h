@@ -17,6 +17,8 @@ bool sip_number(const char *text, uint32_t max, uint32_t *out);
 bool sip_list_next(const char **p, char separator, struct slice *item);
 /* `Display <uri>;params` or `uri;params`: the URI; p NULL: none. */
 struct slice sip_addr_spec(const char *value);
+/* The value of a parameter behind it; p NULL: there is none. */
+struct slice sip_addr_param(const char *value, const char *name);
 /* The user part of a URI as text, %XX undone but for control characters. Writes at most strlen(uri)
  * + 1 bytes. */
 void sip_uri_user(char *out, const char *uri);

@@ -263,8 +263,9 @@ static void challenge(const struct sip_msg *m, const struct sip_verdict *verdict
 /* RFC 3261 21.5.4, before anything is made of the request. */
 static void refuse_for_overload(const struct sip_msg *m)
 {
-	struct sip_reply reply = {.code = 503,
-				  .retry_after_s = overload_retry_after_s(m->call_id)};
+	struct sip_reply reply = {
+		.code = 503,
+		.retry_after_s = overload_retry_after_s(m->first[SIP_H_CALL_ID])};
 
 	reject(m, false, &reply, "overload");
 }
@@ -393,6 +394,39 @@ static bool is_keepalive(const char *text, size_t len)
 	return true;
 }
 
+/* Under overload whatever a refusal costs is taken from the calls in progress: it is given before
+ * more is read of an INVITE than its headers' places and its top Via, and the ACK to it is not read
+ * either. True: the message is done with. */
+static bool shed(const struct sip_msg *m)
+{
+	struct slice to_tag = sip_addr_param(m->first[SIP_H_TO], "tag");
+
+	if (m->method == SIP_ACK && sip_tag_is_stateless(to_tag)) {
+		m->bind->sip->stats.requests[SIP_ACK][SIP_IN]++;
+		return true;
+	}
+	if (!m->bind->overload.on || m->method != SIP_INVITE || to_tag.p || !m->answerable ||
+	    !m->version_known || !sip_server_by_branch(m) || sip_server_find(m, SIP_INVITE))
+		return false;
+	m->bind->sip->stats.requests[SIP_INVITE][SIP_IN]++;
+	refuse_for_overload(m);
+	return true;
+}
+
+static void on_message(struct sip_msg *m)
+{
+	if (!m->fault && m->request && shed(m))
+		return;
+	if (sip_msg_finish(m)) {
+		refuse_malformed(m, 400);
+	} else if (m->request) {
+		on_request(m);
+	} else {
+		sip_stats_response(&m->bind->sip->stats, m->method, SIP_IN, m->code);
+		sip_client_receive(m);
+	}
+}
+
 void sip_receive_endless(const struct sip_bind *bind, const struct addr *source, char *text,
 			 size_t len, const struct sip_unframed *why)
 {
@@ -409,22 +443,14 @@ void sip_receive_endless(const struct sip_bind *bind, const struct addr *source,
 void sip_receive(const struct sip_bind *bind, const struct addr *source, char *text, size_t len)
 {
 	struct sip_msg m;
-	int err;
 
 	if (is_keepalive(text, len))
 		return;
-	err = sip_msg_parse(&m, text, len);
+	sip_msg_begin(&m, text, len);
 	m.bind = bind;
 	m.source = *source;
 	bind->sip->now = &m;
-	if (err) {
-		refuse_malformed(&m, 400);
-	} else if (m.request) {
-		on_request(&m);
-	} else {
-		sip_stats_response(&bind->sip->stats, m.method, SIP_IN, m.code);
-		sip_client_receive(&m);
-	}
+	on_message(&m);
 	bind->sip->now = NULL;
 	sip_msg_clear(&m);
 }

@@ -120,6 +120,49 @@ static void test_new_calls_are_refused(void **state)
 	far_expect(lab, &lab->far, "SIP/2.0 200 OK\r\n");
 }
 
+/* Nothing is read of it but what the refusal echoes, and of the ACK not even that; a repeated
+ * INVITE gets the same To tag though nothing was kept. */
+static void test_refusals_are_cheap(void **state)
+{
+	struct lab *lab = *state;
+	char tag[32];
+
+	lab->sip->binds[0].overload.on = true;
+	receive(lab, "x INVITE", "z9hG4bK1", "c1", "");
+	far_expect(lab, &lab->far, "SIP/2.0 503 Service Unavailable\r\n");
+	assert_string_equal(far_header(&lab->far, "CSeq"), "x INVITE");
+	snprintf(tag, sizeof(tag), "%s", far_param(far_header(&lab->far, "To"), "tag"));
+	assert_int_equal(strlen(tag), SIP_TAG_LEN);
+	receive(lab, "x ACK", "z9hG4bK1", "c1", tag);
+	assert_int_equal(lab->sip->stats.requests[SIP_ACK][SIP_IN], 1);
+	lab->sip->binds[0].overload.on = false;
+	receive(lab, "x ACK", "z9hG4bK1", "c1", tag);
+	assert_int_equal(lab->sip->stats.requests[SIP_ACK][SIP_IN], 2);
+	assert_int_equal(lab->sip->stats.malformed, 0);
+	tag[0] = 'a';
+	receive(lab, "x ACK", "z9hG4bK1", "c1", tag);
+	assert_int_equal(lab->sip->stats.malformed, 1);
+	receive(lab, "x INVITE", "z9hG4bK1", "c1", "");
+	far_expect(lab, &lab->far, "SIP/2.0 400 Bad CSeq\r\n");
+}
+
+/* What cannot be answered is not: no place to answer to, or nothing to echo. */
+static void test_refusals_need_headers(void **state)
+{
+	struct lab *lab = *state;
+	char text[] = "INVITE sip:1@10.0.0.1 SIP/2.0\r\nFrom: <sip:2@10.0.0.1>;tag=a\r\n"
+		      "To: <sip:1@10.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n";
+
+	lab->sip->binds[0].overload.on = true;
+	sip_receive(&lab->sip->binds[0], &lab->far.at, text, strlen(text));
+	far_expect_nothing(lab, &lab->far);
+	assert_int_equal(lab->sip->stats.malformed, 1);
+	/* RFC 2543: the branch does not tell whether the call is under way. */
+	receive(lab, "10 INVITE", "1", "c2", "");
+	far_expect(lab, &lab->far, "SIP/2.0 503 ");
+	assert_int_equal(lab->admitted, 0);
+}
+
 /* A call that has begun is none of those: its INVITE sent again, its re-INVITE, its BYE. */
 static void test_calls_go_on(void **state)
 {
@@ -165,6 +208,8 @@ int main(void)
 		T(test_stamps, lab_setup),
 		cmocka_unit_test(test_retry_after),
 		T(test_new_calls_are_refused, lab_setup),
+		T(test_refusals_are_cheap, lab_setup),
+		T(test_refusals_need_headers, lab_setup),
 		T(test_calls_go_on, lab_setup_short),
 		T(test_it_ends, lab_setup),
 	};
