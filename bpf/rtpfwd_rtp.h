@@ -36,9 +36,10 @@ static inline __attribute__((always_inline)) int rtpfwd_is_rtcp_type(__u8 second
 	return (second & 0xe0) == 0xc0;
 }
 
-/* A whole RTP header (RFC 3550 5.1, 5.3.1) within `len` bytes of payload? */
-static inline __attribute__((always_inline)) int rtpfwd_is_rtp(const __u8 *p, const void *end,
-							       __u32 len)
+/* Length of the RTP header (RFC 3550 5.1, 5.3.1), whole within `len` bytes of payload; 0: there is
+ * none. */
+static inline __attribute__((always_inline)) __u32 rtpfwd_rtp_header(const __u8 *p, const void *end,
+								     __u32 len)
 {
 	__u32 need = RTPFWD_RTP_HEADER;
 
@@ -47,7 +48,7 @@ static inline __attribute__((always_inline)) int rtpfwd_is_rtp(const __u8 *p, co
 	if ((p[0] & 0xc0) != 0x80 || rtpfwd_is_rtcp_type(p[1]))
 		return 0;
 	if ((p[0] & 0x1f) == 0) /* neither extension nor contributing sources: nearly all */
-		return 1;
+		return need;
 	need += (p[0] & 0x0fU) * 4;
 	if (p[0] & 0x10) {
 		const __u8 *extension = p + need;
@@ -56,7 +57,13 @@ static inline __attribute__((always_inline)) int rtpfwd_is_rtp(const __u8 *p, co
 			return 0;
 		need += 4 + rtpfwd_get16(extension + 2) * 4U;
 	}
-	return len >= need;
+	return len >= need ? need : 0;
+}
+
+static inline __attribute__((always_inline)) int rtpfwd_is_rtp(const __u8 *p, const void *end,
+							       __u32 len)
+{
+	return rtpfwd_rtp_header(p, end, len) != 0;
 }
 
 /* The first RTCP packet of a compound (RFC 3550 6.4)? */
