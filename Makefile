@@ -2,6 +2,7 @@
 # One non-recursive Makefile: products go to build/, sanitized twins to build/san/.
 #   make            the daemon and the tool          make demo    a call through a lab of namespaces
 #   make check      every test that can run here     make bench   figures, side by side
+#   make kmod       the module for SRTP: KDIR=, the running kernel, or Debian's
 # V=1: show the commands.  SETUP=0: install no packages.  KEEP=1 (demo): leave the lab up.  CC=clang works, too.
 
 VERSION := 0.1.0
@@ -34,11 +35,11 @@ DAEMON_OBJ := $(call obj,build,$(DAEMON_SRC))
 SAN_OBJ := $(call obj,build/san,$(DAEMON_SRC))
 UNIT_BIN := $(patsubst tests/%.c,build/san/tests/%,$(UNIT_SRC))
 
-.PHONY: all setup demo check bench install clean san unit lint
+.PHONY: all setup demo check bench install clean san unit lint kmod kmod-here kmod-tests
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: build/rtpfwd build/rtpfwd-ctl
+all: build/rtpfwd build/rtpfwd-ctl kmod-here
 san: build/san/rtpfwd build/san/rtpfwd-ctl
 unit: $(UNIT_BIN)
 
@@ -88,6 +89,28 @@ build/obj/controller/datapath/xdp.o build/san/obj/controller/datapath/xdp.o: $(S
 $(patsubst tests/%.c,build/san/tests/%,$(filter tests/bpf/%,$(UNIT_SRC))): \
 	build/san/obj/tests/bpf/lab.o build/san/obj/tests/bpf/relay.o
 
+# The module. Kbuild takes it from here, for a kernel at a time.
+kmod: setup
+	@tools/kmod/build $(if $(KDIR),--kdir $(KDIR))
+kmod-here:
+	@tools/kmod/build --here $(if $(findstring s,$(firstword -$(MAKEFLAGS))),>/dev/null)
+
+KMOD_TEST := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/kmod/*_test.c))
+kmod-tests: $(KMOD_TEST)
+build/gen/kmod_srtp.bpf.o: tests/kmod/srtp.bpf.c tests/kmod/srtp.h kmod/rtpfwd_kfunc.h
+	@mkdir -p $(@D)
+	$(say) BPF $@
+	$(Q)$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member \
+		-idirafter /usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
+build/gen/kmod_srtp.skel.h: build/gen/kmod_srtp.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name kmod_srtp_bpf > $@
+build/obj/tests/kmod/lab.o: build/gen/kmod_srtp.skel.h
+build/tests/kmod/%: build/obj/tests/kmod/%.o build/obj/tests/kmod/lab.o build/obj/tests/kmod/control.o
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lsrtp2 -lmnl -lbpf -lcmocka
+
 setup:
 	@if [ "$(SETUP)" != 0 ]; then tools/setup; fi
 
@@ -96,7 +119,7 @@ demo: setup
 	@KEEP=$(KEEP) tools/demo/demo
 
 check: setup
-	@$(MAKE) --no-print-directory -s all san unit fuzz-targets
+	@$(MAKE) --no-print-directory -s all san unit kmod-tests fuzz-targets
 	@tests/run
 
 # Fuzzing: libFuzzer's own build of everything, by clang; nothing without its runtime.
