@@ -1,0 +1,143 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's 6.1 and 6.12 kernels in a virtual machine: the module's tests, and the fast path's.
+
+The module is built for both; each is booted once (QEMU, without hardware virtualisation) and runs
+the programs of tests/kmod, then, without the module, the packet fixtures of tests/bpf. Prints TAP.
+Less of it: KERNEL=6.1, TEST=part of a program's name.
+"""
+import glob
+import importlib.machinery
+import importlib.util
+import os
+import re
+import sys
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "tools", "kmod"))
+import debian  # noqa: E402
+import guest   # noqa: E402
+
+BUILD = os.path.join(TOP, "tools", "kmod", "build")
+LIMIT, STEP_LIMIT = 400, 120    # seconds
+MODULES = ("veth", "bridge", "aesni-intel", "ghash-clmulni-intel", "sha1-ssse3", "ctr", "gcm",
+           "ghash-generic")
+# libsrtp2 of Debian gets its ciphers from libnss3, which opens these.
+OPENED = ("libsoftokn3.*", "libfreebl3.*", "libfreeblpriv3.*")
+FIXTURES = ("verdict_test", "drops_test", "ipv6_test")
+TROUBLE = re.compile(r"WARNING:|BUG:|BUG |Oops:|general protection|Call Trace:|refcount_t:|"
+                     r"Objects remaining|rtpfwd: (?!loading out-of-tree|module verification)")
+RESULT = re.compile(r"^(not ok|ok) \d+ (?:- )?(.*)$")
+PLAN = re.compile(r"^1\.\.(\d+)$", re.MULTILINE)
+
+
+class Tap:
+    def __init__(self):
+        self.count = self.bad = 0
+
+    def add(self, good, name, note="", said=""):
+        for line in said.splitlines():
+            print("# " + line)
+        self.count += 1
+        self.bad += not good
+        print(f"{'ok' if good else 'not ok'} {self.count} - {name}{note}", flush=True)
+
+    def end(self):
+        print(f"1..{self.count}")
+        return 1 if self.bad else 0
+
+
+def load_build():
+    loader = importlib.machinery.SourceFileLoader("build", BUILD)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("build", loader))
+    loader.exec_module(module)
+    return module
+
+
+def programs():
+    """{name: path} of what runs with the module, then of what runs without."""
+    ours = sorted(glob.glob(f"{TOP}/tests/kmod/*_test.c"))
+    names = [os.path.basename(p)[:-2] for p in ours]
+    found = {n: f"{TOP}/build/tests/kmod/{n}" for n in names}
+    found.update({n: f"{TOP}/build/san/tests/bpf/{n}" for n in FIXTURES})
+    only = os.environ.get("TEST", "")
+    return {name: path for name, path in found.items() if only in name}
+
+
+def prepare(kernel, module):
+    machine = guest.Guest(kernel, os.path.join(TOP, "build", "kmod", kernel.release, "guest"))
+    for name in MODULES:
+        machine.module(name)
+    machine.archive.copy(module, "modules/rtpfwd.ko")
+    for name in OPENED:
+        machine.archive.library(name)
+    for name, path in programs().items():
+        machine.archive.program(path, f"test/{name}")
+        machine.step(name, name, STEP_LIMIT)
+    machine.step("dmesg", "dmesg", STEP_LIMIT)
+    return machine
+
+
+def judge(tap, label, name, code, output):
+    """Passes on the results of one program."""
+    plan, seen, said = PLAN.search(output), 0, []
+    for line in output.splitlines():
+        match = RESULT.match(line)
+        if not match:
+            said.append(line)
+            continue
+        seen += 1
+        skipped = re.match(r"# SKIP (.*)", match.group(2))
+        test = skipped.group(1) if skipped else match.group(2)
+        tap.add(match.group(1) == "ok", f"{label} {name}/{test}",
+                f" # SKIP {' '.join(said[-1:])}" if skipped else "",
+                "\n".join(said[-40:]) if match.group(1) != "ok" else "")
+        said = []
+    whole = plan is not None and seen >= int(plan.group(1)) and code == 0
+    if not whole:
+        tap.add(False, f"{label} {name}", f": exit status {code}, {seen} tests run",
+                "\n".join(said[-60:]))
+
+
+def test_kernel(tap, build, kernel):
+    label = kernel.label
+    try:
+        module, said = build.build(kernel.kdir, kernel.release, kernel.btf)
+    except build.Failed as fault:
+        tap.add(False, f"{label} builds", "", str(fault))
+        return
+    tap.add("warning:" not in said, f"{label} builds", "", said if "warning:" in said else "")
+    found, console = prepare(kernel, module).boot(LIMIT)
+    tap.add("dmesg" in found, f"{label} boots and ends", "",
+            "" if "dmesg" in found else "\n".join(console.splitlines()[-60:]))
+    before = 0.0
+    for name in programs():
+        code, output, uptime = found.get(name, (None, "", before))
+        judge(tap, label, name, code, output)
+        print(f"# {name}: {max(uptime - before, 0):.1f} s")
+        before = uptime or before
+    log = found.get("dmesg", (None, "", 0))[1] + console
+    bad = [line for line in log.splitlines() if TROUBLE.search(line)]
+    tap.add("dmesg" in found and not bad, f"{label} dmesg has neither WARN nor BUG", "",
+            "\n".join(bad[:40]))
+
+
+def main():
+    tap = Tap()
+    why = guest.missing()
+    kernels, faults = ([], []) if why else debian.fetch()
+    if why:
+        tap.add(True, "kernels", f" # SKIP {why}")
+    for fault in faults:
+        tap.add(True, fault.split(":")[0], f" # SKIP {fault}")
+    build = load_build()
+    for kernel in kernels:
+        if os.environ.get("KERNEL", kernel.label) != kernel.label:
+            continue
+        test_kernel(tap, build, kernel)
+    return tap.end()
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    sys.exit(main())
