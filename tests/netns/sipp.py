@@ -12,16 +12,22 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "sipp")
 
 
 class Sipp:
-    """One process running a scenario of sipp/ in a namespace; `kind`: UDP's or TCP's ports."""
+    """One process running a scenario of sipp/, or the one in `xml`, in a namespace; `kind`: UDP's
+    or TCP's ports."""
 
     def __init__(self, lab, ns, scenario, ip, calls, *args, port=5060, timeout=60,
-                 kind=socket.SOCK_DGRAM):
+                 kind=socket.SOCK_DGRAM, xml=None):
         self.scenario, self.ns, self.ip, self.port = scenario, ns, ip, port
         self.kind, self.folder = kind, lab.dir
         tag = f"{lab.dir}/{scenario}-{len(lab.started)}"
         self.stats_path, self.errors_path = tag + ".csv", tag + ".err"
+        path = f"{FOLDER}/{scenario}.xml"
+        if xml:
+            path = tag + ".xml"
+            with open(path, "w") as out:
+                out.write(xml)
         self.process = ns.popen(
-            "sipp", "-nostdin", "-sf", f"{FOLDER}/{scenario}.xml", "-i", ip, "-mi", ip, "-p", port,
+            "sipp", "-nostdin", "-sf", path, "-i", ip, "-mi", ip, "-p", port,
             "-m", calls, "-buff_size", 8388608, "-timeout", timeout, "-timeout_error", "-trace_err",
             "-error_file", self.errors_path, "-trace_stat", "-fd", 1, "-stf", self.stats_path,
             *args, cwd=lab.dir, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
