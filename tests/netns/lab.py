@@ -232,13 +232,15 @@ class Lab:
         """The daemon's binary with these arguments, to its end."""
         return self.node(binary("rtpfwd", self.sanitized), *argv, check=False, timeout=timeout)
 
-    def start(self, text=None, ready=True, args=()):
+    def start(self, text=None, ready=True, args=(), env=None):
+        """`env`: variables beside those of this process."""
         if text is not None:
             self.write(text)
         equal(self.daemon, None, "daemon running")
         with open(self.log_path, "a") as log:
             self.daemon = self.node.popen(binary("rtpfwd", self.sanitized), "-c", self.conf, *args,
-                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                                          stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                          env={**os.environ, **(env or {})})
         self.started.append(self.daemon)
         if ready:
             wait_for(self.answers, 15, lambda: "the daemon answers; log:\n" + self.log()[-3000:])

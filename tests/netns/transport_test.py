@@ -382,7 +382,7 @@ def slow_sender(lab):
     equal(len(a.conns), 1, "the good connection stays")
 
 
-def half_messages(lab):
+def fault_21_half_messages(lab):
     """10,000 half messages from one address: few are kept, others call undisturbed"""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20000), hard))
@@ -542,7 +542,7 @@ TESTS = (tcp_to_udp, udp_to_tcp, tls_to_tls, ipv6, second_bind, pitfall_32_large
          large_back_to_udp, refused, closed_before_response, closed_while_ringing, closed_mid_call,
          answer_over_new_connection, pieces, ping, stun, pitfall_33_bad_framing, no_param,
          contact_elsewhere, routed_over_tcp, not_its_transport, per_source, slow_sender,
-         half_messages, sipp, verify)
+         fault_21_half_messages, sipp, verify)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
