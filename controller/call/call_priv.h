@@ -29,6 +29,7 @@ struct call_side {
 struct call_offer {
 	bool open;
 	bool withdrawn;	    /* CANCEL came for it: what the other leg accepts must be taken back */
+	bool back;	    /* it is that: nobody waits for the answer */
 	enum side from;	    /* who offers */
 	struct desc *offer; /* NULL when withdrawn */
 	struct desc_origin

@@ -160,16 +160,29 @@ static void agreed(struct call *c, struct desc *answer)
 	answer_leg(c, from);
 }
 
-/* The one who asked withdrew, but the other leg has agreed: it is told again what is in force. */
+/* The one who asked withdrew, but the other leg has agreed: it is told again what is in force. If
+ * it refuses that, also after the leg has tried again (491), what it has agreed to stays. */
 static void take_back(struct call *c, enum side side, struct desc *answer)
 {
 	struct call_side *s = &c->side[side];
 
 	call_offer_close(c);
-	if (answer)
-		call_heard(c, side, answer);
-	if (call_tell_offer(c, side, other_of(c, side)->said) == 0)
-		leg_reinvite(s->leg, s->origin.last, s->origin.last_len);
+	call_heard(c, side, answer);
+	if (call_keep_origin(&c->offer.before, &s->origin))
+		return;
+	c->offer.open = c->offer.back = true;
+	c->offer.from = side_other(side);
+	if (call_tell_offer(c, side, other_of(c, side)->said) == 0 &&
+	    leg_reinvite(s->leg, s->origin.last, s->origin.last_len) == 0)
+		return;
+	other_told_as_before(c);
+	call_offer_close(c);
+}
+
+static void taken_back(struct call *c, enum side side, struct desc *answer)
+{
+	call_offer_close(c);
+	call_heard(c, side, answer);
 }
 
 static void refused(struct call *c, int code, const char *reason)
@@ -205,7 +218,7 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		return;
 	}
 	if (!c->offer.open || c->offer.from == side) {
-		/* The answer to our taking back. */
+		/* The answer to our correction of what went out early. */
 		if (code < 300 && call_parse_within(&answer, c, side, sdp) == 0)
 			call_heard(c, side, answer);
 		return;
@@ -218,6 +231,8 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		log_info("call %s re-INVITE answered by %c without usable audio", c->id,
 			 "ab"[side]);
 		refused(c, 488, NULL);
+	} else if (c->offer.back) {
+		taken_back(c, side, answer);
 	} else if (c->offer.withdrawn) {
 		take_back(c, side, answer);
 	} else {
@@ -231,7 +246,7 @@ void call_offer_withdrawn(struct call *c, enum side side)
 		c->ask.withdrawn = true;
 		leg_cancel(other_of(c, side)->leg);
 	}
-	if (!c->offer.open || c->offer.from != side)
+	if (!c->offer.open || c->offer.back || c->offer.from != side)
 		return;
 	desc_free(c->offer.offer);
 	c->offer.offer = NULL;

@@ -394,8 +394,8 @@ def second_offer_of_one(lab):
     c.hang_up().gone()
 
 
-def cancelled_reinvite(lab):
-    """CANCEL of a re-INVITE: 487; what the far side agreed to meanwhile is taken back"""
+def agreed_too_late(lab):
+    """A hold that was withdrawn by CANCEL, and that the far side has agreed to all the same."""
     c = talking(lab)
     c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, direction="sendonly", version=2))
     msg = c.b.expect("INVITE")
@@ -410,7 +410,50 @@ def cancelled_reinvite(lab):
     rtp.drain(c.b_rtp, c.a_rtp)
     c.b.reply(msg, 200, sip.sdp(CALLEE, c.b_rtp.port, direction="recvonly", version=2))
     c.b.expect("ACK")
+    c.hold = msg
+    return c
+
+
+def cancelled_reinvite(lab):
+    """CANCEL of a re-INVITE: 487; what the far side agreed to meanwhile is taken back"""
+    c = agreed_too_late(lab)
     equal(answer_offer(c.b, c.b_rtp, version=3).direction(), "sendrecv", "direction told again")
+    c.talk()
+    end_whole(c)
+
+
+def taken_back_after_glare(lab):
+    """491 to what takes it back: once more; the caller's next offer gets 491 meanwhile"""
+    c = agreed_too_late(lab)
+    msg = c.b.expect("INVITE")
+    c.b.reply(msg, 491)
+    c.b.expect("ACK")
+    c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, direction="inactive", version=3))
+    final = c.a.expect("final")
+    c.a.ack(final)
+    equal(final.code, 491, "offer of the caller meanwhile")
+    again = c.b.expect("INVITE", 5)
+    equal((again.cseq[0], again.sdp.text), (msg.cseq[0] + 1, msg.sdp.text), "once more")
+    c.b.reply(again, 200, sip.sdp(CALLEE, c.b_rtp.port, version=3))
+    c.b.expect("ACK")
+    c.talk()
+    end_whole(c)
+
+
+def not_taken_back(lab):
+    """the far side refuses that: what it has agreed to stays in force there, which is what it is
+    told when it asks; the call goes on, and the next offer is passed on"""
+    c = agreed_too_late(lab)
+    msg = c.b.expect("INVITE")
+    c.b.reply(msg, 488)
+    c.b.expect("ACK")
+    c.b.none("INVITE", seconds=0.2)
+    same = sip.sdp(CALLEE, c.b_rtp.port, direction="recvonly", version=2)
+    answer = c.b.offer(same).sdp
+    equal(answer.text.split("\r\n")[2:], c.hold.sdp.text.split("\r\n")[2:], "what b is told")
+    c.a.reinvite(sip.sdp(CALLER, c.a_rtp.port, direction="inactive", version=3))
+    equal(answer_offer(c.b, c.b_rtp, "inactive", 3).direction(), "inactive", "next offer")
+    c.a.ack(c.a.expect(200))
     c.talk()
     end_whole(c)
 
@@ -461,7 +504,8 @@ TESTS = [port_change_by_caller, port_change_by_callee, old_source_ends, relay_to
          pitfall_25_same_again, pitfall_23_version_grows_by_one, pitfall_24_own_origin,
          pitfall_62_t38, never_reinvited, never_reinvited_itself_may, never_reinvited_other_codec,
          other_codec, refused_by_far_side, refused_move, glare, second_offer_of_one,
-         cancelled_reinvite, cancelled_in_time, bye_crosses_reinvite]
+         cancelled_reinvite, taken_back_after_glare, not_taken_back, cancelled_in_time,
+         bye_crosses_reinvite]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
