@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "sip/leg_priv.h"
+#include "sip/relay_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@ static void destroy(struct leg *leg)
 	timer_stop(&leg->session.timer);
 	leg_jobs_drop(leg);
 	leg_early_free(leg);
+	relays_end(leg);
 	if (leg->hh.tbl)
 		HASH_DELETE(hh, leg->sip->legs, leg);
 	sip_dialog_clear(&leg->dialog);
@@ -98,6 +99,8 @@ void leg_leave(struct leg *leg)
 {
 	if (--leg->busy)
 		return;
+	if (leg->phase == LEG_OVER)
+		relays_end(leg);
 	if (leg->released && is_idle(leg))
 		destroy(leg);
 	else

@@ -150,6 +150,9 @@ struct leg {
 	struct leg_ok ok;
 	struct timer timer;    /* 2xx again, or provisional response again */
 	struct sip_pass *pass; /* of the other side, for the next message sent */
+	struct relay *relays; /* requests of this dialog that the other side is to answer */
+	unsigned int invites; /* re-INVITEs since `invites_since_ms` */
+	uint64_t invites_since_ms;
 	char *user_agent;
 	uint64_t arrived_us;
 	UT_hash_handle hh;

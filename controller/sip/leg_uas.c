@@ -8,6 +8,8 @@
 
 /* RFC 3261 14.2 lets us choose from 0 to 10; 0 would be the same as to say nothing. */
 enum { RETRY_AFTER_MAX_S = 10 };
+/* How many re-INVITEs of one dialog may be remembered, each for 64*T1 after its answer. */
+enum { INVITES_MAX = 32 };
 
 unsigned int leg_retry_after(struct leg *leg)
 {
@@ -448,10 +450,29 @@ static int out_of_order(const struct leg *leg, const struct sip_msg *m)
 	return 0;
 }
 
+/* One is open at a time; those that are answered linger. Beyond a count in that time the next is
+ * refused without being remembered: a dialog is no way around the limits of new calls. */
+static bool may_remember(struct leg *leg)
+{
+	uint64_t now = loop_now_ms(leg->sip->loop);
+
+	if (now - leg->invites_since_ms >= 64ull * leg->sip->timing.t1) {
+		leg->invites_since_ms = now;
+		leg->invites = 0;
+	}
+	return leg->invites++ < INVITES_MAX;
+}
+
 void leg_request(struct leg *leg, const struct sip_msg *m)
 {
 	struct sip_reply refusal = { .code = out_of_order(leg, m) };
 
+	if (m->method == SIP_INVITE && !may_remember(leg)) {
+		sip_reply_stateless(m, leg->dialog.force_rport,
+				    &(struct sip_reply){ .code = 500,
+							 .retry_after_s = leg_retry_after(leg) });
+		return;
+	}
 	leg_enter(leg);
 	if (leg->phase == LEG_OVER && m->method != SIP_BYE)
 		refusal = (struct sip_reply){ .code = 481 };

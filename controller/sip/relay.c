@@ -26,9 +26,17 @@ static bool makes_dialogs(enum sip_method method)
 	return method == SIP_SUBSCRIBE || method == SIP_REFER;
 }
 
+static void leave_leg(struct relay *r)
+{
+	if (r->leg)
+		DL_DELETE2(r->leg->relays, r, leg_prev, leg_next);
+	r->leg = NULL;
+}
+
 static void destroy(struct relay *r)
 {
 	timer_stop(&r->trying);
+	leave_leg(r);
 	DL_DELETE(r->sip->relays, r);
 	r->sip->n_relays--;
 	if (r->targets)
@@ -130,6 +138,21 @@ static void refuse(struct relay *r, const struct sip_reply *reply)
 void relay_refuse(struct relay *r, int code, const char *reason)
 {
 	refuse(r, &(struct sip_reply){.code = code, .reason = reason});
+}
+
+void relays_end(struct leg *leg)
+{
+	struct relay *r, *next;
+
+	DL_FOREACH_SAFE2 (leg->relays, r, next, leg_next) {
+		leave_leg(r);
+		/* What is being decided, or answered, is over by itself. */
+		if (r->m || !r->server)
+			continue;
+		if (r->client)
+			r->client->owner = NULL;
+		relay_refuse(r, 487, NULL);
+	}
 }
 
 /* The handler returned: what it left undecided is refused. */
@@ -450,6 +473,8 @@ void relay_from_leg(struct leg *leg, const struct sip_msg *m)
 		return;
 	r->in = &leg->dialog;
 	r->from = leg->key;
+	r->leg = leg;
+	DL_APPEND2(leg->relays, r, leg_prev, leg_next);
 	if (leg->events && leg->events->requested)
 		leg->events->requested(leg->owner, leg, r);
 	else

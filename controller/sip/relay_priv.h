@@ -9,6 +9,8 @@
 struct relay {
 	struct sip *sip;
 	struct relay *prev, *next; /* of sip->relays */
+	struct leg *leg;	   /* in whose list it is; NULL: none */
+	struct relay *leg_prev, *leg_next;
 	const struct sip_msg *m;   /* while its handler runs */
 	struct sip_dialog *in;	   /* while its handler runs: the dialog it came in; NULL: none */
 	struct sip_server *server;
@@ -44,6 +46,8 @@ void relay_lose_patience(struct relay *r);
 bool sip_is_relayed(enum sip_method method);
 /* A request in the leg's dialog. */
 void relay_from_leg(struct leg *leg, const struct sip_msg *m);
+/* Its dialog is over: what is not answered gets 487 (RFC 3261 15.1.2). */
+void relays_end(struct leg *leg);
 /* A request outside of dialogs. */
 void relay_from_outside(const struct sip_msg *m, const struct sip_request *request,
 			bool force_rport);

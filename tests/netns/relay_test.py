@@ -86,6 +86,25 @@ def slow_answer(lab):
     c.hang_up().gone()
 
 
+def open_at_the_end(lab):
+    """BYE of either side while an INFO waits for its answer: 487 to the INFO"""
+    for ender in ("a", "b"):
+        c = call(lab).up()
+        asked = c.a.request("INFO")
+        got = c.b.expect("INFO")
+        near, far = (c.a, c.b) if ender == "a" else (c.b, c.a)
+        bye = near.request("BYE")
+        far.expect_bye()
+        equal(near.phone.expect("final", call_id=near.call_id,
+                                where=lambda m, bye=bye: m.cseq == bye.cseq).code, 200, "BYE")
+        final = c.a.expect(487)
+        equal(final.cseq, asked.cseq, "what is answered 487")
+        c.b.reply(got, 200)
+        c.a.none("final", seconds=0.1)
+        c.gone()
+        lab.clear()
+
+
 def dialog_gone(lab):
     """481 to what was passed on ends the call: BYE to the other side"""
     c = call(lab).up()
@@ -360,9 +379,9 @@ def over_tcp(lab):
     lab.start(config(lab))
 
 
-TESTS = [methods_within, refused_within, sent_again, slow_answer, dialog_gone, early_info,
-         unknown_method, methods_outside, outside_refused, subscription, subscription_refused,
-         blind_transfer, attended_transfer, replaced_through_us, over_tcp,
+TESTS = [methods_within, refused_within, sent_again, slow_answer, open_at_the_end, dialog_gone,
+         early_info, unknown_method, methods_outside, outside_refused, subscription,
+         subscription_refused, blind_transfer, attended_transfer, replaced_through_us, over_tcp,
          replaced_over_reloads]
 
 if __name__ == "__main__":

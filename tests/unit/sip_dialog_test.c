@@ -154,6 +154,68 @@ static void test_second_offer_pending(void **state)
 	leg_free(lab->leg);
 }
 
+/* Those refused before are sent again meanwhile. */
+static void refused_500(struct lab *lab, unsigned int cseq)
+{
+	do {
+		far_expect(lab, &lab->far, "SIP/2.0 500 ");
+		assert_in_range(atoi(far_header(&lab->far, "Retry-After")), 1, 10);
+	} while ((unsigned int)atoi(far_header(&lab->far, "CSeq")) != cseq);
+}
+
+/* One re-INVITE that is open, CSeq 11, and so many more. */
+static void flood(struct lab *lab, unsigned int n, const char *tag)
+{
+	char branch[32];
+
+	offer(lab, 11, "z9hG4bKfirst", tag);
+	far_expect(lab, &lab->far, "SIP/2.0 100 ");
+	for (unsigned int i = 0; i < n; i++) {
+		snprintf(branch, sizeof(branch), "z9hG4bKf%u", i);
+		offer(lab, 12 + i, branch, tag);
+		refused_500(lab, 12 + i);
+	}
+	assert_string_equal(lab->log, "offered+sdp ");
+}
+
+/* A dialog is no way around the limits: beyond 32 in the time that answered ones linger, re-INVITEs
+ * are refused and forgotten, those sent again too. */
+static void test_flood_of_reinvites(void **state)
+{
+	struct lab *lab = *state;
+	char tag[64];
+
+	lab_incoming_up(lab, tag);
+	flood(lab, 200, tag);
+	/* Of the INVITE at set-up one lingers, too. */
+	assert_int_equal(lab_transactions(lab), 33);
+	offer(lab, 211, "z9hG4bKf199", tag);
+	refused_500(lab, 211);
+	assert_int_equal(lab_transactions(lab), 33);
+	leg_free(lab->leg);
+}
+
+/* It has its turn again when those linger no more. */
+static void test_flood_is_over(void **state)
+{
+	struct lab *lab = *state;
+	char tag[64];
+	uint64_t until;
+
+	lab_incoming_up(lab, tag);
+	flood(lab, 40, tag);
+	assert_int_equal(leg_answer(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	far_expect(lab, &lab->far, "SIP/2.0 200 ");
+	far_request(lab, "ACK", 11, "z9hG4bKfack", "up", tag);
+	until = loop_now_ms(lab->loop) + 64ull * lab_short.t1;
+	lab_until(lab, loop_now_ms(lab->loop) >= until);
+	while (far_take(lab, &lab->far, 0))
+		;
+	offer(lab, 60, "z9hG4bKagain", tag);
+	far_expect(lab, &lab->far, "SIP/2.0 100 ");
+	leg_free(lab->leg);
+}
+
 static void test_second_invite_in_setup(void **state)
 {
 	struct lab *lab = *state;
@@ -444,6 +506,8 @@ int main(void)
 		T(test_offerless),
 		T(test_glare),
 		T(test_second_offer_pending),
+		T(test_flood_of_reinvites),
+		SHORT(test_flood_is_over),
 		T(test_second_invite_in_setup),
 		T(test_old_cseq),
 		T(test_reinvite_before_ack),
