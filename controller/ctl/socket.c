@@ -2,7 +2,7 @@
 #include "ctl/socket.h"
 
 #include "ctl/ctl.h"
-#include "stats/path.h"
+#include "lib/path.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 
 #include "call/call.h"
 #include "lib/log.h"
-#include "stats/path.h"
+#include "lib/path.h"
 #include "stats/render.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "call/call.h"
 #include "lib/log.h"
 #include "stats/cdr.h"
-#include "stats/path.h"
+#include "lib/path.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "stats/path.h"
+#include "lib/path.h"
 
 #include <errno.h>
 #include <stdlib.h>
