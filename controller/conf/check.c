@@ -137,6 +137,8 @@ static int check_realm(struct conf_loader *l, const struct conf_section *s)
 
 	if (!rc)
 		rc = conf_transport_check_realm(l, s);
+	if (!rc)
+		rc = conf_direct_check(l, s);
 	/* The hash keeps the order of the file. */
 	for (other = l->realms; !rc && other; other = other->hh_scope.next) {
 		rc = check_media(l, s, other);

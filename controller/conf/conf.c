@@ -176,6 +176,7 @@ static int make_general(struct conf_loader *l)
 	conf->rtptimeout_s = 60;
 	conf->rtpholdtimeout_s = 1800;
 	conf->control = "/run/rtpfwd/ctl.sock";
+	conf->state = "/var/lib/rtpfwd";
 	conf->cdr = "/var/log/rtpfwd/cdr.jsonl";
 	addr_parse(&conf->metrics, "127.0.0.1:9768");
 	conf->max_calls = 20000;

@@ -53,6 +53,13 @@ struct conf_acl {
 	size_t n;
 };
 
+/* A device that its User-Agent tells to break on re-INVITE; the ones written before it follow. */
+struct conf_quirk {
+	const char *pattern;	/* * is any text, case ignored */
+	const struct conf_quirk *before;
+	unsigned int n;	/* of this and those before */
+};
+
 struct conf_bind {
 	enum conf_transport transport;
 	struct addr addr;	/* with port */
@@ -130,7 +137,8 @@ struct conf_peer {
 	unsigned int callrate;		/* new calls a second, both ways together; 0: no limit */
 	struct conf_session session;
 	struct conf_acl acl;
-	struct conf_acl direct_acl;
+	struct conf_acl direct_acl;	/* whose media may meet this peer's directly */
+	const struct conf_quirk *quirks;	/* NULL: none */
 };
 
 /* Dial() options of a route. */
@@ -175,6 +183,7 @@ struct conf {
 	unsigned int rtptimeout_s, rtpholdtimeout_s;	/* 0: never */
 	const char *control;
 	struct addr metrics;	/* AF_UNSPEC: off */
+	const char *state;	/* folder of what outlives the daemon; NULL: off */
 	const char *cdr;	/* NULL: off */
 	const char *dns;	/* "ADDRESS[:PORT],..."; NULL: resolv.conf says */
 	unsigned int max_calls;
@@ -210,6 +219,8 @@ const char *conf_reload_obstacle(const struct conf *now, const struct conf *next
 
 /* `encoding` is SDP's name, case ignored. */
 bool conf_codec_allowed(const struct conf_codecs *codecs, const char *encoding);
+/* Does the configuration say of this device of the peer that it is never to be re-INVITEd? */
+bool conf_peer_has_quirk(const struct conf_peer *peer, const char *user_agent);
 bool conf_acl_permits(const struct conf_acl *acl, const struct addr *a);
 /* "udp", "tcp", "tls": as in `bind` and in the transport parameter of SIP URIs. */
 const char *conf_transport_name(enum conf_transport transport);

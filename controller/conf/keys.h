@@ -35,7 +35,7 @@ CONF_SETTER(conf_set_ignored);
 CONF_SETTER(conf_set_number);
 CONF_SETTER(conf_set_bool);
 CONF_SETTER(conf_set_path);
-CONF_SETTER(conf_set_cdr);
+CONF_SETTER(conf_set_path_or_off);
 CONF_SETTER(conf_set_dns);
 CONF_SETTER(conf_set_metrics);
 CONF_SETTER(conf_set_off_only);	/* not supported by this version, except as off */
@@ -49,6 +49,12 @@ CONF_SETTER(conf_set_media);
 CONF_SETTER(conf_set_ports);
 CONF_SETTER(conf_set_xdp);
 CONF_SETTER(conf_set_advertise);
+
+/* set_direct.c: the object is a conf_realm or a conf_peer */
+CONF_SETTER(conf_set_direct);
+CONF_SETTER(conf_set_quirk);
+/* Once there are realms. */
+int conf_direct_check(struct conf_loader *l, const struct conf_section *s);
 
 /* transport.c: the object is a conf_peer */
 CONF_SETTER(conf_set_transport);
@@ -74,7 +80,7 @@ CONF_SETTER(conf_set_nat);
 CONF_SETTER(conf_set_trustrpid);
 CONF_SETTER(conf_set_sendrpid);
 CONF_SETTER(conf_set_dtmfmode);
-CONF_SETTER(conf_set_acl);	/* permit and deny */
+CONF_SETTER(conf_set_acl);	/* permit and deny, of either list */
 
 /* set_login.c: who somebody is, and whether he is there */
 CONF_SETTER(conf_set_insecure);

@@ -97,6 +97,8 @@ const char *conf_reload_obstacle(const struct conf *now, const struct conf *next
 		return "control";
 	if (!addr_equal(&now->metrics, &next->metrics))
 		return "metrics";
+	if (!same_path(now->state, next->state))
+		return "state";
 	if (strcmp(now->dns ? now->dns : "", next->dns ? next->dns : "") != 0)
 		return "dns";
 	return realms_obstacle(now, next);

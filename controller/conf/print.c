@@ -12,11 +12,16 @@ static const char *separator(size_t i)
 }
 
 /* `;` begins a comment. */
-static void print_text(FILE *out, const char *key, const char *path)
+static void print_escaped(FILE *out, const char *text)
+{
+	for (; *text; text++)
+		fprintf(out, *text == ';' ? "\\%c" : "%c", *text);
+}
+
+static void print_text(FILE *out, const char *key, const char *text)
 {
 	fprintf(out, "%s = ", key);
-	for (; *path; path++)
-		fprintf(out, *path == ';' ? "\\%c" : "%c", *path);
+	print_escaped(out, text);
 	fputc('\n', out);
 }
 
@@ -43,6 +48,7 @@ static void print_general(const struct conf *conf, FILE *out)
 	print_text(out, "control", conf->control);
 	addr_print(text, &conf->metrics);
 	fprintf(out, "metrics = %s\n", *text ? text : "off");
+	print_text(out, "state", conf->state ? conf->state : "off");
 	print_text(out, "cdr", conf->cdr ? conf->cdr : "off");
 	if (conf->dns)
 		fprintf(out, "dns = %s\n", conf->dns);
@@ -95,6 +101,9 @@ static void print_realm(const struct conf_realm *realm, FILE *out)
 		xdp[realm->xdp]);
 	if (realm->advertise.family != AF_UNSPEC)
 		fprintf(out, "advertise = %s\n", addr_print(text, &realm->advertise));
+	for (size_t i = 0; i < realm->n_direct; i++)
+		fprintf(out, "%s%s%s", i ? "," : "direct = ", realm->direct[i],
+			i + 1 < realm->n_direct ? "" : "\n");
 	print_tls(realm, out);
 	print_moh(&realm->moh, out);
 }
@@ -119,13 +128,24 @@ static void print_codecs(const struct conf_codecs *codecs, FILE *out)
 	}
 }
 
-static void print_acl(const struct conf_acl *acl, FILE *out)
+static void print_acl(const struct conf_acl *acl, const char *prefix, FILE *out)
 {
 	char text[ADDR_TEXT];
 
 	for (size_t i = 0; i < acl->n; i++)
-		fprintf(out, "%s = %s/%u\n", acl->rules[i].permit ? "permit" : "deny",
+		fprintf(out, "%s%s = %s/%u\n", prefix, acl->rules[i].permit ? "permit" : "deny",
 			addr_print_ip(text, &acl->rules[i].prefix.net), acl->rules[i].prefix.bits);
+}
+
+/* In the order in which they were written. */
+static void print_quirks(const struct conf_quirk *q, FILE *out)
+{
+	if (!q)
+		return;
+	print_quirks(q->before, out);
+	fprintf(out, "quirk = ");
+	print_escaped(out, q->pattern);
+	fprintf(out, ": no-reinvite\n");
 }
 
 const char *conf_canreinvite_text(unsigned int canreinvite, char text[32])
@@ -220,7 +240,9 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	if (peer->callrate)
 		fprintf(out, "callrate = %u\n", peer->callrate);
 	print_session(&peer->session, out);
-	print_acl(&peer->acl, out);
+	print_acl(&peer->acl, "", out);
+	print_acl(&peer->direct_acl, "directmedia", out);
+	print_quirks(peer->quirks, out);
 }
 
 static void print_route(const struct conf_route *route, FILE *out)

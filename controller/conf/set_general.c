@@ -63,12 +63,10 @@ CONF_SETTER(conf_set_path)
 	return conf_value_keep(l, e->value, member(key, object));
 }
 
-CONF_SETTER(conf_set_cdr)
+CONF_SETTER(conf_set_path_or_off)
 {
-	struct conf *conf = object;
-
 	if (conf_value_off(e->value)) {
-		conf->cdr = NULL;
+		*(const char **)member(key, object) = NULL;
 		return 0;
 	}
 	if (e->value[0] != '/')

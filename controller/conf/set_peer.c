@@ -221,13 +221,25 @@ CONF_SETTER(conf_set_dtmfmode)
 	return 0;
 }
 
-/* The room doubles whenever the count reaches a power of two. */
+static size_t room_for(size_t n)
+{
+	size_t room = 1;
+
+	while (room < n)
+		room *= 2;
+	return room;
+}
+
+/* The room doubles whenever the count reaches a power of two. What [general] said of every peer is
+ * not written to by one of them. */
 static int acl_add(struct conf_loader *l, struct conf_acl *acl, const struct conf_acl_rule *rule)
 {
+	const struct conf_acl *common = &l->defaults.direct_acl;
+	bool shared = acl != common && acl->n && acl->rules == common->rules;
 	struct conf_acl_rule *more;
 
-	if ((acl->n & (acl->n - 1)) == 0) {
-		more = arena_alloc(l->keep, (acl->n ? 2 * acl->n : 1) * sizeof(*more));
+	if (shared || (acl->n & (acl->n - 1)) == 0) {
+		more = arena_alloc(l->keep, room_for(acl->n + 1) * sizeof(*more));
 		if (!more)
 			return conf_no_memory(l);
 		if (acl->n)
@@ -241,8 +253,8 @@ static int acl_add(struct conf_loader *l, struct conf_acl *acl, const struct con
 /* Like Asterisk, a `!` before an address turns permit into deny and back. */
 CONF_SETTER(conf_set_acl)
 {
-	struct conf_peer *peer = object;
-	bool permit = strcasecmp(key->name, "permit") == 0;
+	struct conf_acl *acl = (struct conf_acl *)((char *)object + key->offset);
+	bool permit = strstr(key->name, "permit") != NULL;
 	struct conf_list list;
 	int rc = conf_value_list(l, e, &list);
 
@@ -255,7 +267,7 @@ CONF_SETTER(conf_set_acl)
 					  "%s '%.60s': allowed is ADDRESS, ADDRESS/BITS or "
 					  "ADDRESS/NETMASK",
 					  e->key, list.items[i]);
-		rc = acl_add(l, &peer->acl, &rule);
+		rc = acl_add(l, acl, &rule);
 	}
 	return rc;
 }

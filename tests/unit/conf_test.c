@@ -255,6 +255,40 @@ static void last_matching_rule_decides(void **state)
 	conf_unref(conf);
 }
 
+static void quirk_patterns(void **state)
+{
+	static const struct {
+		const char *pattern, *agent;
+		bool matches;
+	} rows[] = {
+		{"Cisco ATA 186*", "Cisco ATA 186  v3.2.0", true},
+		{"cisco ata 186*", "Cisco ATA 186", true},
+		{"Cisco ATA 186*", "Cisco ATA 18", false},
+		{"Cisco ATA 186*", "A Cisco ATA 186", false},
+		{"Cisco", "Cisco ATA", false},
+		{"*", "", true},
+		{"*", "x", true},
+		{"a*b*c", "aXbXbc", true},
+		{"a*b*c", "aXbXbcX", false},
+		{"*.2", "v1.2.3.2", true},
+		{"a[b]?", "a[b]?", true},
+		{"a[b]?", "abc", false},
+		{"**x**", "yxy", true},
+		{"x", "", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct conf_quirk first = {.pattern = rows[i].pattern},
+				  second = {.pattern = "none such", .before = &first};
+		struct conf_peer peer = {.quirks = &second};
+
+		if (conf_peer_has_quirk(&peer, rows[i].agent) != rows[i].matches)
+			fail_msg("'%s' '%s'", rows[i].pattern, rows[i].agent);
+	}
+	assert_false(conf_peer_has_quirk(&(struct conf_peer){.quirks = NULL}, "x"));
+}
+
 static void canreinvite_texts(void **state)
 {
 	static const struct {
@@ -290,6 +324,8 @@ static void reload_obstacles(void **state)
 		{LAN("[general]\nbpffs=/x\n"), "bpffs"},
 		{LAN("[general]\ncontrol=/x\n"), "control"},
 		{LAN("[general]\nmetrics=off\n"), "metrics"},
+		{LAN("[general]\nstate=off\n"), "state"},
+		{LAN("direct=lan\n[general]\nquirk=x*:no-reinvite\n"), NULL},
 		{LAN("interface=e,f\n"), "realm 'lan': interface"},
 		{LAN("bind=udp:10.0.0.1:5061\n"), "realm 'lan': bind"},
 		{LAN("media=10.0.0.2\n"), "realm 'lan': media"},
@@ -506,6 +542,7 @@ int main(void)
 		cmocka_unit_test(values_of_a_snapshot),
 		cmocka_unit_test(codecs_by_sdp_name),
 		cmocka_unit_test(last_matching_rule_decides),
+		cmocka_unit_test(quirk_patterns),
 		cmocka_unit_test(canreinvite_texts),
 		cmocka_unit_test(reload_obstacles),
 		cmocka_unit_test(references_are_counted),
