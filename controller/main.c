@@ -8,6 +8,7 @@
 #include "media/ports.h"
 #include "media/stream.h"
 #include "peer/peer.h"
+#include "peer/quirk.h"
 #include "reach/reach.h"
 #include "service/music.h"
 #include "sip/sip.h"
@@ -150,14 +151,26 @@ static void stop(void *owner)
 	reach_leave(d->node.reach, left, d);
 }
 
+/* Those of a route whose service this node does not have: all that they do is keep media here. */
 static void warn_of_dial_options(const struct conf *conf)
 {
-	for (size_t i = 0; i < conf->n_routes; i++)
-		if (conf->routes[i].dial.letters || conf->routes[i].dial.upper ||
-		    conf->routes[i].dial.warn_ms)
-			log_warn("route '%s': options '%s': features and warnings only keep media "
-				 "here",
-				 conf->routes[i].name, conf->routes[i].dial.text);
+	static const char digits[] = "thwkxTHWKX";
+
+	for (size_t i = 0; i < conf->n_routes; i++) {
+		const struct conf_dial *dial = &conf->routes[i].dial;
+		char letters[2 * sizeof(digits) + 16] = "";
+		size_t n = 0;
+
+		for (const char *c = digits; *c; c++)
+			if (*c >= 'a' ? dial->letters >> (*c - 'a') & 1
+				      : dial->upper >> (*c - 'A') & 1)
+				n += (size_t)sprintf(letters + n, "%c ", *c);
+		if (dial->warn_ms)
+			n += (size_t)sprintf(letters + n, "L(x:y...) ");
+		if (n)
+			log_warn("route '%s': options '%s': %sonly keep media here",
+				 conf->routes[i].name, dial->text, letters);
+	}
 }
 
 /* Reads the music that `conf` names, and sees to what playing it needs. */
@@ -316,6 +329,7 @@ static int open_calls(struct daemon *d, char *why, size_t why_size)
 		.loop = d->node.loop,
 		.media = d->media,
 		.music = d->node.music,
+		.quirks = d->node.quirks,
 		.ended = cdr_ended,
 		.ctx = d->node.cdr,
 	};
@@ -358,6 +372,7 @@ static int start(struct daemon *d)
 	if (err)
 		return fail(why, err == -EPERM || err == -ENOTSUP ? EXIT_KERNEL : EXIT_CONF);
 	if (media_new(&d->media, d->conf, d->node.loop, d->node.dp, d->node.ports) ||
+	    quirks_new(&d->node.quirks, d->conf->state, time(NULL)) ||
 	    cdr_new(&d->node.cdr, d->conf->cdr) || open_resolver(d, why, sizeof(why)) ||
 	    open_calls(d, why, sizeof(why)) ||
 	    open_sip(d, why, sizeof(why)) ||
@@ -380,6 +395,7 @@ static void finish(struct daemon *d)
 	music_free(d->node.music);
 	resolver_free(d->resolver);
 	cdr_free(d->node.cdr);
+	quirks_free(d->node.quirks);
 	media_free(d->media);
 	datapath_close(d->node.dp);
 	ports_free(d->node.ports);

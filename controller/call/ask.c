@@ -41,7 +41,7 @@ void call_asked(struct call *c, enum side side)
 		return;
 	}
 	c->ask = (struct call_ask){ .open = true, .waiting = true, .from = side };
-	if (s->holds || other->holds || !other->peer->canreinvite ||
+	if (s->holds || other->holds || !call_may_reinvite(c, side_other(side)) ||
 	    leg_reinvite(other->leg, NULL, 0))
 		offer_in_force(c);
 }

@@ -346,7 +346,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 	call_review(c);
 	leg_take(leg, &events, c);
 	leg_set_identity(leg, from->identity);
-	if (!from->canreinvite)
+	if (!call_may_reinvite(c, SIDE_A))
 		leg_never_reinvite(leg);
 	call_count(c, SIDE_A, peer_load_of(all->peers, from));
 	call_choose_target(c);
@@ -425,7 +425,7 @@ static void correct_caller(struct call *c)
 	struct call_side *a = &c->side[SIDE_A];
 
 	if (c->early_version && a->said && !c->ask.open && a->origin.version != c->early_version &&
-	    a->peer->canreinvite)
+	    call_may_reinvite(c, SIDE_A))
 		leg_update(a->leg, a->origin.last, a->origin.last_len);
 }
 
@@ -437,6 +437,8 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 
 	if (take_answer(c, sdp))
 		goto unusable;
+	if (!call_may_reinvite(c, SIDE_B))
+		leg_never_reinvite(leg);
 	timer_stop(&c->ring);
 	leg_pass(a->leg, leg);
 	if (leg_answer(a->leg, a->origin.last, a->origin.last_len))

@@ -7,6 +7,7 @@
 #include "lib/loop.h"
 #include "media/stream.h"
 #include "peer/peer.h"
+#include "peer/quirk.h"
 #include "policy/policy.h"
 #include "reach/reach.h"
 #include "service/music.h"
@@ -23,6 +24,7 @@ struct calls_setup {
 	struct peers *peers; /* calls_reload() exchanges it */
 	struct reach *reach; /* of the same peers */
 	struct music *music; /* may be NULL: nobody hears any */
+	struct quirks *quirks;
 	void (*ended)(void *ctx, const struct call_report *report); /* for the CDR; may be NULL */
 	void *ctx;
 };

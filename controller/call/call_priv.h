@@ -207,6 +207,14 @@ void call_ask_reanswered(struct call *c, int code, struct slice sdp);
 void call_ask_answered(struct call *c, struct slice sdp);
 void call_ask_close(struct call *c);
 
+/* device.c: what is known of the device on a leg; side's peer is known */
+/* The quirk, configured or learned. */
+bool call_breaks_on_reinvite(const struct call *c, enum side side);
+/* May this leg be re-INVITEd of our own accord? */
+bool call_may_reinvite(const struct call *c, enum side side);
+/* A direct-media re-INVITE of this leg, or what followed from it, ended so. */
+void call_note_move(const struct call *c, enum side side, enum quirk_outcome outcome);
+
 /* facts.c: what the policy decides by, and what it decides now */
 void call_collect(const struct call *c, struct policy_facts *out);
 void call_decide(const struct call *c, struct policy_verdict *out);

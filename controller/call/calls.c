@@ -113,7 +113,14 @@ static void on_registration(void *ctx, const struct sip_registration *registrati
 {
 	struct calls *all = ctx;
 
+	/* Looked at before, while what was bound is there. */
+	bool begins = reach_begins(all->setup.reach, registration);
+
 	reach_registration(all->setup.reach, registration, out);
+	if (begins && out->code == 200)
+		quirks_registered(all->setup.quirks,
+				  ((const struct conf_peer *)registration->request->caller)->name,
+				  registration->request->user_agent, time(NULL));
 }
 
 static void on_request(void *ctx, struct relay *relay, const struct sip_request *request)

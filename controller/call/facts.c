@@ -102,6 +102,7 @@ static void collect_leg(const struct call *c, enum side side, struct policy_leg 
 	if (!s->peer)
 		return;
 	out->canreinvite = s->peer->canreinvite;
+	out->no_reinvite = call_breaks_on_reinvite(c, side);
 	out->fixed = !s->peer->dynamic && !s->peer->nat;
 	if (s->leg) {
 		out->source = leg_source(s->leg);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Changes during the call: a re-INVITE of one leg is passed on to the other, or answered by us
- * where the other leg must not be re-INVITEd (canreinvite=no), where it changes nothing, or where
- * the other leg refuses what we can do without it. The entries follow an answered offer, never an
- * offer (canreinvite.md 6.6).
+ * where the other leg must not be re-INVITEd (canreinvite=no, or its device breaks), where it
+ * changes nothing, or where the other leg refuses what we can do without it. The entries follow an
+ * answered offer, never an offer (canreinvite.md 6.6).
  */
 #include "call/call_priv.h"
 
@@ -92,11 +92,11 @@ static int pass_on(struct call *c, enum side side, struct desc *offer, bool upda
 }
 
 /* Before the answer only UPDATE can ask a leg anything. */
-static bool may_be_asked(const struct call *c, const struct call_side *other, bool update)
+static bool may_be_asked(const struct call *c, enum side side, bool update)
 {
-	if (!other->peer->canreinvite)
+	if (!call_may_reinvite(c, side))
 		return false;
-	return c->state == CALL_UP || (update && leg_can_update(other->leg));
+	return c->state == CALL_UP || (update && leg_can_update(c->side[side].leg));
 }
 
 void call_offered(struct call *c, enum side side, struct slice sdp)
@@ -122,7 +122,7 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 	}
 	if (call_hold_is_ours(c, side, offer) && answer_here(c, side, offer) == 0)
 		return;
-	if (!may_be_asked(c, other, update)) {
+	if (!may_be_asked(c, side_other(side), update)) {
 		answer_by_ourselves(c, side, offer, 488, NULL);
 		return;
 	}
@@ -209,6 +209,8 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 {
 	struct desc *answer = NULL;
 
+	if (code == 408)
+		call_note_move(c, side, QUIRK_TIMED_OUT);
 	if (code == 481 || (code == 408 && !call_heard_lately(c, side))) {
 		call_end(c, side == SIDE_A ? "gone_a" : "gone_b", code, NULL, 0);
 		return;

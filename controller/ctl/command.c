@@ -130,6 +130,12 @@ static json_t *show_flows(const struct node *node, const char *arg)
 	return list_done(&list);
 }
 
+static void note_quirk(void *ctx, const struct quirk_report *quirk)
+{
+	(void)quirk;
+	*(bool *)ctx = true;
+}
+
 static json_t *show_peers(const struct node *node, const char *arg)
 {
 	const struct peers *peers = node->peers(node->ctx);
@@ -141,12 +147,54 @@ static json_t *show_peers(const struct node *node, const char *arg)
 		const struct conf_peer *peer = &conf->peers[i];
 		const struct peer_load *load = peer_load_of(peers, peer);
 		struct reach_peer_report reach;
+		bool quirk = false;
 
+		quirks_each(node->quirks, peer->name, time(NULL), note_quirk, &quirk);
 		reach_peer(node->reach, peer, &reach);
 		list_add(&list, render_peer(peer, &reach, load,
-					    peer_load_rests(load, loop_now_ms(node->loop))));
+					    peer_load_rests(load, loop_now_ms(node->loop)),
+					    quirk));
 	}
 	return list_done(&list);
+}
+
+static const struct conf_peer *find_peer(const struct node *node, const char *name)
+{
+	const struct conf *conf = peers_conf(node->peers(node->ctx));
+
+	for (size_t i = 0; i < conf->n_peers; i++)
+		if (strcmp(conf->peers[i].name, name) == 0)
+			return &conf->peers[i];
+	return NULL;
+}
+
+static void add_quirk(void *ctx, const struct quirk_report *quirk)
+{
+	list_add(ctx, render_quirk(quirk));
+}
+
+static json_t *peer_quirk_show(const struct node *node, const char *arg)
+{
+	const struct conf_peer *peer = find_peer(node, arg);
+	struct list list = {.array = json_array()};
+
+	if (!peer) {
+		json_decref(list.array);
+		return ctl_error(CTL_NO_OBJECT, "no peer '%s'", arg);
+	}
+	quirks_each(node->quirks, arg, time(NULL), add_quirk, &list);
+	return ctl_ok(render_quirks(peer, list.array));
+}
+
+static json_t *peer_quirk_clear(const struct node *node, const char *arg)
+{
+	size_t n;
+
+	if (!find_peer(node, arg))
+		return ctl_error(CTL_NO_OBJECT, "no peer '%s'", arg);
+	n = quirks_clear(node->quirks, arg, time(NULL));
+	log_notice("quirk peer=%s cleared: %zu", arg, n);
+	return ctl_ok(json_pack("{s:b,s:i}", "ok", 1, "cleared", (int)n));
 }
 
 static void add_drop(void *ctx, const char *reason, const char *help, bool up, uint64_t packets)

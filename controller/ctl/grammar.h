@@ -17,6 +17,9 @@
 	X(show_flows, "show flows", "every forwarding entry, one for each direction and kind")     \
 	X(show_peers, "show peers", "the configured peers")                                        \
 	X(show_drops, "show drops", "packets refused, or passed up, by reason")                    \
+	X(peer_quirk_show, "peer NAME quirk show",                                                 \
+	  "devices of a peer that were found to break on re-INVITE")                               \
+	X(peer_quirk_clear, "peer NAME quirk clear", "forget them")                                \
 	X(call_hangup, "call ID hangup", "end a call: BYE or CANCEL to both sides")                \
 	X(reload, "reload", "read the configuration again, as SIGHUP does")                        \
 	X(drain, "drain", "take no new calls (503); calls in progress go on")                      \

@@ -309,6 +309,7 @@ static struct entry *entry_new(struct user *user, const struct binding_request *
 		.bind = q->bind,
 		.natted = w->natted,
 		.agent = e->agent,
+		.call_id = e->call_id,
 		.since_ms = loop_now_ms(r->loop),
 		.expires_ms = loop_now_ms(r->loop) + w->expires_s * 1000ull,
 	};

@@ -19,6 +19,7 @@ struct binding {
 	unsigned int bind; /* by which socket, as the owner numbers them */
 	bool natted;	   /* `to` is not what the Contact says */
 	const char *agent; /* "" unknown */
+	const char *call_id; /* of the REGISTER that made or refreshed it last */
 	uint64_t since_ms, expires_ms;
 };
 

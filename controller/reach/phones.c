@@ -3,6 +3,7 @@
 #include "reach/reach_priv.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Packets go where they came from when a NAT is said or seen to be in between, or the Contact names
  * no address; never to an address of somebody else. */
@@ -98,6 +99,22 @@ void reach_registration(struct reach *r, const struct sip_registration *reg,
 		list(r, peer, out);
 		probes_kick(r->probes, peer);
 	}
+}
+
+bool reach_begins(const struct reach *r, const struct sip_registration *reg)
+{
+	const struct conf_peer *peer = reg->request->caller;
+	bool binds = false;
+	const struct binding *b;
+
+	for (size_t i = 0; i < reg->n; i++)
+		binds |= reg->contacts[i].expires_s != 0;
+	if (!peer || !peer->dynamic || !binds)
+		return false;
+	for (size_t i = 0; (b = registrar_nth(r->registrar, peer, i)) != NULL; i++)
+		if (strcmp(b->call_id, reg->request->call_id) == 0)
+			return false;
+	return true;
 }
 
 bool reach_natted(const struct reach *r, const struct conf_peer *peer, const struct addr *source)

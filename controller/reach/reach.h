@@ -32,6 +32,10 @@ const struct conf_peer *reach_admit(struct reach *reach, const struct sip_reques
 void reach_registration(struct reach *reach, const struct sip_registration *registration,
 			struct sip_registered *out);
 
+/* It is the first of a phone that was switched on: none of its bindings came with that Call-ID,
+ * which a phone keeps until then (RFC 3261 10.2.4). */
+bool reach_begins(const struct reach *reach, const struct sip_registration *registration);
+
 /* Where a call to a peer goes. Texts live until the loop goes on. */
 struct reach_target {
 	struct addr to;

@@ -122,6 +122,20 @@ static void add_music(struct buf *out, const struct node *node)
 	families_music(out, &report);
 }
 
+static void count_quirk(void *ctx, const struct quirk_report *quirk)
+{
+	(void)quirk;
+	(*(uint64_t *)ctx)++;
+}
+
+static void add_quirks(struct buf *out, const struct node *node)
+{
+	uint64_t n = 0;
+
+	quirks_each(node->quirks, NULL, time(NULL), count_quirk, &n);
+	families_quirks(out, n);
+}
+
 static void add_cdr(struct buf *out, const struct node *node)
 {
 	struct cdr_report report;
@@ -141,6 +155,7 @@ static void text(void *ctx, struct buf *out)
 	add_sip(out, node);
 	add_reach(out, node);
 	add_music(out, node);
+	add_quirks(out, node);
 	add_cdr(out, node);
 	process_metrics(out);
 }

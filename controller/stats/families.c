@@ -193,6 +193,13 @@ void families_reach(struct buf *out, const struct reach_report *report)
 		   report->unreachable);
 }
 
+void families_quirks(struct buf *out, uint64_t devices)
+{
+	expo_family(out, "rtpfwd_quirk_peers", "gauge",
+		    "Devices of peers that were found to break on re-INVITE.");
+	expo_count(out, "rtpfwd_quirk_peers", NULL, devices);
+}
+
 void families_cdr(struct buf *out, const struct cdr_report *report)
 {
 	expo_counter(out, "rtpfwd_cdr_written_total", "Call detail records written.",

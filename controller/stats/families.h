@@ -48,6 +48,7 @@ void families_drops(struct buf *out, const struct tally *dropped, const struct t
 void families_flows(struct buf *out, uint64_t flows);
 void families_music(struct buf *out, const struct music_report *report);
 void families_reach(struct buf *out, const struct reach_report *report);
+void families_quirks(struct buf *out, uint64_t devices);
 void families_cdr(struct buf *out, const struct cdr_report *report);
 
 /* SIP counters as sip_report() tells them, in any order. Zero-initialise. */

@@ -8,6 +8,7 @@
 #include "datapath/datapath.h"
 #include "media/ports.h"
 #include "peer/peer.h"
+#include "peer/quirk.h"
 #include "reach/reach.h"
 #include "service/music.h"
 #include "sip/sip.h"
@@ -18,6 +19,7 @@ struct node {
 	struct loop *loop;
 	struct calls *calls;
 	struct reach *reach;
+	struct quirks *quirks;
 	struct sip *sip;
 	struct datapath *dp;
 	struct music *music;

@@ -234,7 +234,7 @@ static json_t *render_addresses(const struct reach_peer_report *reach)
 }
 
 json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report *reach,
-		    const struct peer_load *load, unsigned int rests_s)
+		    const struct peer_load *load, unsigned int rests_s, bool quirk)
 {
 	const struct addr *host = reach->n_contacts ? &reach->contacts[0].to : &peer->host;
 	bool asked = reach->reachable >= 0;
@@ -255,7 +255,45 @@ json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report
 	add(&o, "call_limit", peer->call_limit ? count(peer->call_limit) : json_null());
 	add(&o, "callrate", peer->callrate ? count(peer->callrate) : json_null());
 	add(&o, "rests_s", count(rests_s));
-	add(&o, "quirk", json_null());
+	add(&o, "quirk", quirk ? json_string("no-reinvite") : json_null());
+	return o;
+}
+
+json_t *render_quirk(const struct quirk_report *quirk)
+{
+	struct timespec since = {.tv_sec = quirk->since_s}, until = {.tv_sec = quirk->until_s};
+	json_t *o = json_object();
+
+	add(&o, "quirk", json_string("no-reinvite"));
+	add(&o, "user_agent", render_text(quirk->agent));
+	add(&o, "cause", render_text(quirk->cause));
+	add(&o, "since", render_time(&since));
+	add(&o, "until", render_time(&until));
+	return o;
+}
+
+/* In the order in which they were written. */
+static void add_patterns(json_t *list, const struct conf_quirk *q)
+{
+	json_t *o;
+
+	if (!q)
+		return;
+	add_patterns(list, q->before);
+	o = json_object();
+	add(&o, "quirk", json_string("no-reinvite"));
+	add(&o, "pattern", render_text(q->pattern));
+	json_array_append_new(list, o);
+}
+
+json_t *render_quirks(const struct conf_peer *peer, json_t *learned)
+{
+	json_t *configured = json_array(), *o = json_object();
+
+	add_patterns(configured, peer->quirks);
+	add(&o, "peer", render_text(peer->name));
+	add(&o, "learned", learned);
+	add(&o, "configured", configured);
 	return o;
 }
 

@@ -7,6 +7,7 @@
 #include "call/call.h"
 #include "datapath/datapath.h"
 #include "media/ports.h"
+#include "peer/quirk.h"
 #include "reach/reach.h"
 
 #include <jansson.h>
@@ -26,7 +27,9 @@ json_t *render_verdict(const struct policy_verdict *verdict); /* each row of the
 json_t *render_flow(const struct flow_report *flow,
 		    const char *call_id); /* NULL: its call is unknown */
 json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report *reach,
-		    const struct peer_load *load, unsigned int rests_s);
+		    const struct peer_load *load, unsigned int rests_s, bool quirk);
+json_t *render_quirk(const struct quirk_report *quirk);
+json_t *render_quirks(const struct conf_peer *peer, json_t *learned); /* takes `learned` */
 json_t *render_cdr(const struct call_report *call, const struct timespec *ended);
 
 struct render_status {

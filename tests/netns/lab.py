@@ -27,7 +27,7 @@ PREFIX = "rfl"
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime error:|"
                        r"SUMMARY: \w+Sanitizer")
 
-GENERAL = {"lease": "300", "metrics": "127.0.0.1:9768", "cdr": "off"}
+GENERAL = {"lease": "300", "metrics": "127.0.0.1:9768", "state": "off", "cdr": "off"}
 PEERS = """
 [alice]
 type = peer

@@ -409,7 +409,11 @@ static void test_grammar(void **state)
 	assert_command(-1, NULL, "call|ID");
 	assert_command(-1, NULL, "call|k7|explode");
 	assert_command(-1, NULL, "Drain");
-	assert_command(-1, NULL, "explain|k7");
+	assert_command(GRAMMAR_explain, "k7", "explain|k7");
+	assert_command(GRAMMAR_peer_quirk_show, "bob", "peer|bob|quirk|show");
+	assert_command(GRAMMAR_peer_quirk_clear, "bob", "peer|bob|quirk|clear");
+	assert_command(-1, NULL, "peer|bob|quirk");
+	assert_command(-1, NULL, "explain");
 }
 
 int main(void)

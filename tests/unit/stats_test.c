@@ -196,19 +196,38 @@ static void test_peer(void **state)
 
 	(void)state;
 	peer.call_limit = 30;
-	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 3}, 7),
+	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 3}, 7, true),
 			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
 			"'canreinvite':'update,nonat','registered':false,'reachable':null,"
 			"'rtt_ms':null,'registration':null,'contacts':[],'addresses':[],"
-			"'calls':3,'call_limit':30,'callrate':null,'rests_s':7,'quirk':null}");
+			"'calls':3,'call_limit':30,'callrate':null,'rests_s':7,"
+			"'quirk':'no-reinvite'}");
 	reach = (struct reach_peer_report){.realm = &realm, .reachable = 1, .rtt_ms = 7,
 					   .registered = true, .registration = "registered"};
-	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 0}, 0),
+	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 0}, 0, false),
 			"{'name':'provider','realm':'outside','host':'192.0.2.50:5060',"
 			"'canreinvite':'update,nonat','registered':true,'reachable':true,"
 			"'rtt_ms':7,'registration':'registered','contacts':[],"
 			"'addresses':[],'calls':0,'call_limit':30,'callrate':null,'rests_s':0,"
 			"'quirk':null}");
+}
+
+static void test_quirks(void **state)
+{
+	struct conf_quirk first = {.pattern = "Cisco*"};
+	struct conf_quirk second = {.pattern = "b", .before = &first};
+	struct conf_peer peer = {.name = "alice", .quirks = &second};
+	struct quirk_report report = {.peer = "alice", .agent = "x", .cause = "crashed",
+				      .since_s = 1700000000, .until_s = 1700086400};
+
+	(void)state;
+	assert_document(render_quirk(&report),
+			"{'quirk':'no-reinvite','user_agent':'x','cause':'crashed',"
+			"'since':'2023-11-14T22:13:20.000Z','until':'2023-11-15T22:13:20.000Z'}");
+	assert_document(render_quirks(&peer, json_array()),
+			"{'peer':'alice','learned':[],'configured':["
+			"{'quirk':'no-reinvite','pattern':'Cisco*'},"
+			"{'quirk':'no-reinvite','pattern':'b'}]}");
 }
 
 static void test_phone(void **state)
@@ -220,7 +239,7 @@ static void test_phone(void **state)
 			      .expires_s = 59}}};
 
 	(void)state;
-	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 0}, 0),
+	assert_document(render_peer(&peer, &reach, &(struct peer_load){.calls = 0}, 0, false),
 			"{'name':'alice','realm':null,'host':'10.0.0.9:5062',"
 			"'canreinvite':'no','registered':true,'reachable':false,'rtt_ms':null,"
 			"'registration':null,'contacts':[{'uri':'sip:a@h','address':"
@@ -229,7 +248,7 @@ static void test_phone(void **state)
 			"'call_limit':null,'callrate':null,'rests_s':0,"
 			"'quirk':null}");
 	assert_document(render_peer(&peer, &(struct reach_peer_report){.reachable = -1},
-				    &(struct peer_load){.calls = 0}, 0),
+				    &(struct peer_load){.calls = 0}, 0, false),
 			"{'name':'alice','realm':null,'host':null,"
 			"'canreinvite':'no','registered':false,'reachable':null,'rtt_ms':null,"
 			"'registration':null,'contacts':[],'addresses':[],'calls':0,"
@@ -410,6 +429,7 @@ static void every_family(struct buf *b)
 	families_drops(b, &dropped, &up);
 	families_interfaces(b, interfaces, 2);
 	families_sip(b, &sip);
+	families_quirks(b, 2);
 	families_cdr(b, &cdr);
 	process_metrics(b);
 	families_sip_free(&sip);
@@ -464,6 +484,7 @@ static void test_families(void **state)
 		"rtpfwd_xdp_mode{interface=\"eth0\",mode=\"native\"} 1",
 		"rtpfwd_xdp_mode{interface=\"eth0\",mode=\"off\"} 0",
 		"rtpfwd_xdp_mode{interface=\"eth1\",mode=\"off\"} 1",
+		"rtpfwd_quirk_peers 2",
 		"rtpfwd_cdr_written_total 12",
 		"rtpfwd_cdr_lost_total 1",
 		"# TYPE process_cpu_seconds_total counter",
@@ -536,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_cdr_document),
 		cmocka_unit_test(test_flow),
 		cmocka_unit_test(test_peer),
+		cmocka_unit_test(test_quirks),
 		cmocka_unit_test(test_phone),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_text),

@@ -370,6 +370,13 @@ static void test_other_tables(void **state)
 				    "REACHABLE  CALLS  QUIRK\n"
 				    "provider  outside  192.0.2.50:5060  no           no          "
 				    "-              3  -\n");
+	f->response = "{'ok':true,'result':{'peer':'alice','learned':[{'quirk':'no-reinvite',"
+		      "'user_agent':'x','cause':'crashed','since':'2023','until':'2024'}],"
+		      "'configured':[{'quirk':'no-reinvite','pattern':'Cisco*'}]}}";
+	assert_int_equal(ask(f, "peer alice quirk show"), 0);
+	assert_string_equal(f->out, "QUIRK        DEVICE  CAUSE       SINCE  UNTIL\n"
+				    "no-reinvite  Cisco*  configured  -      -\n"
+				    "no-reinvite  x       crashed     2023   2024\n");
 	f->response = "{'ok':true,'result':{'id':'k7f3','state':'up','started':'2023','a':"
 		      "{'peer':'alice','codec':'PCMU/8000','jitter_ms':1.25},"
 		      "'b':{'peer':'provider'}}}";

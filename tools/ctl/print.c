@@ -246,6 +246,23 @@ static void print_show_peers(const json_t *peers)
 	table_print(&t);
 }
 
+static void print_peer_quirk_show(const json_t *peer)
+{
+	const json_t *one;
+	struct table t;
+	size_t i;
+
+	table_begin(&t, "QUIRK DEVICE CAUSE SINCE UNTIL");
+	json_array_foreach(json_object_get(peer, "configured"), i, one) {
+		add_fields(&t, one, FIELDS("quirk", "pattern"));
+		table_add(&t, "configured");
+		add_fields(&t, one, FIELDS("since", "until"));
+	}
+	json_array_foreach(json_object_get(peer, "learned"), i, one)
+		add_fields(&t, one, FIELDS("quirk", "user_agent", "cause", "since", "until"));
+	table_print(&t);
+}
+
 static void print_show_drops(const json_t *drops)
 {
 	const char *reason;
@@ -266,6 +283,7 @@ static void print_nothing(const json_t *result)
 	(void)result;
 }
 
+#define print_peer_quirk_clear	   print_nothing
 #define print_call_hangup	   print_nothing
 #define print_reload		   print_nothing
 #define print_drain		   print_nothing
