@@ -94,7 +94,7 @@ static int parse_options(struct options *o, int argc, char **argv)
 
 static int check(const struct conf *conf, const char *path, const struct options *o)
 {
-	char why[512];
+	char why[1024];
 	struct peers *peers;
 	struct tunes *tunes;
 
@@ -115,7 +115,7 @@ static int check(const struct conf *conf, const char *path, const struct options
 
 static int detach(const struct conf *conf)
 {
-	char why[512] = "";
+	char why[1024] = "";
 
 	if (ctl_running(conf->control)) {
 		fprintf(stderr,
@@ -238,7 +238,7 @@ out:
 
 static void on_sighup(void *owner)
 {
-	char why[512];
+	char why[1024];
 
 	sd_notify(0, "RELOADING=1");
 	if (reload(owner, why, sizeof(why)))
@@ -353,7 +353,7 @@ static int open_calls(struct daemon *d, char *why, size_t why_size)
  * the kernel objects. */
 static int start(struct daemon *d)
 {
-	char why[512] = "out of memory";
+	char why[1024] = "out of memory";
 	int err;
 
 	d->node.loop = loop_new();
@@ -407,7 +407,7 @@ int main(int argc, char **argv)
 {
 	struct options o = {.conf = "/etc/rtpfwd/rtpfwd.conf"};
 	struct daemon d = {0};
-	char why[512];
+	char why[1024];
 	int status = parse_options(&o, argc, argv);
 
 	if (status >= 0)

@@ -222,7 +222,7 @@ static json_t *call_hangup(const struct node *node, const char *arg)
 
 static json_t *reload(const struct node *node, const char *arg)
 {
-	char why[512] = "";
+	char why[1024] = "";
 	int err = node->reload(node->ctx, why, sizeof(why));
 
 	(void)arg;
