@@ -85,6 +85,8 @@ static void follow(struct sip_dialog *d, const struct sip_uri *uri)
 		transport = uri->transport;
 	if (uri->addr.family != AF_UNSPEC)
 		family = uri->addr.family;
+	else if (!uri->sips)
+		return; /* a name: by the way that its last message came */
 	if (d->force_rport || transport == CONF_TRANSPORTS || keeps_tls(d, transport) ||
 	    (transport == d->bind->transport && family == d->bind->local.family))
 		return;

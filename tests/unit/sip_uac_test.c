@@ -341,6 +341,22 @@ static void test_named_target_goes_to_source(void **state)
 	leg_free(lab->leg);
 }
 
+/* Its transport parameter is of no use without an address to go with. */
+static void test_named_target_of_other_transport(void **state)
+{
+	struct lab *lab = *state;
+
+	lab_outgoing(lab, false);
+	far_respond(lab, &lab->far, "200 OK", "tt",
+		    "Contact: <sip:c@phone.example;transport=tcp>\n"
+		    "Record-Route: <sip:proxy.example;transport=tcp;lr>\n",
+		    LAB_SDP);
+	far_expect(lab, &lab->far, "ACK sip:c@phone.example;transport=tcp SIP/2.0\r\n");
+	assert_string_equal(far_header(&lab->far, "Route"), "<sip:proxy.example;transport=tcp;lr>");
+	leg_free(lab->leg);
+	far_expect(lab, &lab->far, "BYE sip:c@phone.example;transport=tcp SIP/2.0\r\n");
+}
+
 static void test_force_rport_goes_to_source(void **state)
 {
 	struct lab *lab = *state;
@@ -496,6 +512,7 @@ int main(void)
 		T(test_unreachable),
 		T(test_record_route_reversed),
 		T(test_named_target_goes_to_source),
+		T(test_named_target_of_other_transport),
 		T(test_force_rport_goes_to_source),
 		T(test_hostile_texts),
 		T(test_anonymous),
