@@ -5,6 +5,10 @@
 
 #include "flow.h"
 #include "rtpfwd_rtp.h"
+#include "seen.h"
+
+#define PAYLOAD_TYPE 0x7f
+#define EVENT_END    0x80
 
 /* One packet more in the global count of `reason` (enum rtpfwd_reason), drop or passed on. */
 static __always_inline void count_reason(__u32 reason, __u64 packets)
@@ -15,35 +19,6 @@ static __always_inline void count_reason(__u32 reason, __u64 packets)
 	drops = bpf_map_lookup_elem(&rtpfwd_drops, &zero);
 	if (drops && reason < RTPFWD_MAX_REASONS)
 		drops->packets[reason] += packets;
-}
-
-/* Not a strong digest: who forges one is taken for another in a display. */
-static __always_inline __u64 seen_of(const struct packet *p)
-{
-	__u64 port = (__u64)p->udp->source << 32;
-	const __be32 *ip;
-
-	if (!p->six)
-		return p->ip->saddr | port;
-	ip = p->ip6->saddr.s6_addr32;
-	return (__u32)(((ip[0] * 31 + ip[1]) * 31 + ip[2]) * 31 + ip[3]) | port | RTPFWD_SEEN_IPV6;
-}
-
-/* Written only when it changes: a leg's packets all come from one place. */
-static __always_inline void count_seen(const struct flow *f, const struct packet *p)
-{
-	struct rtpfwd_rest *rest;
-	__u64 seen = seen_of(p);
-
-	if (f->slot->counters.seen == seen)
-		return;
-	if (p->six) {
-		rest = flow_rest(f);
-		if (rest)
-			__builtin_memcpy(rest->refused.seen_ip, &p->ip6->saddr,
-					 sizeof(p->ip6->saddr));
-	}
-	f->slot->counters.seen = seen;
 }
 
 /* Strangers may come in on several queues at once, hence atomic; this is not the path of media. */
@@ -59,30 +34,68 @@ static __always_inline void count_refused(const struct flow *f, __u32 reason)
 		__sync_fetch_and_add(&rest->refused.wrong_source, 1);
 }
 
-static __always_inline void count_rtp(struct rtpfwd_counters *c, const __u8 *rtp, const void *end,
-				      __u32 rate)
+/* An event of RFC 4733 is under way from its first packet to that with the end bit. A header with
+ * sources or an extension is not looked behind: who sends those sends no events. */
+static __always_inline void count_event(struct rtpfwd_heard *heard, const struct packet *p,
+					__u64 now)
 {
+	const __u8 *event = p->payload + RTPFWD_RTP_HEADER;
+
+	if ((void *)(event + 2) <= p->end && !(p->payload[0] & 0x1f))
+		heard->event = event[1] & EVENT_END ? 0 : now;
+}
+
+static __always_inline void count_rtp(const struct flow *f, const struct packet *p, __u64 now)
+{
+	struct rtpfwd_counters *c = &f->slot->counters;
+	const __u8 *rtp = p->payload;
+	struct rtpfwd_rest *rest;
+	__u32 ssrc;
 	__u16 seq;
 
 	/* Cannot be, it was admitted: the verifier asks. */
-	if ((const void *)(rtp + RTPFWD_RTP_HEADER) > end)
+	if ((const void *)(rtp + RTPFWD_RTP_HEADER) > p->end)
 		return;
 	seq = rtpfwd_get16(rtp + 2);
-	rtpfwd_count_sequence(c, rtpfwd_get32(rtp + 8), seq);
-	if (rate && rtpfwd_is_sampled(seq))
-		rtpfwd_count_jitter(c, rate, seq, rtpfwd_get32(rtp + 4), bpf_ktime_get_ns());
+	ssrc = rtpfwd_get32(rtp + 8);
+	if (rtpfwd_is_next(c, ssrc, seq)) {
+		c->max_seq = seq;
+	} else {
+		rest = flow_rest(f);
+		if (rest)
+			rtpfwd_count_other(c, &rest->heard, ssrc, seq);
+	}
+	if (f->act->event && (rtp[1] & PAYLOAD_TYPE) == f->act->event) {
+		rest = flow_rest(f);
+		if (rest)
+			count_event(&rest->heard, p, now);
+	}
+	if (f->act->clock_rate && rtpfwd_is_sampled(seq))
+		rtpfwd_count_jitter(c, f->act->clock_rate, seq, rtpfwd_get32(rtp + 4),
+				    bpf_ktime_get_ns());
+}
+
+static __always_inline void count_gap(struct rtpfwd_counters *c, __u64 now)
+{
+	__u64 gap = now - c->last;
+
+	if (gap <= c->gap || !c->packets)
+		return;
+	c->gap = gap > 65535 ? 65535 : gap;
 }
 
 /*
  * A forwarded packet. Plain additions: the packets of one source arrive on one queue (RSS hashes
  * addresses), and one source is admitted; atomics would cost as much as the rest of this function.
  */
-static __always_inline void count_forwarded(struct rtpfwd_counters *c, const struct packet *p,
-					    const struct rtpfwd_action *act, __u32 length,
-					    __u64 now)
+static __always_inline void count_forwarded(const struct flow *f, const struct packet *p,
+					    __u32 length, __u64 now)
 {
-	if (rtpfwd_measure && !(act->flags & RTPFWD_F_RTCP))
-		count_rtp(c, p->payload, p->end, act->clock_rate);
+	struct rtpfwd_counters *c = &f->slot->counters;
+
+	if (rtpfwd_measure && !(f->act->flags & RTPFWD_F_RTCP))
+		count_rtp(f, p, now);
+	count_gap(c, now);
 	c->packets++;
 	c->bytes += length;
 	c->last = now;

@@ -135,20 +135,29 @@ static __always_inline bool content_admitted(const struct rtpfwd_action *act,
 	return rtpfwd_is_rtp(p->payload, p->end, length);
 }
 
-/*
- * 0, or why the packet is refused. Who is asked before what: a stranger learns nothing from how his
- * bytes are judged, and a leg's mute or stray media is counted as such whatever it holds. Before
- * its leg is described a port knows no strangers.
- */
-static __always_inline __u32 flow_admit(const struct flow *f, const struct packet *p, int length,
+/* Before its leg is described a port knows no strangers. */
+static __always_inline bool flow_described(const struct flow *f)
+{
+	return f->act->drop != RTPFWD_R_not_signalled || f->act->flags & RTPFWD_F_EXPECT;
+}
+
+static __always_inline bool within_rate(const struct flow *f, const struct rtpfwd_control *control,
 					__u64 now)
+{
+	struct rtpfwd_counters *c = &f->slot->counters;
+
+	return !f->slot->rate || rtpfwd_is_within(c, f->slot->rate, control->hz, now - c->last);
+}
+
+/*
+ * 0, or why a packet of the right source is refused. Who is asked before what: a stranger learns
+ * nothing from how his bytes are judged, and a leg's mute or stray media is counted as such
+ * whatever it holds.
+ */
+static __always_inline __u32 flow_admit(const struct flow *f, const struct packet *p, int length)
 {
 	const struct rtpfwd_action *act = f->act;
 
-	if (act->drop == RTPFWD_R_not_signalled && !(act->flags & RTPFWD_F_EXPECT))
-		return RTPFWD_R_not_signalled;
-	if (!source_admitted(f, p, now))
-		return RTPFWD_R_wrong_source;
 	if (act->drop)
 		return act->drop;
 	if (length < 0)

@@ -12,6 +12,7 @@
 const volatile __u32 rtpfwd_seed = 1;	   /* the same as control.seed */
 const volatile bool rtpfwd_measure = true; /* RTP loss and jitter */
 const volatile bool rtpfwd_ipv6 = true;	   /* some relay address is one of IPv6 */
+const volatile bool rtpfwd_vlan = true;	   /* some realm is tagged */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -57,6 +58,11 @@ struct {
 	__type(key, __u32);
 	__type(value, struct rtpfwd_link_stats);
 } rtpfwd_links SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 16);
+} rtpfwd_events SEC(".maps");
 
 static __always_inline struct rtpfwd_control *control_get(void)
 {

@@ -29,7 +29,14 @@ struct packet {
 	struct udphdr *udp;
 	__u8 *payload;
 	void *end;
-	__u32 up; /* enum rtpfwd_reason: why the fast path leaves it alone, if it is ours */
+	bool tagged;
+	__be16 tag; /* priority and VLAN, as 802.1Q has them */
+	__u32 up;   /* enum rtpfwd_reason: why the fast path leaves it alone, if it is ours */
+};
+
+struct vlan_tag {
+	__be16 tag;
+	__be16 proto;
 };
 
 /* The eight bytes before UDP where one extension header stands between (RFC 8200 4). */
@@ -102,21 +109,40 @@ static __always_inline bool parse_ip6(struct packet *p)
 	return p->udp;
 }
 
+/* What is in the frame, behind one tag if there is one; 0: too short. */
+static __always_inline __be16 parse_eth(struct packet *p)
+{
+	const struct vlan_tag *vlan = (void *)(p->eth + 1);
+
+	p->ip = (void *)(p->eth + 1);
+	p->tagged = false;
+	p->tag = 0;
+	if ((void *)(p->eth + 1) > p->end)
+		return 0;
+	if (!rtpfwd_vlan || p->eth->h_proto != bpf_htons(ETH_P_8021Q))
+		return p->eth->h_proto;
+	if ((void *)(vlan + 1) > p->end)
+		return 0;
+	p->ip = (void *)(vlan + 1);
+	p->tagged = true;
+	p->tag = vlan->tag;
+	return vlan->proto;
+}
+
 /* True: UDP whose ports can be read. False: something that is not ours. */
 static __always_inline bool parse(struct packet *p, const struct xdp_md *ctx)
 {
 	bool udp = false;
+	__be16 proto;
 
 	p->eth = (void *)(long)ctx->data;
 	p->end = (void *)(long)ctx->data_end;
-	p->ip = (void *)(p->eth + 1);
 	p->six = false;
 	p->up = 0;
-	if ((void *)(p->eth + 1) > p->end)
-		return false;
-	if (p->eth->h_proto == bpf_htons(ETH_P_IP)) {
+	proto = parse_eth(p);
+	if (proto == bpf_htons(ETH_P_IP)) {
 		udp = parse_ip(p);
-	} else if (rtpfwd_ipv6 && p->eth->h_proto == bpf_htons(ETH_P_IPV6)) {
+	} else if (rtpfwd_ipv6 && proto == bpf_htons(ETH_P_IPV6)) {
 		p->six = true;
 		udp = parse_ip6(p);
 	}

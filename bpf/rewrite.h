@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. New addresses, ports, TTL and Ethernet header; the checksum of UDP by difference
- * (RFC 1624), payload unread. */
+/* BPF side only. New addresses, ports, TTL, Ethernet header and tag; the checksum of UDP by
+ * difference (RFC 1624), payload unread. */
 #ifndef RTPFWD_REWRITE_H
 #define RTPFWD_REWRITE_H
 
@@ -8,16 +8,21 @@
 #include "parse.h"
 #include "sum.h"
 
-#define TTL_STEP    bpf_htons(0xfeff) /* ones' complement of the 0x0100 that the TTL word loses */
-#define IP_DF	    bpf_htons(0x4000)
-#define IP6_VERSION 0x60000000
+#define TTL_STEP       bpf_htons(0xfeff) /* ones' complement of what the TTL's word loses */
+#define IP_DF	       bpf_htons(0x4000)
+#define ECN_MASK       3
+#define IP6_VERSION    0x60000000
+#define IP6_CLASS_MASK 0x0ff00000
+#define VLAN_PRIORITY  bpf_htons(0xe000)
+#define SOME_TAG       0x10000
 
-/* Of a packet whose IP header is made anew. */
+/* Of a packet whose headers before UDP are made anew. */
 struct old {
-	__u32 begin6; /* IPv6: version, traffic class and flow label; host order */
-	__be16 length;
+	__u32 begin6; /* version, traffic class and flow label as IPv6 has them; host order */
+	__be16 id, fragment; /* as IPv4 has them */
+	__be16 length;	     /* of UDP */
 	__u8 hops;
-	__u8 size;
+	__u8 size; /* bytes before UDP */
 };
 
 static __always_inline void write_macs(struct ethhdr *eth, const struct rtpfwd_control *control,
@@ -44,15 +49,25 @@ static __always_inline void write_udp(struct udphdr *udp, const struct rtpfwd_ac
 	udp->dest = act->to_port;
 }
 
+static __always_inline __u8 tos_of(const struct rtpfwd_action *act, __u8 was)
+{
+	return act->flags & RTPFWD_F_TOS ? (act->tos & ~ECN_MASK) | (was & ECN_MASK) : was;
+}
+
 static __always_inline void rewrite_ip(const struct packet *p, const struct rtpfwd_control *control,
 				       const struct rtpfwd_action *act)
 {
+	__u8 tos = tos_of(act, p->ip->tos);
 	__u64 difference;
 
 	difference = (__u64)(__u32)~p->ip->saddr + act->from_ip;
 	difference += (__u64)(__u32)~p->ip->daddr + act->to_ip;
-	p->ip->check = checksum_apply(p->ip->check, difference + TTL_STEP);
 	write_udp(p->udp, act, difference);
+	if (tos != p->ip->tos) {
+		difference += (__u16)~bpf_htons(p->ip->tos) + bpf_htons(tos);
+		p->ip->tos = tos;
+	}
+	p->ip->check = checksum_apply(p->ip->check, difference + TTL_STEP);
 	p->ip->saddr = act->from_ip;
 	p->ip->daddr = act->to_ip;
 	p->ip->ttl--;
@@ -81,21 +96,29 @@ static __always_inline __u64 difference_of(const struct packet *p,
 	return sum + act->from_ip + act->to_ip;
 }
 
-static __always_inline struct old read_old(const struct packet *p)
+static __always_inline struct old read_old(const struct packet *p, const struct rtpfwd_action *act)
 {
-	struct old old = { .length = p->udp->len, .hops = hops_left(p) };
+	struct old old = {
+		.length = p->udp->len,
+		.hops = hops_left(p),
+		.fragment = IP_DF, /* never fragmented by us, hence atomic: no id (RFC 6864) */
+		.size = (void *)p->udp - (void *)p->eth,
+	};
+	__u8 tos;
 
 	if (p->six) {
 		old.begin6 = bpf_ntohl(*(__be32 *)p->ip6);
-		old.size = sizeof(struct ipv6hdr);
+		tos = tos_of(act, old.begin6 >> 20);
+		old.begin6 = (old.begin6 & ~IP6_CLASS_MASK) | tos << 20;
 	} else {
-		old.begin6 = IP6_VERSION | p->ip->tos << 20;
-		old.size = sizeof(struct iphdr);
+		old.begin6 = IP6_VERSION | tos_of(act, p->ip->tos) << 20;
+		old.id = p->ip->id;
+		old.fragment = p->ip->frag_off;
 	}
 	return old;
 }
 
-/* RFC 7915 5.1; never fragmented by us, hence atomic in the sense of RFC 6864 and without an id. */
+/* RFC 7915 5.1 where it was IPv6. */
 static __always_inline void write_ip(struct iphdr *ip, const struct old *old,
 				     const struct rtpfwd_action *act)
 {
@@ -104,7 +127,8 @@ static __always_inline void write_ip(struct iphdr *ip, const struct old *old,
 		.ihl = 5,
 		.tos = old->begin6 >> 20,
 		.tot_len = bpf_htons(bpf_ntohs(old->length) + sizeof(*ip)),
-		.frag_off = IP_DF,
+		.id = old->id,
+		.frag_off = old->fragment,
 		.ttl = old->hops - 1,
 		.protocol = IPPROTO_UDP,
 		.saddr = act->from_ip,
@@ -124,54 +148,104 @@ static __always_inline void write_ip6(struct ipv6hdr *ip6, const struct old *old
 	__builtin_memcpy(&ip6->daddr, to, sizeof(ip6->daddr));
 }
 
-/* Another header of `size` bytes in the place of that of `old_size`. False: no room for it. */
-static __always_inline bool exchange(struct xdp_md *ctx, struct packet *p, __u32 old_size,
+/* Ethernet and, unless 0, a tag that holds `proto`; what follows. */
+static __always_inline void *write_eth(struct packet *p, const struct rtpfwd_control *control,
+				       const struct rtpfwd_action *act, __be16 proto, __u32 tag)
+{
+	struct vlan_tag *vlan = (void *)(p->eth + 1);
+
+	write_macs(p->eth, control, act);
+	p->eth->h_proto = tag ? bpf_htons(ETH_P_8021Q) : proto;
+	if (!tag)
+		return vlan;
+	vlan->tag = tag;
+	vlan->proto = proto;
+	return vlan + 1;
+}
+
+/* `size` bytes before UDP where `old` has its own. False: no room for them. */
+static __always_inline bool exchange(struct xdp_md *ctx, struct packet *p, const struct old *old,
 				     __u32 size)
 {
-	if (size != old_size && bpf_xdp_adjust_head(ctx, (int)(old_size - size)))
+	if (size != old->size && bpf_xdp_adjust_head(ctx, (int)old->size - (int)size))
 		return false;
 	p->eth = (void *)(long)ctx->data;
 	p->end = (void *)(long)ctx->data_end;
-	p->payload = (void *)(p->eth + 1) + size + sizeof(struct udphdr);
+	p->payload = (void *)p->eth + size + sizeof(struct udphdr);
 	return (void *)p->payload <= p->end;
 }
 
-/* From or to IPv6. */
-static __always_inline __u32 rewrite_ip6(struct xdp_md *ctx, struct packet *p,
-					 const struct rtpfwd_control *control, const struct flow *f)
+static __always_inline bool leave_ip6(struct xdp_md *ctx, struct packet *p, const struct old *old,
+				      const struct rtpfwd_control *control, const struct flow *f,
+				      const struct rtpfwd_wide *wide, __u32 tag)
+{
+	__u32 size = sizeof(struct ethhdr) + sizeof(struct ipv6hdr);
+	void *ip6;
+
+	if (!exchange(ctx, p, old, tag ? size + sizeof(struct vlan_tag) : size))
+		return false;
+	ip6 = write_eth(p, control, f->act, bpf_htons(ETH_P_IPV6), tag);
+	write_ip6(ip6, old, from6(control, f->act), wide->to_ip);
+	return true;
+}
+
+static __always_inline bool leave_ip(struct xdp_md *ctx, struct packet *p, const struct old *old,
+				     const struct rtpfwd_control *control, const struct flow *f,
+				     __u32 tag)
+{
+	__u32 size = sizeof(struct ethhdr) + sizeof(struct iphdr);
+	void *ip;
+
+	if (!exchange(ctx, p, old, tag ? size + sizeof(struct vlan_tag) : size))
+		return false;
+	ip = write_eth(p, control, f->act, bpf_htons(ETH_P_IP), tag);
+	write_ip(ip, old, f->act);
+	return true;
+}
+
+/* The tag to leave with, with a bit above it; 0: none. */
+static __always_inline __u32 tag_of(const struct packet *p, const struct rtpfwd_action *act)
+{
+	if (act->flags & RTPFWD_F_TAG)
+		return SOME_TAG | act->vlan | (p->tag & VLAN_PRIORITY);
+	return act->flags & RTPFWD_F_KEEP_TAG && p->tagged ? SOME_TAG | p->tag : 0;
+}
+
+/* From or to IPv6 or a VLAN. */
+static __always_inline __u32 rewrite_other(struct xdp_md *ctx, struct packet *p,
+					   const struct rtpfwd_control *control,
+					   const struct flow *f)
 {
 	const struct rtpfwd_wide *wide = flow_wide(f);
-	struct old old = read_old(p);
+	struct old old = read_old(p, f->act);
+	__u32 tag = tag_of(p, f->act);
+	bool fits;
 
 	if (!wide)
 		return RTPFWD_R_headroom;
 	if (!p->udp->check && f->act->flags & RTPFWD_F_IPV6 && !sum_missing(ctx, p))
 		return RTPFWD_R_bad_checksum;
 	write_udp(p->udp, f->act, difference_of(p, control, f->act, wide->to_ip));
-	if (f->act->flags & RTPFWD_F_IPV6) {
-		if (!exchange(ctx, p, old.size, sizeof(struct ipv6hdr)))
-			return RTPFWD_R_headroom;
-		write_ip6((void *)(p->eth + 1), &old, from6(control, f->act), wide->to_ip);
-		p->eth->h_proto = bpf_htons(ETH_P_IPV6);
-	} else {
-		if (!exchange(ctx, p, old.size, sizeof(struct iphdr)))
-			return RTPFWD_R_headroom;
-		write_ip((void *)(p->eth + 1), &old, f->act);
-		p->eth->h_proto = bpf_htons(ETH_P_IP);
-	}
-	write_macs(p->eth, control, f->act);
-	return 0;
+	/* The verifier wants to see constants: no variable of either. */
+	if (f->act->flags & RTPFWD_F_IPV6)
+		fits = tag ? leave_ip6(ctx, p, &old, control, f, wide, tag)
+			   : leave_ip6(ctx, p, &old, control, f, wide, 0);
+	else
+		fits = tag ? leave_ip(ctx, p, &old, control, f, tag)
+			   : leave_ip(ctx, p, &old, control, f, 0);
+	return fits ? 0 : RTPFWD_R_headroom;
 }
 
 /* 0, or why it cannot be sent on. Afterwards only the payload of `p` is to be found. */
 static __always_inline __u32 rewrite(struct xdp_md *ctx, struct packet *p,
 				     const struct rtpfwd_control *control, const struct flow *f)
 {
-	if (!rtpfwd_ipv6 || (!p->six && !(f->act->flags & RTPFWD_F_IPV6))) {
-		rewrite_ip(p, control, f->act);
-		return 0;
-	}
-	return rewrite_ip6(ctx, p, control, f);
+	const __u16 others = RTPFWD_F_IPV6 | RTPFWD_F_TAG;
+
+	if ((rtpfwd_ipv6 || rtpfwd_vlan) && (p->six || p->tagged || f->act->flags & others))
+		return rewrite_other(ctx, p, control, f);
+	rewrite_ip(p, control, f->act);
+	return 0;
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include "maps.h"
 #include "parse.h"
 #include "flow.h"
+#include "learn.h"
 #include "rewrite.h"
 #include "emit.h"
 #include "count.h"
@@ -51,9 +52,15 @@ int rtpfwd_xdp(struct xdp_md *ctx)
 	if (now >= *(volatile __u64 *)&control->lease_until)
 		return refuse(&f, RTPFWD_R_expired);
 	length = payload_length(&p);
-	reason = flow_admit(&f, &p, length, now);
+	if (!flow_described(&f))
+		return refuse(&f, RTPFWD_R_not_signalled);
+	if (!source_admitted(&f, &p, now))
+		return refuse(&f, learn(&f, &p, length));
+	reason = flow_admit(&f, &p, length);
 	if (reason)
 		return refuse(&f, reason);
+	if (!within_rate(&f, control, now))
+		return refuse(&f, RTPFWD_R_rate);
 	verdict = emit(ctx, control, f.act);
 	if (verdict == XDP_DROP)
 		return refuse(&f, RTPFWD_R_tx_failed);
@@ -61,7 +68,7 @@ int rtpfwd_xdp(struct xdp_md *ctx)
 	reason = rewrite(ctx, &p, control, &f);
 	if (reason)
 		return refuse(&f, reason);
-	count_forwarded(&f.slot->counters, &p, f.act, length, now);
+	count_forwarded(&f, &p, length, now);
 	return verdict;
 }
 

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a struct below changes; pinned maps of another version are never touched. */
-#define RTPFWD_ABI_VERSION 2
+#define RTPFWD_ABI_VERSION 3
 #define RTPFWD_ABI_MAGIC   0x72747066 /* "rtpf" */
 
 /* Map names (<= 15 characters), which are also their names under `bpffs`. */
@@ -20,6 +20,7 @@
 #define RTPFWD_MAP_DROPS   "rtpfwd_drops"   /* struct rtpfwd_drops, one per CPU */
 #define RTPFWD_MAP_TX	   "rtpfwd_tx"	    /* DEVMAP: link key -> interface */
 #define RTPFWD_MAP_LINKS   "rtpfwd_links"   /* struct rtpfwd_link_stats by link key */
+#define RTPFWD_MAP_EVENTS  "rtpfwd_events"  /* ring of struct rtpfwd_event; not pinned */
 
 #define RTPFWD_MAX_ADDRESSES 64
 #define RTPFWD_HASH_BITS     8 /* of buckets of relay addresses; the seed avoids collisions */
@@ -42,7 +43,8 @@
 	X(no_route, "no route to the destination through a realm's interface")                     \
 	X(tx_failed, "refused by the driver of the outgoing interface")                            \
 	X(headroom, "no room in the frame for a larger header")                                    \
-	X(bad_checksum, "IPv6 without a UDP checksum")
+	X(bad_checksum, "IPv6 without a UDP checksum")                                             \
+	X(learning, "from a source that has not sent enough yet to be learned")
 
 /* Ours, but left to the slower rung: passed on, not dropped. */
 #define RTPFWD_UP_REASONS(X)                                                                       \
@@ -67,12 +69,16 @@ struct rtpfwd_drops {
 };
 
 /* rtpfwd_action.flags */
-#define RTPFWD_F_RTCP	  1  /* RTCP is due at this port, else RTP */
-#define RTPFWD_F_ANY_PORT 2  /* any source port of the expected address is admitted */
-#define RTPFWD_F_LATE_ANY 4  /* the same for the late one */
-#define RTPFWD_F_EXPECT	  8  /* a source is known; else every packet is a stranger's */
-#define RTPFWD_F_REDIRECT 16 /* also where it came in: that driver does XDP_TX badly */
-#define RTPFWD_F_IPV6	  32 /* leaves by IPv6 */
+#define RTPFWD_F_RTCP	  1   /* RTCP is due at this port, else RTP */
+#define RTPFWD_F_ANY_PORT 2   /* any source port of the expected address is admitted */
+#define RTPFWD_F_LATE_ANY 4   /* the same for the late one */
+#define RTPFWD_F_EXPECT	  8   /* a source is known; else every packet is a stranger's */
+#define RTPFWD_F_REDIRECT 16  /* also where it came in: that driver does XDP_TX badly */
+#define RTPFWD_F_IPV6	  32  /* leaves by IPv6 */
+#define RTPFWD_F_TOS	  64  /* leaves with the traffic class `tos`, ECN kept */
+#define RTPFWD_F_TAG	  128 /* leaves with an 802.1Q tag of VLAN `vlan`, its priority kept */
+#define RTPFWD_F_KEEP_TAG 256 /* leaves with the tag that it came with, if any */
+#define RTPFWD_F_LEARN	  512 /* the source is not known for certain: see rtpfwd_heard */
 
 /*
  * What to do with packets of one flow. Never changed while a reader may see it: see rtpfwd_slot.
@@ -82,7 +88,7 @@ struct rtpfwd_action {
 	__be32 expect_ip; /* source admitted */
 	__be16 expect_port;
 	__u8 drop; /* enum rtpfwd_reason; 0: forward */
-	__u8 pad;
+	__u8 tos;
 	__u16 flags;
 	__be16 late_port;
 	__be32 late_ip;	  /* the former source, admitted until late_until */
@@ -91,11 +97,11 @@ struct rtpfwd_action {
 	__be32 to_ip;	  /* destination written */
 	__be16 from_port;
 	__be16 to_port;
-	__u16 pad2;
-	__u8 link; /* key of the outgoing interface */
-	__u8 pad3;
+	__be16 vlan;
+	__u8 link;  /* key of the outgoing interface */
+	__u8 event; /* payload type of telephone-event (RFC 4733); 0: none */
 	__u8 to_mac[6];
-	__u8 pad4[6];
+	__u8 pad[6];
 	__u32 clock_rate; /* RTP clock in Hz; 0: no jitter figure */
 };
 
@@ -104,7 +110,7 @@ struct rtpfwd_wide {
 	__be32 expect_ip[4];
 	__be32 late_ip[4];
 	__be32 to_ip[4];
-	__be32 pad[4];
+	__be32 learn_ip[4]; /* a source that may be learned; IPv4: the first word */
 };
 
 /* What happened: written by the data path alone. All that a forwarded packet touches. */
@@ -116,14 +122,18 @@ struct rtpfwd_counters {
 	 * of the address | be16 port << 32 | RTPFWD_SEEN_IPV6, the address itself is in
 	 * rtpfwd_refused. */
 	__u64 seen;
-	__u64 pair_ns; /* arrival of the first packet of a sampled pair; 0: no pair is open */
+	/* Arrival of the first packet of a sampled pair, in units of 1,024 ns; 0: no pair is open.
+	 */
+	__u32 pair_at;
 	__u32 pair_ts; /* its RTP timestamp */
 	__u32 ssrc;    /* of the last RTP packet */
 	__u32 jitter;  /* RFC 3550 A.8: in clock units, times 16 */
-	__u32 bad_seq; /* RFC 3550 A.1: RTPFWD_BAD_SEQ | next expected after a jump; 0: no jump */
+	__u32 credit;  /* what the rate allows at `last`: packets, times the jiffies of a second */
+	__s32 lost;    /* expected - received; below 0 after duplicates */
 	__u16 max_seq;
 	__u16 pair_seq;
-	__s32 lost; /* expected - received; below 0 after duplicates */
+	__u16 gap; /* longest time between two packets, in jiffies; at most 65535 */
+	__u16 pad;
 };
 
 #define RTPFWD_SEEN_IPV6 (1ULL << 48)
@@ -137,6 +147,32 @@ struct rtpfwd_refused {
 };
 
 #define RTPFWD_BAD_SEQ 0x10000
+
+/* What was heard that is no plain progress: written by the data path alone. */
+struct rtpfwd_heard {
+	__u32 bad_seq; /* RFC 3550 A.1: RTPFWD_BAD_SEQ | next expected after a jump; 0: no jump */
+	__u32 reordered;
+	__u32 duplicates;
+	__u32 ssrc_changes;
+	__u64 event; /* 64-bit jiffies of the last packet of an event under way; 0: none is */
+	/* Who may become the source: as rtpfwd_counters.seen, and how many of its packets came one
+	 * after the other. `learned`: who has sent enough of them. */
+	__u64 candidate;
+	__u64 learned;
+	__u32 candidate_ssrc;
+	__u16 candidate_seq;
+	__u16 candidate_packets;
+	__u64 pad[2];
+};
+
+#define RTPFWD_LEARN_RTP  5 /* packets in a row that make a source learned */
+#define RTPFWD_LEARN_RTCP 1
+
+/* Told to the controller: this slot has learned a source. */
+struct rtpfwd_event {
+	__u32 slot;
+	__u32 pad;
+};
 
 enum rtpfwd_select {
 	RTPFWD_UNLEASED = 0,
@@ -156,7 +192,7 @@ enum rtpfwd_select {
  */
 struct rtpfwd_slot {
 	__u32 select; /* enum rtpfwd_select */
-	__u32 pad;
+	__u32 rate; /* packets allowed in a second, as many at once; 0: any; one store changes it */
 	struct rtpfwd_action first;
 	struct rtpfwd_counters counters;
 };
@@ -169,6 +205,7 @@ struct rtpfwd_rest {
 	__u64 pad;
 	struct rtpfwd_action third;
 	struct rtpfwd_wide wide[3]; /* of each copy */
+	struct rtpfwd_heard heard;
 };
 
 /* Of the first copy 0; of the others also where their line begins in the rest. */
@@ -200,7 +237,8 @@ struct rtpfwd_control {
 	__u32 tx_map_id; /* of RTPFWD_MAP_TX, to tell our failed redirects from others' */
 	__u32 netns;	 /* inode of the network namespace, to tell our interfaces from others' */
 	__u32 probing;	 /* 1: a transmit failure is the probe's, no media was lost */
-	__u64 pad[4];
+	__u32 hz;	 /* jiffies of a second */
+	__u32 pad[7];
 	__u64 lease_until;    /* 64-bit jiffies; a line of its own: it is renewed once a second */
 	__u64 lease_until_ns; /* the same by CLOCK_MONOTONIC, for a later controller */
 	__u64 pad2[6];
@@ -236,14 +274,22 @@ static inline __u32 rtpfwd_bucket6(const __be32 ip[4], __u32 seed)
 }
 
 #define RTPFWD_AT(type, field) __builtin_offsetof(struct type, field)
+/* Not a strong digest: who forges one is taken for another in a display. */
+static inline __u32 rtpfwd_digest6(const __be32 ip[4])
+{
+	return ((ip[0] * 31 + ip[1]) * 31 + ip[2]) * 31 + ip[3];
+}
+
 _Static_assert(sizeof(struct rtpfwd_action) == 56, "action");
 _Static_assert(sizeof(struct rtpfwd_wide) == 64, "wide");
 _Static_assert(sizeof(struct rtpfwd_counters) == 64, "counters");
 _Static_assert(sizeof(struct rtpfwd_refused) == 64, "refused");
+_Static_assert(sizeof(struct rtpfwd_heard) == 64, "heard");
 _Static_assert(sizeof(struct rtpfwd_slot) == 128, "slot");
 _Static_assert(RTPFWD_AT(rtpfwd_slot, counters) == 64, "one line to read, the next to write");
-_Static_assert(sizeof(struct rtpfwd_rest) == 384, "rest");
+_Static_assert(sizeof(struct rtpfwd_rest) == 448, "rest");
 _Static_assert(RTPFWD_AT(rtpfwd_rest, owner) == 64, "one writer per line");
+_Static_assert(RTPFWD_AT(rtpfwd_rest, heard) == 384, "one writer per line");
 _Static_assert(RTPFWD_AT(rtpfwd_rest, second) == 8 + RTPFWD_COPY_OFFSET(RTPFWD_SECOND), "second");
 _Static_assert(RTPFWD_AT(rtpfwd_rest, third) == 8 + RTPFWD_COPY_OFFSET(RTPFWD_THIRD), "third");
 _Static_assert(RTPFWD_AT(rtpfwd_rest, wide[1]) ==

@@ -15,8 +15,9 @@
 #define RTPFWD_RTCP_HEADER    8
 #define RTPFWD_MAX_DROPOUT    3000 /* RFC 3550 A.1 */
 #define RTPFWD_MAX_MISORDER   100
-#define RTPFWD_PAIR_MASK      15	   /* one pair of packets in 16 is timed */
-#define RTPFWD_PAIR_MAX_NS    (1ULL << 34) /* keeps ns * rate within 64 bits */
+#define RTPFWD_PAIR_MASK      15	 /* one pair of packets in 16 is timed */
+#define RTPFWD_PAIR_SHIFT     10	 /* of ns, to what is kept of an arrival */
+#define RTPFWD_PAIR_MAX	      (1U << 24) /* 17 s: keeps ns * rate within 64 bits */
 #define RTPFWD_MAX_CLOCK_RATE (1U << 24)
 #define RTPFWD_MAX_TRANSIT    (1U << 27) /* in clock units; keeps jitter * 16 within 32 bits */
 
@@ -66,6 +67,44 @@ static inline __attribute__((always_inline)) int rtpfwd_is_rtp(const __u8 *p, co
 	return rtpfwd_rtp_header(p, end, len) != 0;
 }
 
+/*
+ * One more of the packets that may make a source the learned one (RFC 4961 says from where it
+ * should be; RFC 7362 why that must not be believed at once). True: that was enough of them.
+ */
+static inline __attribute__((always_inline)) int rtpfwd_learn(struct rtpfwd_heard *h, __u64 source,
+							      __u32 ssrc, __u16 seq, __u32 need)
+{
+	if (h->candidate == source && h->candidate_ssrc == ssrc &&
+	    (__u16)(h->candidate_seq + 1) == seq && h->candidate_packets < need)
+		h->candidate_packets++;
+	else
+		h->candidate_packets = 1;
+	h->candidate = source;
+	h->candidate_ssrc = ssrc;
+	h->candidate_seq = seq;
+	return h->candidate_packets == need;
+}
+
+/*
+ * May this packet pass under a limit of `rate` packets a second, `elapsed` jiffies of 1/hz s after
+ * the last one that did? A bucket of one second.
+ */
+static inline __attribute__((always_inline)) int
+rtpfwd_is_within(struct rtpfwd_counters *c, __u32 rate, __u32 hz, __u64 elapsed)
+{
+	__u64 credit;
+
+	if (elapsed > hz)
+		elapsed = hz;
+	credit = c->credit + elapsed * rate;
+	if (credit > (__u64)hz * rate)
+		credit = (__u64)hz * rate;
+	if (credit < hz)
+		return 0;
+	c->credit = (__u32)(credit - hz);
+	return 1;
+}
+
 /* The first RTCP packet of a compound (RFC 3550 6.4)? */
 static inline __attribute__((always_inline)) int rtpfwd_is_rtcp(const __u8 *p, const void *end,
 								__u32 len)
@@ -75,37 +114,62 @@ static inline __attribute__((always_inline)) int rtpfwd_is_rtcp(const __u8 *p, c
 	return (p[0] & 0xc0) == 0x80 && rtpfwd_is_rtcp_type(p[1]);
 }
 
+/* The next packet of the same sender: nearly all are. `c->packets` does not count it yet. */
+static inline __attribute__((always_inline)) int rtpfwd_is_next(const struct rtpfwd_counters *c,
+								__u32 ssrc, __u16 seq)
+{
+	return c->packets && ssrc == c->ssrc && seq == (__u16)(c->max_seq + 1);
+}
+
+static inline __attribute__((always_inline)) void
+rtpfwd_count_sender(struct rtpfwd_counters *c, struct rtpfwd_heard *h, __u32 ssrc, __u16 seq)
+{
+	if (c->packets)
+		h->ssrc_changes++;
+	h->bad_seq = 0;
+	c->ssrc = ssrc;
+	c->max_seq = seq;
+	c->jitter = 0;
+	c->pair_at = 0;
+}
+
 /*
  * RFC 3550 A.1 and A.3, kept as one running figure: a packet that advances the sequence by n makes
- * n expected and one received, a late or repeated one is received without being expected.
- * `c->packets` does not count this packet yet.
+ * n expected and one received, a late or repeated one is received without being expected. Of the
+ * packets behind the last one only the last itself is known to be a repetition.
  */
-static inline __attribute__((always_inline)) void rtpfwd_count_sequence(struct rtpfwd_counters *c,
-									__u32 ssrc, __u16 seq)
+static inline __attribute__((always_inline)) void
+rtpfwd_count_other(struct rtpfwd_counters *c, struct rtpfwd_heard *h, __u32 ssrc, __u16 seq)
 {
 	__u16 advance = seq - c->max_seq;
 
 	if (c->packets == 0 || ssrc != c->ssrc) {
-		c->ssrc = ssrc;
-		c->max_seq = seq;
-		c->bad_seq = 0;
-		c->jitter = 0;
-		c->pair_ns = 0;
-	} else if (advance == 1) {
-		c->max_seq = seq;
+		rtpfwd_count_sender(c, h, ssrc, seq);
 	} else if (advance == 0) {
 		c->lost--;
+		h->duplicates++;
 	} else if (advance < RTPFWD_MAX_DROPOUT) {
 		c->lost += advance - 1;
 		c->max_seq = seq;
 	} else if (advance > (__u16)-RTPFWD_MAX_MISORDER) {
 		c->lost--;
-	} else if (c->bad_seq == (RTPFWD_BAD_SEQ | seq)) { /* two in a row: the sender restarted */
+		h->reordered++;
+	} else if (h->bad_seq == (RTPFWD_BAD_SEQ | seq)) { /* two in a row: the sender restarted */
 		c->max_seq = seq;
-		c->bad_seq = 0;
+		h->bad_seq = 0;
 	} else {
-		c->bad_seq = RTPFWD_BAD_SEQ | (__u16)(seq + 1);
+		h->bad_seq = RTPFWD_BAD_SEQ | (__u16)(seq + 1);
 	}
+}
+
+/* The whole of it, where both lines are at hand. */
+static inline __attribute__((always_inline)) void
+rtpfwd_count_sequence(struct rtpfwd_counters *c, struct rtpfwd_heard *h, __u32 ssrc, __u16 seq)
+{
+	if (rtpfwd_is_next(c, ssrc, seq))
+		c->max_seq = seq;
+	else
+		rtpfwd_count_other(c, h, ssrc, seq);
 }
 
 /* Is this packet one of the two in sixteen whose arrival is worth a fine clock? */
@@ -118,21 +182,21 @@ static inline __attribute__((always_inline)) int rtpfwd_is_sampled(__u16 seq)
 static inline __attribute__((always_inline)) void
 rtpfwd_count_jitter(struct rtpfwd_counters *c, __u32 rate, __u16 seq, __u32 ts, __u64 now)
 {
-	__u64 elapsed = now - c->pair_ns;
-	__u32 transit;
+	__u32 at = (__u32)(now >> RTPFWD_PAIR_SHIFT), elapsed = at - c->pair_at, transit;
 
 	if ((seq & RTPFWD_PAIR_MASK) == 0) {
-		c->pair_ns = now;
+		c->pair_at = at ? at : 1;
 		c->pair_ts = ts;
 		c->pair_seq = seq;
 		return;
 	}
-	if (!c->pair_ns || c->pair_seq != (__u16)(seq - 1))
+	if (!c->pair_at || c->pair_seq != (__u16)(seq - 1))
 		return;
-	c->pair_ns = 0;
-	if (elapsed >= RTPFWD_PAIR_MAX_NS || rate > RTPFWD_MAX_CLOCK_RATE)
+	c->pair_at = 0;
+	if (elapsed >= RTPFWD_PAIR_MAX || rate > RTPFWD_MAX_CLOCK_RATE)
 		return;
-	transit = (__u32)(elapsed * rate / 1000000000) - (ts - c->pair_ts);
+	transit = (__u32)((((__u64)elapsed << RTPFWD_PAIR_SHIFT) * rate + 500000000) / 1000000000) -
+		  (ts - c->pair_ts);
 	if (transit > 0x7fffffff)
 		transit = -transit;
 	if (transit < RTPFWD_MAX_TRANSIT)

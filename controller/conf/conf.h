@@ -72,6 +72,8 @@ struct conf_moh {
 	int line;
 };
 
+#define CONF_VLAN_KEEP 4095	/* as it came */
+
 struct conf_realm {
 	const char *name;
 	unsigned int index;	/* place in conf->realms */
@@ -86,6 +88,9 @@ struct conf_realm {
 	enum conf_xdp xdp;
 	/* Written into SIP and SDP instead of the bind and media address; AF_UNSPEC: none. */
 	struct addr advertise;
+	uint16_t vlan;		/* its media's 802.1Q tag: 1-4094, CONF_VLAN_KEEP; 0: none */
+	bool marks;		/* its media leaves marked `dscp` (RFC 2474) */
+	uint8_t dscp;
 	/* PEM files of its TLS binds; NULL: not written. */
 	const char *tls_cert, *tls_key, *tls_ca;
 	bool tls_verify;	/* the far end must show a certificate that tls_ca signed */
@@ -134,6 +139,7 @@ struct conf_peer {
 	enum conf_dtmf dtmf;
 	struct conf_moh moh;
 	unsigned int call_limit;	/* live calls, as caller and callee together; 0: no limit */
+	unsigned int rate;		/* packets a second in each flow; 0: no limit */
 	unsigned int callrate;		/* new calls a second, both ways together; 0: no limit */
 	struct conf_session session;
 	struct conf_acl acl;

@@ -39,6 +39,21 @@ static uint8_t drop_of(const struct flow *flow)
 	return flow->hop ? flow->hop->drop : RTPFWD_R_no_route;
 }
 
+/* How the outgoing network wants its packets. */
+static void set_marks(struct rtpfwd_action *act, const struct conf_realm *realm)
+{
+	if (realm->marks) {
+		act->flags |= RTPFWD_F_TOS;
+		act->tos = (uint8_t)(realm->dscp << 2);
+	}
+	if (realm->vlan == CONF_VLAN_KEEP) {
+		act->flags |= RTPFWD_F_KEEP_TAG;
+	} else if (realm->vlan) {
+		act->flags |= RTPFWD_F_TAG;
+		act->vlan = htons(realm->vlan);
+	}
+}
+
 static void set_hop(struct rtpfwd_action *act, const struct nexthop *hop)
 {
 	if (!hop || !hop->link || act->drop)
@@ -52,10 +67,20 @@ static void set_hop(struct rtpfwd_action *act, const struct nexthop *hop)
 		memcpy(act->to_mac, hop->neighbour->mac, sizeof(act->to_mac));
 }
 
+static void set_learn(struct action *out, const struct flow_want *want)
+{
+	out->act.flags |= RTPFWD_F_LEARN;
+	if (want->learn.family != want->local.family)
+		return;
+	put_ip6(out->wide.learn_ip, &want->learn);
+	if (want->learn.family == AF_INET)
+		out->wide.learn_ip[0] = want->learn.v4.s_addr;
+}
+
 static struct action desired(const struct datapath *dp, const struct flow *flow)
 {
 	const struct flow_want *want = &flow->want;
-	struct action out = { .act = { .clock_rate = want->clock_rate } };
+	struct action out = { .act = { .clock_rate = want->clock_rate, .event = want->event } };
 
 	if (want->kind == FLOW_RTCP)
 		out.act.flags |= RTPFWD_F_RTCP;
@@ -68,7 +93,11 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 		if (want->expect.family == AF_INET)
 			out.act.expect_ip = want->expect.v4.s_addr;
 	}
+	if (want->learning)
+		set_learn(&out, want);
 	out.act.drop = drop_of(flow);
+	if (!out.act.drop)
+		set_marks(&out.act, &dp->conf->realms[want->egress_realm]);
 	set_addresses(dp, &out, want);
 	set_hop(&out.act, flow->hop);
 	return out;

@@ -66,8 +66,14 @@ static void read_want(const struct datapath *dp, struct flow_want *want, uint32_
 		want->expect = want->local.family == AF_INET
 				       ? v4(act->expect_ip, act->expect_port)
 				       : v6(action.wide.expect_ip, act->expect_port);
+	want->learning = act->flags & RTPFWD_F_LEARN;
+	if (want->learning)
+		want->learn = want->local.family == AF_INET ? v4(action.wide.learn_ip[0], 0)
+							    : v6(action.wide.learn_ip, 0);
 	read_destination(dp, want, &action);
 	want->clock_rate = act->clock_rate;
+	want->event = act->event;
+	want->rate = dp->slots[slot].rate;
 	if (layout_find(&dp->layout, &want->from, &from, &want->egress_realm))
 		want->egress_realm = 0;
 }

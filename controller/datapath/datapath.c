@@ -84,6 +84,8 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 	if (!err)
 		err = grace_new(&dp->grace, dp->loop, slots_grace_over, dp);
 	if (!err)
+		err = learn_open(dp);
+	if (!err)
 		err = nexthop_open(dp);
 	if (!err)
 		err = xdp_beat(dp, true);
@@ -138,6 +140,7 @@ void datapath_close(struct datapath *dp)
 		return;
 	timer_stop(&dp->tick);
 	totals_stop(dp);
+	learn_close(dp);
 	slots_settle(dp);
 	nexthop_close(dp);
 	link_close_all(dp);

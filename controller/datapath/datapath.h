@@ -39,10 +39,16 @@ struct flow_want {
 	struct addr expect; /* source admitted, as signalled; family AF_UNSPEC: none, every packet
 			       is wrong_source or not_signalled */
 	bool any_port;	    /* admit any port of `expect` (asymmetric = yes) */
-	struct addr from;   /* source written: the other side's relay address and port */
-	struct addr to;	    /* destination: what the other leg's description says */
+	/* Its source is looked for: packets of `learn` (no port) and of other ports of `expect` are
+	 * not admitted, but enough of them in a row are told by datapath_events.learned. */
+	bool learning;
+	struct addr learn;	   /* AF_UNSPEC: none but `expect` */
+	struct addr from;	   /* source written: the other side's relay address and port */
+	struct addr to;		   /* destination: what the other leg's description says */
 	unsigned int egress_realm; /* index into conf->realms: `to` is reached by its interfaces */
 	uint32_t clock_rate;	   /* RTP clock in Hz for the jitter figure; 0: not known */
+	uint8_t event;		   /* payload type of telephone-event; 0: none */
+	uint32_t rate;		   /* packets a second; 0: no limit */
 };
 
 struct flow_counters {
@@ -50,11 +56,16 @@ struct flow_counters {
 	uint64_t bytes;	  /* of those, UDP payload */
 	uint64_t dropped; /* refused at this port, wrong_source included */
 	uint64_t wrong_source;
-	uint64_t lost;	  /* RFC 3550 A.3: expected - received, never below 0 */
-	double jitter_ms; /* RFC 3550 A.8, from sampled pairs */
-	double last_s;	  /* seconds since the last forwarded packet; -1: none yet */
-	uint32_t ssrc;	  /* of the last RTP packet */
-	struct addr seen; /* last source seen, admitted or not; AF_UNSPEC: none */
+	uint64_t lost;	       /* RFC 3550 A.3: expected - received, never below 0 */
+	double jitter_ms;      /* RFC 3550 A.8, from sampled pairs */
+	double last_s;	       /* seconds since the last forwarded packet; -1: none yet */
+	uint32_t ssrc;	       /* of the last RTP packet */
+	struct addr seen;      /* last source seen, admitted or not; AF_UNSPEC: none */
+	uint32_t reordered;    /* RTP packets that came after a later one */
+	uint32_t duplicates;   /* that came twice in a row */
+	uint32_t ssrc_changes; /* times that another sender went on */
+	double gap_ms;	       /* longest time between two forwarded packets */
+	bool event;	       /* a telephone-event is under way (RFC 4733) */
 };
 
 /* What flows up. Called in the loop; each may be NULL. */
@@ -63,6 +74,9 @@ struct datapath_events {
 	/* An adopted flow (call unknown) has ended or its lease has: its port may be leased again.
 	 */
 	void (*adopted_gone)(void *ctx, const struct addr *local);
+	/* What arrives at `local` comes from `source`: five RTP packets in a row of one sender, or
+	 * one of RTCP. Nothing has changed yet. */
+	void (*learned)(void *ctx, const struct addr *local, const struct addr *source);
 };
 
 /* Start: loads, pins, attaches, adopts what a former controller left. `why` receives one line that

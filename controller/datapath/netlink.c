@@ -24,12 +24,32 @@ struct netlink {
 	char news_buffer[32768]; /* apart: who hears news asks questions */
 };
 
-static void parse_kind(const struct nlattr *info, struct nl_link *link)
+static uint16_t parse_vlan(const struct nlattr *data)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each_nested(attr, info) if (mnl_attr_get_type(attr) == IFLA_INFO_KIND)
-		link->veth = !strcmp(mnl_attr_get_str(attr), "veth");
+	mnl_attr_for_each_nested(attr, data) if (mnl_attr_get_type(attr) ==
+						 IFLA_VLAN_ID) return mnl_attr_get_u16(attr);
+	return 0;
+}
+
+/* The kind comes before its data. */
+static void parse_kind(const struct nlattr *info, struct nl_link *link)
+{
+	const struct nlattr *attr;
+	bool vlan = false;
+
+	mnl_attr_for_each_nested(attr, info)
+	{
+		uint16_t type = mnl_attr_get_type(attr);
+
+		if (type == IFLA_INFO_KIND) {
+			link->veth = !strcmp(mnl_attr_get_str(attr), "veth");
+			vlan = !strcmp(mnl_attr_get_str(attr), "vlan");
+		} else if (type == IFLA_INFO_DATA && vlan) {
+			link->vlan = parse_vlan(attr);
+		}
+	}
 }
 
 static int parse_link(const struct nlmsghdr *nlh, void *data)
@@ -52,6 +72,9 @@ static int parse_link(const struct nlmsghdr *nlh, void *data)
 		case IFLA_ADDRESS:
 			if (mnl_attr_get_payload_len(attr) == sizeof(link->mac))
 				memcpy(link->mac, mnl_attr_get_payload(attr), sizeof(link->mac));
+			break;
+		case IFLA_LINK:
+			link->lower = mnl_attr_get_u32(attr);
 			break;
 		case IFLA_LINKINFO:
 			parse_kind(attr, link);
@@ -161,6 +184,17 @@ static struct nlmsghdr *question(char *buffer, uint16_t type, uint16_t flags)
 	nlh->nlmsg_type = type;
 	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
 	return nlh;
+}
+
+int nl_link_get_index(struct netlink *nl, uint32_t ifindex, struct nl_link *out)
+{
+	char buffer[256];
+	struct nlmsghdr *nlh = question(buffer, RTM_GETLINK, 0);
+	struct ifinfomsg *ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+
+	memset(out, 0, sizeof(*out));
+	ifi->ifi_index = (int)ifindex;
+	return ask(nl, nlh, parse_link, out);
 }
 
 int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out)

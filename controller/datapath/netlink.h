@@ -22,6 +22,8 @@ struct nl_link {
 	bool loopback;
 	bool running; /* up, with a carrier */
 	bool veth;
+	uint16_t vlan;	/* of 802.1Q that it carries of another interface; 0: it is none such */
+	uint32_t lower; /* that other one */
 };
 
 struct nl_route {
@@ -50,6 +52,7 @@ int nl_open(struct netlink **out, struct loop *loop, const struct nl_events *eve
 void nl_close(struct netlink *nl); /* NULL-safe */
 
 int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out); /* -ENODEV */
+int nl_link_get_index(struct netlink *nl, uint32_t ifindex, struct nl_link *out);
 /* `from` NULL: any. -ENETUNREACH and the like: no route. */
 int nl_route_get(struct netlink *nl, const struct addr *to, const struct addr *from,
 		 struct nl_route *out);

@@ -157,6 +157,18 @@ static bool link_of_realm(const struct datapath *dp, const struct link *link, un
 	return false;
 }
 
+/* The link of that number, or the one that a VLAN's interface of that number stands on. */
+static struct link *link_under(struct datapath *dp, uint32_t ifindex, uint16_t vlan)
+{
+	struct link *link = link_by_ifindex(dp, ifindex);
+	struct nl_link above;
+
+	if (link || !vlan || nl_link_get_index(dp->netlink, ifindex, &above) || !above.vlan ||
+	    (vlan != CONF_VLAN_KEEP && above.vlan != vlan))
+		return link;
+	return link_by_ifindex(dp, above.lower);
+}
+
 /* The link towards the destination, NULL: none of its realm's. */
 static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
 			      struct nl_route *route)
@@ -169,7 +181,7 @@ static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
 		err = nl_route_get(dp->netlink, &hop->key.to, NULL, route);
 	if (err)
 		return NULL;
-	link = link_by_ifindex(dp, route->ifindex);
+	link = link_under(dp, route->ifindex, dp->conf->realms[hop->key.realm].vlan);
 	if (!link || !link_of_realm(dp, link, hop->key.realm))
 		return NULL;
 	return !route->local || link->now.loopback ? link : NULL;

@@ -109,7 +109,7 @@ struct datapath {
 	struct rtpfwd_bpf *bpf; /* xdp.c's; the others use its descriptors: */
 	struct {
 		int xdp, beat, probe, trace[TRACES]; /* programs */
-		int tx, drops, links;		     /* maps */
+		int tx, drops, links, events;	     /* maps */
 	} fd;
 	struct rtpfwd_control *control; /* mapped */
 	struct rtpfwd_slot *slots;	/* mapped */
@@ -142,6 +142,9 @@ struct datapath {
 	struct nexthop *stale_hops;
 	struct timer refresh; /* works stale_hops off in slices */
 	struct timer tick;    /* once a second */
+
+	struct ring_buffer *ring; /* libbpf's, of what the data path tells */
+	struct watch ring_watch;
 
 	struct adopted_group *adopted;
 	uint64_t opened_jiffies;
@@ -215,6 +218,10 @@ int pins_empty(const char *folder);   /* removes what is ours in it */
 int pins_clear(const char *folder);   /* and the folder itself */
 void pins_remove(const char *path);   /* detaches a link, too */
 void pins_prune(struct datapath *dp); /* links of interfaces that are no realm's any more */
+
+/* learn.c: sources that the data path has found. */
+int learn_open(struct datapath *dp);
+void learn_close(struct datapath *dp);
 
 /* adopt.c: flows of a former controller. */
 int adopt_find(struct datapath *dp);	 /* 0 or -ENOMEM; clears what the lease has ended */

@@ -23,6 +23,21 @@ static struct addr read_seen(const struct datapath *dp, uint32_t slot)
 	return addr;
 }
 
+/* An end bit may be lost, three packets with it in a row (RFC 4733 2.5.1.4) hardly. */
+#define EVENT_S 0.5
+
+static void read_heard(const struct datapath *dp, uint32_t slot, struct flow_counters *out)
+{
+	const struct rtpfwd_heard *h = &dp->rests[slot].heard;
+	uint64_t event = LOAD(h->event);
+
+	out->reordered = LOAD(h->reordered);
+	out->duplicates = LOAD(h->duplicates);
+	out->ssrc_changes = LOAD(h->ssrc_changes);
+	out->gap_ms = LOAD(dp->slots[slot].counters.gap) * 1000 / dp->clock.hz;
+	out->event = event && (double)datapath_jiffies(dp) < (double)event + EVENT_S * dp->clock.hz;
+}
+
 void report_flow(const struct datapath *dp, const struct flow *flow, struct flow_counters *out)
 {
 	const struct rtpfwd_counters *c = &dp->slots[flow->slot].counters;
@@ -41,6 +56,7 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 	lost = LOAD(c->lost);
 	out->lost = lost > 0 ? (uint64_t)lost : 0;
 	out->ssrc = LOAD(c->ssrc);
+	read_heard(dp, flow->slot, out);
 	out->seen = read_seen(dp, flow->slot);
 	if (flow->want.clock_rate)
 		out->jitter_ms = LOAD(c->jitter) / 16.0 * 1000 / flow->want.clock_rate;

@@ -117,6 +117,7 @@ static void publish_new(struct datapath *dp, struct flow *flow)
 	action = action_desired(dp, flow, NULL);
 	memset(&slot->counters, 0, sizeof(slot->counters));
 	memset(&rest->refused, 0, sizeof(rest->refused));
+	memset(&rest->heard, 0, sizeof(rest->heard));
 	write_copy(dp, flow->slot, 0, &action);
 	rest->owner = flow->want.owner;
 	flow->copy = 0;
@@ -142,6 +143,10 @@ static void publish_change(struct datapath *dp, struct flow *flow)
 
 void slots_publish(struct datapath *dp, struct flow *flow)
 {
+	uint32_t *rate = &dp->slots[flow->slot].rate;
+
+	if (*rate != flow->want.rate)
+		__atomic_store_n(rate, flow->want.rate, __ATOMIC_RELAXED);
 	if (flow->copy == NO_COPY)
 		publish_new(dp, flow);
 	else

@@ -267,7 +267,16 @@ static int learn_hz(struct datapath *dp)
 			dp->clock.hz = usual[i];
 		}
 	}
+	dp->control->hz = (uint32_t)dp->clock.hz;
 	return 0;
+}
+
+static bool has_vlan(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->n_realms; i++)
+		if (conf->realms[i].vlan)
+			return true;
+	return false;
 }
 
 static int load(struct datapath *dp, char *why, size_t why_size)
@@ -281,6 +290,7 @@ static int load(struct datapath *dp, char *why, size_t why_size)
 	}
 	dp->bpf->rodata->rtpfwd_seed = dp->layout.seed;
 	dp->bpf->rodata->rtpfwd_ipv6 = layout_has_ipv6(&dp->layout);
+	dp->bpf->rodata->rtpfwd_vlan = has_vlan(dp->conf);
 	bpf_map__set_max_entries(dp->bpf->maps.rtpfwd_slots, dp->layout.slots);
 	bpf_map__set_max_entries(dp->bpf->maps.rtpfwd_rests, dp->layout.slots);
 	err = reuse_pinned(dp, why, why_size);
@@ -312,6 +322,7 @@ static void keep_fds(struct datapath *dp)
 	dp->fd.tx = bpf_map__fd(bpf->maps.rtpfwd_tx);
 	dp->fd.drops = bpf_map__fd(bpf->maps.rtpfwd_drops);
 	dp->fd.links = bpf_map__fd(bpf->maps.rtpfwd_links);
+	dp->fd.events = bpf_map__fd(bpf->maps.rtpfwd_events);
 }
 
 int xdp_open(struct datapath *dp, char *why, size_t why_size)

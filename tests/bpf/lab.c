@@ -94,7 +94,7 @@ void lab_conf(struct lab *lab, const char *inside, const char *outside, enum con
 {
 	static int number;
 
-	memset(lab, 0, sizeof(*lab));
+	*lab = (struct lab){ .events = lab->events };
 	lab->interfaces[0] = inside;
 	lab->interfaces[1] = outside;
 	lab->media[0] = lab_addr("10.77.1.1");
@@ -131,7 +131,7 @@ void lab_conf_ipv6(struct lab *lab)
 
 int lab_open(struct lab *lab)
 {
-	return lab_open_events(lab, NULL, NULL, NULL);
+	return lab_open_events(lab, &lab->events, NULL, NULL);
 }
 
 int lab_open_events(struct lab *lab, const struct datapath_events *events,
@@ -292,6 +292,14 @@ void frame_make(struct frame *f, const struct frame_spec *spec)
 	frame_resum(f);
 	if (spec->no_sum)
 		put16(udp + 6, 0);
+}
+
+void frame_tag(struct frame *f, uint16_t tag)
+{
+	memmove(f->bytes + ETH - 2 + TAG, f->bytes + ETH - 2, f->size - (ETH - 2));
+	put16(f->bytes + ETH - 2, 0x8100);
+	put16(f->bytes + ETH, tag);
+	f->size += TAG;
 }
 
 void frame_rtp_at(struct frame *f, const char *from, const char *to, uint16_t seq, uint32_t ts)

@@ -34,6 +34,7 @@ struct lab {
 	struct addr media[2], both[2][2];
 	const char *interfaces[2];
 	char folder[64];
+	struct datapath_events events; /* survives lab_conf() */
 	struct loop *loop;
 	struct datapath *dp;
 	char why[256];
@@ -84,7 +85,8 @@ void frame_make(struct frame *f, const struct frame_spec *spec);
 void frame_rtp(struct frame *f, const char *from, const char *to,
 	       uint16_t seq); /* PCMU, 160 bytes */
 void frame_rtp_at(struct frame *f, const char *from, const char *to, uint16_t seq, uint32_t ts);
-void frame_resum(struct frame *f); /* all checksums anew, after a change by hand */
+void frame_resum(struct frame *f);	       /* all checksums anew, after a change by hand */
+void frame_tag(struct frame *f, uint16_t tag); /* 802.1Q */
 uint32_t frame_ip_at(const struct frame *f);
 uint32_t frame_udp_at(const struct frame *f);
 bool frame_is_ipv6(const struct frame *f);

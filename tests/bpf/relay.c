@@ -19,6 +19,11 @@ static struct addr applied; /* where the flow under test is */
 int relay_start(void **state)
 {
 	(void)state;
+	return relay_start_as(NULL);
+}
+
+int relay_start_as(void (*change)(struct lab *lab))
+{
 	if (geteuid())
 		return 0;
 	lab_world(&world, false);
@@ -31,6 +36,8 @@ int relay_start(void **state)
 	       "ip neigh replace 2001:db8:1::3 lladdr 02:00:00:00:01:03 dev in0 nud permanent");
 	lab_conf(&lab, "in0", "out0", XDP_GENERIC);
 	lab_conf_ipv6(&lab);
+	if (change)
+		change(&lab);
 	if (lab_open(&lab))
 		fail_msg("%s", lab.why);
 	program = lab_program(&lab, "in0");

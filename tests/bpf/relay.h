@@ -30,6 +30,7 @@ extern struct lab lab;
 
 /* Before and after all tests; after each one. */
 int relay_start(void **state);
+int relay_start_as(void (*change)(struct lab *lab)); /* with another configuration */
 int relay_stop(void **state);
 int relay_remove(void **state);
 

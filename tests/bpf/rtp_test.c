@@ -67,9 +67,11 @@ static void rtcp_needs_a_header(void **state)
 	assert_false(rtpfwd_is_rtcp((const uint8_t[8]){ 0x41, 200 }, p + 8, 8));
 }
 
+static struct rtpfwd_heard heard;
+
 static void receive(struct rtpfwd_counters *c, uint32_t ssrc, uint16_t seq)
 {
-	rtpfwd_count_sequence(c, ssrc, seq);
+	rtpfwd_count_sequence(c, &heard, ssrc, seq);
 	c->packets++;
 }
 
@@ -78,6 +80,7 @@ static int32_t lost_after(const uint16_t *seq, size_t n)
 {
 	struct rtpfwd_counters c = { 0 };
 
+	memset(&heard, 0, sizeof(heard));
 	for (size_t i = 0; i < n; i++)
 		receive(&c, 1, seq[i]);
 	return c.lost;
@@ -150,6 +153,79 @@ static void loss_agrees_with_the_rfc(void **state)
 	}
 }
 
+static void what_is_no_progress_is_told_apart(void **state)
+{
+	struct rtpfwd_counters c = { 0 };
+
+	(void)state;
+	memset(&heard, 0, sizeof(heard));
+	receive(&c, 1, 10);
+	receive(&c, 1, 10);
+	receive(&c, 1, 13);
+	receive(&c, 1, 11);
+	receive(&c, 1, 12);
+	assert_int_equal(heard.duplicates, 1);
+	assert_int_equal(heard.reordered, 2);
+	assert_int_equal(heard.ssrc_changes, 0);
+	receive(&c, 2, 500);
+	receive(&c, 1, 14);
+	assert_int_equal(heard.ssrc_changes, 2);
+	receive(&c, 1, 40000); /* a stray one, and one after it: no sender but this goes on */
+	assert_int_equal(c.max_seq, 14);
+	receive(&c, 1, 40001);
+	assert_int_equal(c.max_seq, 40001);
+	assert_int_equal(heard.reordered, 2);
+}
+
+static int teach(struct rtpfwd_heard *h, uint64_t source, uint32_t ssrc, uint16_t seq)
+{
+	return rtpfwd_learn(h, source, ssrc, seq, RTPFWD_LEARN_RTP);
+}
+
+/* Five in a row from one place by one sender, told once. */
+static void a_source_is_learned_in_five_packets(void **state)
+{
+	struct rtpfwd_heard h = { 0 };
+
+	(void)state;
+	for (uint16_t seq = 65533; seq != 1; seq++)
+		assert_false(teach(&h, 7, 1, seq));
+	assert_true(teach(&h, 7, 1, 1));
+	assert_false(teach(&h, 7, 1, 2)); /* begins anew */
+	for (uint16_t seq = 3; seq < 6; seq++)
+		assert_false(teach(&h, 7, 1, seq));
+	assert_false(teach(&h, 7, 1, 7)); /* one is missing */
+	assert_false(teach(&h, 8, 1, 8)); /* from elsewhere */
+	assert_false(teach(&h, 8, 2, 9)); /* another sender */
+	for (uint16_t seq = 10; seq < 13; seq++)
+		assert_false(teach(&h, 8, 2, seq));
+	assert_true(teach(&h, 8, 2, 13));
+	for (uint16_t seq = 0; seq < 40; seq++) /* two that talk at once: neither */
+		assert_false(teach(&h, seq % 2 ? 8 : 9, 3, seq / 2));
+}
+
+static void a_rate_is_kept_in_the_long_run(void **state)
+{
+	static const uint32_t hzs[] = { 100, 250, 1000 };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct rtpfwd_counters c = { 0 };
+		uint32_t hz = hzs[i], passed = 0;
+		uint64_t last = 0;
+
+		for (uint64_t now = 100 * hz; now < 200 * hz; now++) {
+			for (int n = 0; n < 3; n++) { /* far too many */
+				if (!rtpfwd_is_within(&c, 50, hz, now - last))
+					continue;
+				last = now;
+				passed++;
+			}
+		}
+		assert_in_range(passed, 100 * 50, 101 * 50);
+	}
+}
+
 static void another_source_starts_anew(void **state)
 {
 	struct rtpfwd_counters c = { 0 };
@@ -158,13 +234,13 @@ static void another_source_starts_anew(void **state)
 	receive(&c, 1, 10);
 	receive(&c, 1, 12);
 	c.jitter = 99;
-	c.pair_ns = 5;
+	c.pair_at = 5;
 	receive(&c, 2, 40000);
 	receive(&c, 2, 40001);
 	assert_int_equal(c.lost, 1);
 	assert_int_equal(c.ssrc, 2);
 	assert_int_equal(c.jitter, 0);
-	assert_int_equal(c.pair_ns, 0);
+	assert_int_equal(c.pair_at, 0);
 }
 
 #define MS    1000000ULL
@@ -209,7 +285,8 @@ static void only_pairs_count_for_jitter(void **state)
 	assert_int_equal(c.jitter, 0);
 	rtpfwd_count_jitter(&c, 8000, 16, 0, START);
 	rtpfwd_count_jitter(&c, 8000, 17, 160,
-			    START + RTPFWD_PAIR_MAX_NS); /* after seventeen seconds */
+			    START + ((uint64_t)RTPFWD_PAIR_MAX
+				     << RTPFWD_PAIR_SHIFT)); /* after seventeen seconds */
 	assert_int_equal(c.jitter, 0);
 	for (uint32_t seq = 0; seq < 65536; seq++)
 		assert_int_equal(rtpfwd_is_sampled((uint16_t)seq), seq % 16 < 2);
@@ -239,6 +316,9 @@ int main(void)
 		cmocka_unit_test(rtcp_needs_a_header),
 		cmocka_unit_test(loss_is_expected_minus_received),
 		cmocka_unit_test(loss_agrees_with_the_rfc),
+		cmocka_unit_test(what_is_no_progress_is_told_apart),
+		cmocka_unit_test(a_source_is_learned_in_five_packets),
+		cmocka_unit_test(a_rate_is_kept_in_the_long_run),
 		cmocka_unit_test(another_source_starts_anew),
 		cmocka_unit_test(jitter_is_the_rfcs),
 		cmocka_unit_test(only_pairs_count_for_jitter),

@@ -303,6 +303,74 @@ static void loss_and_jitter_reach_the_report(void **state)
 	assert_true(c.jitter_ms > 3000 && c.jitter_ms < 3731.3);
 }
 
+static void faults_of_a_stream_reach_the_report(void **state)
+{
+	static const uint16_t sequence[] = { 20, 21, 21, 24, 22 };
+	struct flow_want want = relay_want();
+	struct rtpfwd_slot *slots;
+	struct flow_counters c;
+	struct frame f;
+
+	(void)state;
+	NEED_ROOT;
+	relay_apply(&want);
+	for (size_t i = 0; i < sizeof(sequence) / sizeof(sequence[0]); i++) {
+		frame_rtp(&f, PHONE, RELAY, sequence[i]);
+		relay_expect_forwarded(&f, &want);
+	}
+	c = relay_counters();
+	assert_int_equal(c.duplicates, 1);
+	assert_int_equal(c.reordered, 1);
+	assert_int_equal(c.ssrc_changes, 0);
+	slots = lab_slots(&lab);
+	slots[0].counters.last -= 3;
+	lab_unmap(NULL, slots);
+	f.bytes[RTP_AT + 8] ^= 1;
+	frame_resum(&f);
+	relay_expect_forwarded(&f, &want);
+	c = relay_counters();
+	assert_int_equal(c.ssrc_changes, 1);
+	assert_true(c.gap_ms >= 3);
+}
+
+/* A key held down, then let go; and one whose end is lost. */
+static void an_event_under_way_is_reported(void **state)
+{
+	uint8_t payload[16] = { 0x80, 101, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 5, 10, 0, 160 };
+	struct frame_spec spec = { .from = PHONE, .to = RELAY, .payload = payload, .length = 16 };
+	struct flow_want want = relay_want();
+	struct rtpfwd_rest *rests;
+	struct frame f;
+
+	(void)state;
+	NEED_ROOT;
+	want.event = 101;
+	relay_apply(&want);
+	frame_make(&f, &spec);
+	relay_expect_forwarded(&f, &want);
+	assert_true(relay_counters().event);
+	frame_rtp(&f, PHONE, RELAY, 2); /* audio between changes nothing */
+	relay_expect_forwarded(&f, &want);
+	assert_true(relay_counters().event);
+	payload[13] |= 0x80; /* the end bit */
+	frame_make(&f, &spec);
+	relay_expect_forwarded(&f, &want);
+	assert_false(relay_counters().event);
+	payload[13] = 10;
+	payload[1] |= 0x80; /* a marked first packet */
+	frame_make(&f, &spec);
+	relay_expect_forwarded(&f, &want);
+	assert_true(relay_counters().event);
+	rests = lab_rests(&lab);
+	rests[0].heard.event -= 1000; /* a second ago at least */
+	assert_false(relay_counters().event);
+	lab_unmap_rests(rests);
+	want.event = 0; /* nobody said that 101 is one */
+	relay_apply(&want);
+	relay_expect_forwarded(&f, &want);
+	assert_false(relay_counters().event);
+}
+
 static void last_counters_are_handed_over(void **state)
 {
 	struct flow_want want = relay_want();
@@ -364,6 +432,8 @@ int main(void)
 		T(former_source_is_late_for_two_seconds),
 		T(the_same_again_changes_nothing),
 		T(loss_and_jitter_reach_the_report),
+		T(faults_of_a_stream_reach_the_report),
+		T(an_event_under_way_is_reported),
 		T(last_counters_are_handed_over),
 		T(foreign_ports_are_refused),
 	};

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/* BPF side only. The source of a leg behind an address translator, which its description does not
+ * name. Nothing is admitted here: who has sent enough is told to the controller, which decides. */
+#ifndef RTPFWD_LEARN_H
+#define RTPFWD_LEARN_H
+
+#include "flow.h"
+#include "rtpfwd_rtp.h"
+#include "seen.h"
+
+/* Only the address that the leg signals from, or that it signalled, may be learned. */
+static __always_inline bool may_be_learned(const struct flow *f, const struct packet *p)
+{
+	const struct rtpfwd_wide *wide = flow_wide(f);
+
+	if (!wide || !(f->act->flags & RTPFWD_F_LEARN))
+		return false;
+	if (from_expected(f, p) && f->act->flags & RTPFWD_F_EXPECT)
+		return true;
+	return p->six ? same_ip6(wide->learn_ip, p->ip6->saddr.s6_addr32)
+		      : wide->learn_ip[0] == p->ip->saddr;
+}
+
+static __always_inline bool has_qualified(struct rtpfwd_heard *heard, const struct flow *f,
+					  const struct packet *p)
+{
+	const __u8 *data = p->payload;
+
+	if (f->act->flags & RTPFWD_F_RTCP) {
+		if ((void *)(data + RTPFWD_RTCP_HEADER) > p->end)
+			return false;
+		return rtpfwd_learn(heard, seen_of(p), 0, 0, RTPFWD_LEARN_RTCP);
+	}
+	if ((void *)(data + RTPFWD_RTP_HEADER) > p->end)
+		return false;
+	return rtpfwd_learn(heard, seen_of(p), rtpfwd_get32(data + 8), rtpfwd_get16(data + 2),
+			    RTPFWD_LEARN_RTP);
+}
+
+/* Why a packet that is not admitted is refused; it may make its source a learned one. */
+static __always_inline __u32 learn(const struct flow *f, const struct packet *p, int length)
+{
+	struct rtpfwd_event event = { .slot = f->index };
+	struct rtpfwd_rest *rest;
+
+	if (!may_be_learned(f, p) || length < 0 || !content_admitted(f->act, p, length))
+		return RTPFWD_R_wrong_source;
+	rest = flow_rest(f);
+	if (rest && has_qualified(&rest->heard, f, p)) {
+		rest->heard.learned = seen_of(p);
+		bpf_ringbuf_output(&rtpfwd_events, &event, sizeof(event), 0);
+	}
+	return RTPFWD_R_learning;
+}
+
+#endif
