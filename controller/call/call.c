@@ -151,6 +151,7 @@ static int lease_ports(struct call *c, const struct addr *to)
 		legs[i].family = i == SIDE_A && s->said ? s->audio.rtp.family
 							: media_family(family[i], s->realm);
 		legs[i].any_port = s->peer->asymmetric;
+		legs[i].rate = s->peer->rate;
 	}
 	if (c->stream)
 		return stream_new_b(c->stream, &legs[SIDE_B]);
@@ -183,6 +184,7 @@ static int describe_caller(struct call *c)
 		c->ask = (struct call_ask){ .open = true, .waiting = true, .from = SIDE_A };
 		return 0;
 	}
+	stream_expect_events(c->stream, SIDE_A, a->audio.event);
 	stream_describe(c->stream, SIDE_A, &a->audio.rtp, &a->audio.rtcp, a->audio.clock_rate);
 	return call_tell_offer(c, SIDE_B, a->said);
 }

@@ -49,6 +49,8 @@ CONF_SETTER(conf_set_media);
 CONF_SETTER(conf_set_ports);
 CONF_SETTER(conf_set_xdp);
 CONF_SETTER(conf_set_advertise);
+CONF_SETTER(conf_set_vlan);
+CONF_SETTER(conf_set_dscp);
 
 /* set_direct.c: the object is a conf_realm or a conf_peer */
 CONF_SETTER(conf_set_direct);

@@ -64,6 +64,10 @@ static const char *realm_difference(const struct conf_realm *a, const struct con
 		return "xdp";
 	if (!addr_same_ip(&a->advertise, &b->advertise))
 		return "advertise";
+	if (a->vlan != b->vlan)
+		return "vlan";
+	if (a->marks != b->marks || a->dscp != b->dscp)
+		return "dscp";
 	return tls_difference(a, b);
 }
 

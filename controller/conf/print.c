@@ -104,6 +104,12 @@ static void print_realm(const struct conf_realm *realm, FILE *out)
 	for (size_t i = 0; i < realm->n_direct; i++)
 		fprintf(out, "%s%s%s", i ? "," : "direct = ", realm->direct[i],
 			i + 1 < realm->n_direct ? "" : "\n");
+	if (realm->vlan == CONF_VLAN_KEEP)
+		fprintf(out, "vlan = keep\n");
+	else if (realm->vlan)
+		fprintf(out, "vlan = %u\n", realm->vlan);
+	if (realm->marks)
+		fprintf(out, "dscp = %u\n", realm->dscp);
 	print_tls(realm, out);
 	print_moh(&realm->moh, out);
 }
@@ -237,6 +243,8 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	print_moh(&peer->moh, out);
 	if (peer->call_limit)
 		fprintf(out, "max_calls = %u\n", peer->call_limit);
+	if (peer->rate)
+		fprintf(out, "rate = %u\n", peer->rate);
 	if (peer->callrate)
 		fprintf(out, "callrate = %u\n", peer->callrate);
 	print_session(&peer->session, out);

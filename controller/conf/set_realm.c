@@ -4,8 +4,12 @@
 
 #include <ctype.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#define VLAN_MAX 4094
+#define DSCP_MAX 63
 
 enum { PORT_MIN = 1024, PORT_MAX = 65535 };
 
@@ -152,6 +156,59 @@ CONF_SETTER(conf_set_xdp)
 		realm->xdp = XDP_GENERIC;
 	else
 		return conf_bad_value(l, e, "auto, native or generic");
+	return 0;
+}
+
+CONF_SETTER(conf_set_vlan)
+{
+	struct conf_realm *realm = object;
+	unsigned int vlan;
+
+	(void)key;
+	if (strcasecmp(e->value, "none") == 0)
+		realm->vlan = 0;
+	else if (strcasecmp(e->value, "keep") == 0)
+		realm->vlan = CONF_VLAN_KEEP;
+	else if (conf_value_number(e->value, 1, VLAN_MAX, &vlan))
+		realm->vlan = (uint16_t)vlan;
+	else
+		return conf_bad_value(l, e, "none, keep or a number from 1 to 4094");
+	return 0;
+}
+
+/* RFC 2474, 2597, 3246, 5865 by name. */
+static bool dscp_by_name(const char *name, unsigned int *out)
+{
+	unsigned int class, drop;
+	char end;
+
+	if (strcasecmp(name, "ef") == 0)
+		*out = 46;
+	else if (strcasecmp(name, "va") == 0)
+		*out = 44;
+	else if (sscanf(name, "%*1[cC]%*1[sS]%1u%c", &class, &end) == 1 && class < 8)
+		*out = class * 8;
+	else if (sscanf(name, "%*1[aA]%*1[fF]%1u%1u%c", &class, &drop, &end) == 2 && class &&
+		 class < 5 && drop && drop < 4)
+		*out = class * 8 + drop * 2;
+	else
+		return false;
+	return true;
+}
+
+CONF_SETTER(conf_set_dscp)
+{
+	struct conf_realm *realm = object;
+	unsigned int dscp = 0;
+
+	(void)key;
+	realm->marks = strcasecmp(e->value, "keep") != 0;
+	if (realm->marks && !dscp_by_name(e->value, &dscp) &&
+	    !conf_value_number(e->value, 0, DSCP_MAX, &dscp))
+		return conf_bad_value(l, e,
+				      "keep, ef, va, cs0 to cs7, af11 to af43, or a number from 0 "
+				      "to 63");
+	realm->dscp = (uint8_t)dscp;
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct desc_audio {
 	enum direction direction;	/* media level, else session level, else sendrecv */
 	uint32_t clock_rate;	/* of the first codec, no telephone-event or CN; 0: not known */
 	char codec[32];		/* its encoding name, "PCMU"; "" none */
+	uint8_t event;		/* payload type of telephone-event; 0: none */
 };
 
 int desc_audio(const struct desc *d, struct desc_audio *out);

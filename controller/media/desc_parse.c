@@ -187,6 +187,13 @@ static void name_codec(struct desc *d)
 	}
 }
 
+static void find_event(struct desc *d)
+{
+	for (size_t i = 0; i < d->n_formats; i++)
+		if (slice_is(d->formats[i].encoding, "telephone-event"))
+			d->audio.event = d->formats[i].number;
+}
+
 static int pick_audio(struct desc *d, const char **why)
 {
 	struct addr rtp = { 0 };
@@ -204,6 +211,7 @@ static int pick_audio(struct desc *d, const char **why)
 	d->audio.rtcp = rtcp_of(d, &d->media[i], &rtp);
 	d->audio.direction = d->media[i].direction;
 	name_codec(d);
+	find_event(d);
 	return 0;
 }
 

@@ -27,6 +27,7 @@ struct stream_side {
 	struct addr wants[KINDS];	/* as said; AF_UNSPEC: not described */
 	struct addr sends[KINDS];	/* source admitted: the last said that was no null one */
 	uint32_t clock_rate;
+	uint8_t event;		/* payload type by which it wants telephone-events */
 	bool ours;		/* what it hears is made here */
 	struct flow_counters last[KINDS];	/* once stopped */
 };
@@ -77,6 +78,8 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		.mode = FLOW_MUTED,
 		.expect = sender->sends[kind],
 		.any_port = sender->leg.any_port,
+		.rate = sender->leg.rate,
+		.event = kind == FLOW_RTP ? receiver->event : 0,
 		.from = relay_of(receiver, kind),
 		.to = receiver->wants[kind],
 		.egress_realm = receiver->leg.realm,
@@ -215,6 +218,11 @@ void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
 	hear(&s->side[side], FLOW_RTCP, rtcp);
 	s->side[side].clock_rate = clock_rate;
 	apply_all(s);
+}
+
+void stream_expect_events(struct stream *s, enum side side, uint8_t payload_type)
+{
+	s->side[side].event = payload_type;
 }
 
 void stream_replace(struct stream *s, enum side side, bool ours)

@@ -26,6 +26,7 @@ struct stream_leg {
 	unsigned int realm;
 	sa_family_t family;
 	bool any_port;		/* the peer is asymmetric */
+	uint32_t rate;		/* packets a second taken in each of its flows; 0: any */
 };
 
 /* Leases both pairs. The four flows come with the first stream_describe(), muted until both legs
@@ -52,6 +53,10 @@ struct addr stream_relay(const struct stream *s, enum side side);
  * flows. */
 void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
 		     const struct addr *rtcp, uint32_t clock_rate);
+
+/* The payload type by which `side` wants its telephone-events; 0: none. In force with the next
+ * stream_describe(). */
+void stream_expect_events(struct stream *s, enum side side, uint8_t payload_type);
 
 /* While `ours`, what `side` hears is made here: what the other side sends does not reach it. */
 void stream_replace(struct stream *s, enum side side, bool ours);

@@ -128,6 +128,10 @@ static json_t *render_leg(const struct call_leg_report *leg)
 	add(&o, "rx_bytes", count(rtp->bytes));
 	add(&o, "lost", count(rtp->lost));
 	add(&o, "jitter_ms", rounded(rtp->jitter_ms));
+	add(&o, "reordered", count(rtp->reordered));
+	add(&o, "duplicates", count(rtp->duplicates));
+	add(&o, "gap_ms", rounded(rtp->gap_ms));
+	add(&o, "ssrc_changes", count(rtp->ssrc_changes));
 	add(&o, "wrong_source", count(rtp->wrong_source + rtcp->wrong_source));
 	add(&o, "last_rx_s", seconds_since(rtp->last_s));
 	add(&o, "user_agent", text_or_null(leg->user_agent));

@@ -37,6 +37,8 @@ static struct call_leg_report leg_a(void)
 				  .wrong_source = 3,
 				  .lost = 2,
 				  .jitter_ms = 1.23456,
+				  .reordered = 3, .duplicates = 5,
+				  .gap_ms = 60.5, .ssrc_changes = 1,
 				  .last_s = 0.0204,
 				  .seen = addr("10.0.0.5:4000")},
 			  .rtcp = {.packets = 4, .wrong_source = 1, .last_s = 1}},
@@ -76,12 +78,16 @@ static struct call_report call_up(void)
 	"{'peer':'alice','realm':'inside','call_id':'c1@phone','canreinvite':'yes',"               \
 	"'signalled':'10.0.0.5:4000','learned':'10.0.0.5:4000','relay':'10.0.0.1:10000',"          \
 	"'told':'10.0.0.1:10000','codec':'PCMU/8000','rx_packets':500,'rx_bytes':86000,"           \
-	"'lost':2,'jitter_ms':1.235,'wrong_source':4,'last_rx_s':0.02,'user_agent':'baresip',"     \
+	"'lost':2,'jitter_ms':1.235,"                                                              \
+	"'reordered':3,'duplicates':5,'gap_ms':60.5,'ssrc_changes':1,"                             \
+	"'wrong_source':4,'last_rx_s':0.02,'user_agent':'baresip',"     \
 	"'music':true}"
 #define LEG_NONE                                                                                   \
 	"{'peer':null,'realm':null,'call_id':null,'canreinvite':null,'signalled':null,"            \
 	"'learned':null,'relay':null,'told':null,'codec':null,'rx_packets':0,'rx_bytes':0,"        \
-	"'lost':0,'jitter_ms':0.0,'wrong_source':0,'last_rx_s':null,'user_agent':null,"            \
+	"'lost':0,'jitter_ms':0.0,"                                                                \
+	"'reordered':0,'duplicates':0,'gap_ms':0.0,'ssrc_changes':0,"                              \
+	"'wrong_source':0,'last_rx_s':null,'user_agent':null,"            \
 	"'music':false}"
 #define CALL_REST                                                                                  \
 	"'from':'100','to':'200','from_uri':'sip:100@10.0.0.5','to_uri':'sip:200@10.0.0.1',"       \

@@ -182,6 +182,7 @@ static void print_show_call(const json_t *call)
 	const char *const *keys =
 		FIELDS("peer", "realm", "call_id", "canreinvite", "signalled", "learned", "relay",
 		       "told", "codec", "rx_packets", "rx_bytes", "lost", "jitter_ms",
+		       "reordered", "duplicates", "gap_ms", "ssrc_changes",
 		       "wrong_source", "last_rx_s", "user_agent", "music");
 
 	print_fields(call, FIELDS("id", "state", "path", "reason", "plane", "started", "answered",
