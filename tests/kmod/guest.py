@@ -16,7 +16,7 @@ QEMU = "qemu-system-x86_64"
 MEMORY = "1024"
 CPUS = "2"
 APPLETS = ("mount", "insmod", "rmmod", "dmesg", "poweroff", "timeout", "cat", "sleep", "ls", "grep",
-           "rm", "mkdir", "seq")
+           "rm", "mkdir", "seq", "sed")
 TOOLS = ("ip", "ethtool", "sysctl")
 INIT = """#!/bin/sh
 export PATH=/test:/sbin:/bin
