@@ -93,6 +93,11 @@ struct leg_reliable {
 	size_t len;
 };
 
+/* What a PRACK acknowledges (RFC 3262 7.2); rseq 0: nothing. */
+struct leg_rack {
+	uint32_t rseq, cseq;
+};
+
 /* What is needed only until the first INVITE has its final response. */
 struct leg_early {
 	/* Outgoing */
@@ -140,6 +145,7 @@ struct leg {
 	struct leg_session session;
 	bool never_reinvite;
 	struct leg_early *early;	  /* NULL: answered, or nothing to remember */
+	struct leg_rack late;		  /* what the 2xx overtook */
 	enum leg_reliability reliability; /* outgoing: to ask for */
 	bool far_updates;		  /* UPDATE is in its Allow */
 	bool far_natted;		  /* as its last INVITE or answer to one says */
@@ -259,6 +265,8 @@ void leg_prack_received(struct leg *leg, const struct sip_msg *m);
 bool leg_prack_wanted(const struct leg *leg);
 void leg_reliable_timer(struct leg *leg);
 void leg_reliable_drop(struct leg *leg);
+/* The 2xx goes out: what is not acknowledged until now may be yet. */
+void leg_reliable_overtaken(struct leg *leg);
 /* The offer in a PRACK was answered, or none was in it. */
 void leg_reliable_next(struct leg *leg);
 

@@ -161,20 +161,35 @@ void leg_reliable_timer(struct leg *leg)
 	timer_set(&leg->timer, early->interval_ms < left ? early->interval_ms : left);
 }
 
+/* The response that is out; its CSeq is that of the INVITE. */
+static struct leg_rack awaited(const struct leg *leg)
+{
+	const struct leg_early *early = leg->early;
+
+	if (!leg->ist || !early || !early->reliable || !early->interval_ms)
+		return (struct leg_rack){ 0 };
+	return (struct leg_rack){ early->rseq, leg->ist->cseq };
+}
+
+void leg_reliable_overtaken(struct leg *leg)
+{
+	leg->late = awaited(leg);
+}
+
 /* RAck: response number, CSeq number, method (RFC 3262 7.2). */
-static bool rack_fits(const struct leg *leg, const char *value)
+static bool rack_fits(const struct leg_rack *rack, const char *value)
 {
 	char *end;
 	unsigned long rseq, cseq;
 
-	if (!value)
+	if (!value || !rack->rseq)
 		return false;
 	rseq = strtoul(value, &end, 10);
 	if (end == value || *end != ' ')
 		return false;
 	cseq = strtoul(end, &end, 10);
 	end += strspn(end, " ");
-	return rseq == leg->early->rseq && cseq == leg->ist->cseq && strcmp(end, "INVITE") == 0;
+	return rseq == rack->rseq && cseq == rack->cseq && strcmp(end, "INVITE") == 0;
 }
 
 /* An offer in the PRACK of our answer (RFC 3262 5). */
@@ -187,12 +202,15 @@ static void take_offer(struct leg *leg, const struct sip_msg *m)
 
 void leg_prack_received(struct leg *leg, const struct sip_msg *m)
 {
+	struct leg_rack rack = awaited(leg);
 	struct leg_early *early = leg->early;
 	bool described;
 
-	if (!leg->ist || !early || !early->reliable || !early->interval_ms ||
-	    !rack_fits(leg, m->first[SIP_H_RACK])) {
-		leg_reply(leg, m, &(struct sip_reply){ .code = 481 });
+	if (!rack_fits(&rack, m->first[SIP_H_RACK])) {
+		/* Our 2xx overtook it (RFC 3262 3). */
+		bool late = rack_fits(&leg->late, m->first[SIP_H_RACK]);
+
+		leg_reply(leg, m, &(struct sip_reply){ .code = late ? 200 : 481 });
 		return;
 	}
 	described = early->reliable->sdp != NULL;

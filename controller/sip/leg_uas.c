@@ -193,6 +193,7 @@ int leg_answer(struct leg *leg, const char *sdp, size_t len)
 	if (err)
 		return err;
 	timer_stop(&leg->timer);
+	leg_reliable_overtaken(leg);
 	leg_early_free(leg);
 	keep_ok(leg, ist, reply.sdp.p != NULL);
 	if (leg->phase == LEG_UP)

@@ -14,6 +14,16 @@ static void invite_reliably(struct lab *lab, char tag[64])
 	snprintf(tag, 64, "%s", far_param(far_header(&lab->far, "To"), "tag"));
 }
 
+static void prack(struct lab *lab, const char *tag, const char *branch, unsigned int cseq,
+		  const char *rack)
+{
+	far_send(lab, &lab->far,
+		 "PRACK sip:x SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bK%s\nFrom: "
+		 "<sip:100@x>;tag=ft\nTo: <sip:y.example>;tag=%s\n"
+		 "Call-ID: up\nCSeq: %u PRACK\nRAck: %s\n\n",
+		 lab->far_text, branch, tag, cseq, rack);
+}
+
 static void test_no_prack(void **state)
 {
 	struct lab *lab = *state;
@@ -37,26 +47,46 @@ static void test_no_prack(void **state)
 static void test_queue_of_responses(void **state)
 {
 	struct lab *lab = *state;
-	char tag[64], first[16];
+	char tag[64], first[32];
 
 	invite_reliably(lab, tag);
-	snprintf(first, sizeof(first), "%s", far_header(&lab->far, "RSeq"));
+	snprintf(first, sizeof(first), "%s 10 INVITE", far_header(&lab->far, "RSeq"));
 	for (int i = 1; i < 8; i++)
 		assert_int_equal(leg_progress(lab->leg, 180, NULL, NULL, 0), 0);
 	assert_int_equal(leg_progress(lab->leg, 180, NULL, NULL, 0), -EBUSY);
 	/* The answer waits for the PRACK of the description, not for the rest. */
 	assert_int_equal(leg_answer(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
 	far_expect_nothing(lab, &lab->far);
-	far_send(lab, &lab->far,
-		 "PRACK sip:x SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bKp\nFrom: "
-		 "<sip:100@x>;tag=ft\nTo: <sip:y.example>;tag=%s\n"
-		 "Call-ID: up\nCSeq: 11 PRACK\nRAck: %s 10 INVITE\n\n",
-		 lab->far_text, tag, first);
+	prack(lab, tag, "p", 11, first);
 	far_expect(lab, &lab->far, "SIP/2.0 200 ");
 	assert_string_equal(far_header(&lab->far, "CSeq"), "11 PRACK");
 	far_expect(lab, &lab->far, "SIP/2.0 200 ");
 	assert_string_equal(far_header(&lab->far, "CSeq"), "10 INVITE");
 	assert_string_equal(far_body(&lab->far), "");
+	far_request(lab, "ACK", 10, "z9hG4bKa", "up", tag);
+	lab_until(lab, leg_settled(lab->leg));
+	leg_free(lab->leg);
+}
+
+/* RFC 3262 3: the PRACK of a response without a description may come behind the 2xx. */
+static void test_overtaken_prack(void **state)
+{
+	struct lab *lab = *state;
+	char tag[64], rack[32];
+
+	far_invite(lab, "z9hG4bKup", "up", "Supported: 100rel\n");
+	far_expect(lab, &lab->far, "SIP/2.0 100 ");
+	assert_int_equal(leg_progress_reliably(lab->leg, 180, NULL, NULL, 0), 0);
+	far_expect(lab, &lab->far, "SIP/2.0 180 ");
+	snprintf(tag, sizeof(tag), "%s", far_param(far_header(&lab->far, "To"), "tag"));
+	snprintf(rack, sizeof(rack), "%s 10 INVITE", far_header(&lab->far, "RSeq"));
+	assert_int_equal(leg_answer(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	far_expect(lab, &lab->far, "SIP/2.0 200 ");
+	prack(lab, tag, "p1", 11, "1 10 INVITE");
+	far_expect(lab, &lab->far, "SIP/2.0 481 ");
+	prack(lab, tag, "p2", 12, rack);
+	far_expect(lab, &lab->far, "SIP/2.0 200 ");
+	assert_string_equal(far_header(&lab->far, "CSeq"), "12 PRACK");
 	far_request(lab, "ACK", 10, "z9hG4bKa", "up", tag);
 	lab_until(lab, leg_settled(lab->leg));
 	leg_free(lab->leg);
@@ -262,6 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SHORT(test_no_prack),
 		T(test_queue_of_responses),
+		T(test_overtaken_prack),
 		T(test_bad_racks),
 		SHORT(test_offer_never_answered),
 		T(test_bye_before_answer),
