@@ -57,12 +57,10 @@ static bool registered_there(const struct reach *r, const struct conf_peer *peer
 static void failed(struct reach *r, const struct sip_request *q, const char *why)
 {
 	unsigned int limit = peers_conf(r->peers)->authlimit;
-	char source[ADDR_TEXT];
 
 	log_refusal(r, q, why);
 	if (suspects_failed(r->suspects, &q->source, limit, loop_now_ms(r->loop)))
-		log_warn("%s failed %u times to prove who it is: not listened to for a minute",
-			 addr_print_ip(source, &q->source), limit);
+		log_refusal(r, q, "failed too often, not listened to for a minute");
 }
 
 static bool shunned(struct reach *r, const struct sip_request *q, const struct conf_peer *peer,

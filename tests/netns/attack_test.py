@@ -91,7 +91,8 @@ def guesses(lab):
         equal(guess(g, f"guess{i}").code, 403, f"guess {i}")
     unheard(lab, g)
     unheard(lab, registrant(lab, GUESSER, port=5064, user="100"))
-    check(f"{GUESSER} failed {LIMIT} times" in lab.log(), "log line")
+    check(f"refused REGISTER from {GUESSER}:5060 realm=inside: failed too often, not listened to "
+          "for a minute" in lab.log(), "log line")
     equal(settled.register(expires=60).code, 200, "the registered phone refreshes")
     equal(other.register(expires=60).code, 200, "a phone elsewhere")
     c.heard(25).quiet().whole()

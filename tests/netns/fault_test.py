@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Faults that the node must outlive: descriptions that are bombs, clocks that jump, disks that are
-full. (Others have files of their own: see tests/README.md.)"""
+"""Faults that the node must outlive: floods, descriptions that are bombs, clocks that jump, disks
+that are full. (Others have files of their own: see tests/README.md.)"""
 import contextlib
 import datetime
 import glob
 import json
 import os
+import time
 
 import sip
 import tap
@@ -20,6 +21,7 @@ from tap import check, equal, wait_for
 HOUR = 3600
 BOMBS = 20
 DISK = 16 << 10     # bytes of a disk that is soon full
+FLOOD_RATE = 20000
 INSIDE_KEYS = {"bind": f"udp:{INSIDE}:5060,tcp:{INSIDE}:5060"}
 PHONE = """
 [carol]
@@ -37,6 +39,62 @@ def make():
         yield lab
         equal(lab.stop(), 0, "exit status after SIGTERM")
         lab.detached()
+
+
+def fault_14_mixed_flood(_):
+    """INVITE, REGISTER, OPTIONS and garbage, 20,000 a second: a call in progress loses no audio and
+    can be ended meanwhile; memory stays bounded; then all is as before"""
+    with Lab(sanitized=False, name=f"{PREFIX}{os.getpid()}-flood") as lab:
+        lab.start(config(lab))
+        began = lab.rss_kb()
+        c = call(lab).up().talk().heard(25)
+        flooder = lab.caller.popen(os.path.join(os.path.dirname(__file__), "flood.py"),
+                                   "10.91.1.11", INSIDE, FLOOD_RATE)
+        lab.started.append(flooder)
+        requests = 'rtpfwd_sip_requests_total{method="%s",direction="in"}'
+        wait_for(lambda: min(lab.metrics().get(requests % m, 0) for m in
+                             ("INVITE", "REGISTER", "OPTIONS")) > 200, 20, "the flood to arrive")
+        c.heard(50).quiet().whole()
+        hang_up_again_and_again(c)
+        equal(flooder.poll(), None, "the flood goes on")
+        flooder.kill()
+        flooder.wait()
+        drained(lab)
+        check(lab.metrics()["rtpfwd_sip_malformed_total"] > 50, "garbage counted")
+        check(lab.rss_kb() - began < 128 << 10, f"memory: {began} to {lab.rss_kb()} KB")
+        lab.clear()
+        call(lab).up().talk().heard(25).quiet().whole().hang_up().gone()
+        equal(lab.stop(), 0, "exit status")
+        lab.detached()
+
+
+def hang_up_again_and_again(c):
+    """As a phone does whose BYE may be lost in a full socket: every T1 until it is answered."""
+    bye = c.a.request("BYE")
+
+    def answered():
+        c.b_phone.pump()
+        msg = c.b_phone.find("BYE", c.b.call_id)
+        if msg:
+            c.b.reply(msg, 200)
+        c.a_phone.pump(0.5)
+        final = c.a_phone.find(200, c.a.call_id)
+        if not final:
+            c.a_phone.send(bye)
+        return final
+    wait_for(answered, 32, "the answer to BYE")
+
+
+def drained(lab):
+    """What lay in the socket has been read: nothing came for half a second."""
+    last = {"count": None, "since": 0}
+
+    def quiet():
+        count = lab.metrics()["rtpfwd_sip_malformed_total"]
+        if count != last["count"]:
+            last["count"], last["since"] = count, time.monotonic()
+        return time.monotonic() - last["since"] > 0.5
+    wait_for(quiet, 60, "the flood to be read")
 
 
 def bomb(n_media=0, n_attributes=0, n_codecs=0, size=0):
@@ -174,7 +232,7 @@ def fault_23_disk_full(lab):
         lab.ctl("reload")
 
 
-TESTS = [fault_20_sdp_bomb, fault_22_clock_jump, fault_23_disk_full]
+TESTS = [fault_14_mixed_flood, fault_20_sdp_bomb, fault_22_clock_jump, fault_23_disk_full]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

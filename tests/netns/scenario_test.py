@@ -167,17 +167,21 @@ def auth():
 
 def run(lab, name, build, ip, *args):
     one, two = build()
-    if two:
-        server = Sipp(lab, lab.callee, name + "-b", CALLEE, CALLS, timeout=30, xml=two.xml(name))
-        server.listening()
-    client = Sipp(lab, lab.caller, name + "-a", ip, CALLS, "-s", "7001", "-r", RATE, *args,
-                  f"{INSIDE}:5060", timeout=30, xml=one.xml(name))
-    code = client.end()
-    equal(code, 0, f"the caller's exit: {client.errors()}{server.errors() if two else ''}")
-    equal((client.count("SuccessfulCall(C)"), client.count("FailedCall(C)")), (CALLS, 0), "calls")
-    if two:
-        equal(server.end(15), 0, f"the callee's exit: {server.errors()}")
-        equal(server.count("FailedCall(C)"), 0, "failed calls of the callee")
+    ends = []
+    try:
+        if two:
+            ends.append(Sipp(lab, lab.callee, name + "-b", CALLEE, CALLS, timeout=30,
+                             xml=two.xml(name)).listening())
+        ends.append(Sipp(lab, lab.caller, name + "-a", ip, CALLS, "-s", "7001", "-r", RATE, *args,
+                         f"{INSIDE}:5060", timeout=30, xml=one.xml(name)))
+        for sipp in reversed(ends):
+            code = sipp.end()
+            equal(code, 0, f"exit: {[s.errors() for s in ends]}")
+            equal((sipp.count("SuccessfulCall(C)"), sipp.count("FailedCall(C)")), (CALLS, 0),
+                  "good and bad calls")
+    finally:
+        for sipp in ends:
+            sipp.kill()
     wait_for(lambda: not lab.calls() and not lab.flows(), 5, "no call and no flow")
 
 
