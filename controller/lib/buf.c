@@ -82,12 +82,16 @@ void buf_free(struct buf *b)
 
 char *buf_take(struct buf *b)
 {
-	char *data = b->failed ? NULL : b->data;
+	char *data = b->data, *fit;
 
-	if (b->failed)
-		free(b->data);
+	if (b->failed || !data) {
+		buf_free(b);
+		return NULL;
+	}
+	/* What is taken is kept: without the room to grow. */
+	fit = realloc(data, b->len + 1);
 	*b = (struct buf){0};
-	return data;
+	return fit ? fit : data;
 }
 
 bool slice_is(struct slice s, const char *text)
