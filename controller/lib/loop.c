@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "lib/loop.h"
+#include "lib/heap.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,7 +8,43 @@
 
 struct loop {
 	struct event_base *base;
+	struct heap timers;
+	/* Rings when the first of them is due, or before: one that was stopped since. */
+	struct event alarm;
+	uint64_t alarm_us; /* 0: it does not run */
 };
+
+static void set_alarm(struct loop *loop, uint64_t now_us)
+{
+	const struct timer *first = heap_first(&loop->timers);
+	uint64_t wait_us;
+	struct timeval wait;
+
+	if (!first || (loop->alarm_us && loop->alarm_us <= first->due_us))
+		return;
+	wait_us = first->due_us > now_us ? first->due_us - now_us : 0;
+	wait = (struct timeval){.tv_sec = (time_t)(wait_us / 1000000),
+				.tv_usec = (suseconds_t)(wait_us % 1000000)};
+	loop->alarm_us = first->due_us;
+	evtimer_add(&loop->alarm, &wait);
+}
+
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *loop = arg;
+	uint64_t now_us = loop_now_us(loop);
+	struct timer *t;
+
+	(void)fd;
+	(void)what;
+	loop->alarm_us = 0;
+	while ((t = heap_first(&loop->timers)) != NULL && t->due_us <= now_us &&
+	       !event_base_got_break(loop->base)) {
+		heap_remove(&loop->timers, t);
+		t->fire(t->owner);
+	}
+	set_alarm(loop, loop_now_us(loop));
+}
 
 struct loop *loop_new(void)
 {
@@ -21,6 +58,7 @@ struct loop *loop_new(void)
 	if (!loop->base)
 		goto fail;
 	event_config_free(config);
+	evtimer_assign(&loop->alarm, loop->base, on_alarm, loop);
 	return loop;
 fail:
 	if (config)
@@ -34,6 +72,7 @@ void loop_free(struct loop *loop)
 	if (!loop)
 		return;
 	event_base_free(loop->base);
+	heap_free(&loop->timers);
 	free(loop);
 }
 
@@ -66,38 +105,32 @@ uint64_t loop_now_ms(const struct loop *loop)
 	return loop_now_us(loop) / 1000;
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	struct timer *t = arg;
-
-	(void)fd;
-	(void)what;
-	t->fire(t->owner);
-}
-
 void timer_init(struct timer *t, struct loop *loop, void (*fire)(void *owner), void *owner)
 {
-	t->fire = fire;
-	t->owner = owner;
-	evtimer_assign(&t->ev, loop->base, on_timer, t);
+	*t = (struct timer){.loop = loop, .fire = fire, .owner = owner};
 }
 
 void timer_set(struct timer *t, uint64_t ms)
 {
-	struct timeval tv = {.tv_sec = (time_t)(ms / 1000),
-			     .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+	uint64_t now_us = loop_now_us(t->loop);
 
-	evtimer_add(&t->ev, &tv);
+	t->due_us = now_us + 1000 * ms;
+	if (t->place)
+		heap_moved(&t->loop->timers, t);
+	else if (heap_add(&t->loop->timers, t))
+		log_error("no memory for a timer");
+	set_alarm(t->loop, now_us);
 }
 
 void timer_stop(struct timer *t)
 {
-	evtimer_del(&t->ev);
+	if (t->place)
+		heap_remove(&t->loop->timers, t);
 }
 
 bool timer_running(const struct timer *t)
 {
-	return evtimer_pending(&t->ev, NULL) != 0;
+	return t->place != 0;
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)
