@@ -8,6 +8,8 @@
 #include "rtpfwd_rtp.h"
 #include "seen.h"
 
+#define TELL_EVERY 16
+
 /* Only the address that the leg signals from, or that it signalled, may be learned. */
 static __always_inline bool may_be_learned(const struct flow *f, const struct packet *p)
 {
@@ -37,19 +39,40 @@ static __always_inline bool has_qualified(struct rtpfwd_heard *heard, const stru
 			    RTPFWD_LEARN_RTP);
 }
 
+static __always_inline void tell_learned(struct rtpfwd_heard *heard, const struct flow *f,
+					 __u64 source)
+{
+	struct rtpfwd_event event = { .slot = f->index };
+
+	heard->learned = source;
+	bpf_ringbuf_output(&rtpfwd_events, &event, sizeof(event), 0);
+}
+
+/* What comes from the very source that was signalled ends the search: nobody else can be meant.
+ * Told again now and then, for the same source may be signalled and looked for once more. */
+static __always_inline void learn_signalled(const struct flow *f, const struct packet *p)
+{
+	struct rtpfwd_rest *rest;
+
+	if (!(f->act->flags & RTPFWD_F_LEARN) || f->act->expect_port != p->udp->source ||
+	    !from_expected(f, p))
+		return;
+	rest = flow_rest(f);
+	if (rest && (rest->heard.learned != seen_of(p) ||
+		     !(f->slot->counters.packets % TELL_EVERY)))
+		tell_learned(&rest->heard, f, seen_of(p));
+}
+
 /* Why a packet that is not admitted is refused; it may make its source a learned one. */
 static __always_inline __u32 learn(const struct flow *f, const struct packet *p, int length)
 {
-	struct rtpfwd_event event = { .slot = f->index };
 	struct rtpfwd_rest *rest;
 
 	if (!may_be_learned(f, p) || length < 0 || !content_admitted(f->act, p, length))
 		return RTPFWD_R_wrong_source;
 	rest = flow_rest(f);
-	if (rest && has_qualified(&rest->heard, f, p)) {
-		rest->heard.learned = seen_of(p);
-		bpf_ringbuf_output(&rtpfwd_events, &event, sizeof(event), 0);
-	}
+	if (rest && has_qualified(&rest->heard, f, p))
+		tell_learned(&rest->heard, f, seen_of(p));
 	return RTPFWD_R_learning;
 }
 

@@ -61,6 +61,7 @@ int rtpfwd_xdp(struct xdp_md *ctx)
 		return refuse(&f, reason);
 	if (!within_rate(&f, control, now))
 		return refuse(&f, RTPFWD_R_rate);
+	learn_signalled(&f, &p);
 	verdict = emit(ctx, control, f.act);
 	if (verdict == XDP_DROP)
 		return refuse(&f, RTPFWD_R_tx_failed);

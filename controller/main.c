@@ -267,6 +267,14 @@ static void on_adopted_gone(void *ctx, const struct addr *local)
 	ports_unreserve(d->node.ports, local, loop_now_ms(d->node.loop));
 }
 
+static void on_learned(void *ctx, uint64_t owner, const struct addr *local,
+		       const struct addr *source)
+{
+	struct daemon *d = ctx;
+
+	media_learned(d->media, owner, local, source);
+}
+
 static int fail(const char *why, int status)
 {
 	log_error("%s", why);
@@ -275,7 +283,8 @@ static int fail(const char *why, int status)
 
 static int open_datapath(struct daemon *d, char *why, size_t why_size)
 {
-	struct datapath_events events = {.ctx = d, .adopted_gone = on_adopted_gone};
+	struct datapath_events events = {
+		.ctx = d, .adopted_gone = on_adopted_gone, .learned = on_learned};
 
 	return datapath_open(&d->node.dp, d->conf, d->node.loop, &events, on_adopted, d, why,
 			     why_size);

@@ -142,7 +142,7 @@ static sa_family_t media_family(sa_family_t family, const struct conf_realm *rea
 static int lease_ports(struct call *c, const struct addr *to)
 {
 	sa_family_t family[2] = { c->side[SIDE_A].peer->host.family, to->family };
-	struct stream_leg legs[2];
+	struct stream_leg legs[2] = { 0 };
 
 	for (int i = 0; i < 2; i++) {
 		struct call_side *s = &c->side[i];
@@ -152,6 +152,8 @@ static int lease_ports(struct call *c, const struct addr *to)
 							: media_family(family[i], s->realm);
 		legs[i].any_port = s->peer->asymmetric;
 		legs[i].rate = s->peer->rate;
+		legs[i].comedia = s->peer->nat & NAT_COMEDIA;
+		legs[i].signals_from = i == SIDE_A ? leg_source(s->leg) : *to;
 	}
 	if (c->stream)
 		return stream_new_b(c->stream, &legs[SIDE_B]);

@@ -218,6 +218,7 @@ static void print_session(const struct conf_session *session, FILE *out)
 static void print_peer(const struct conf_peer *peer, FILE *out)
 {
 	static const char *const dtmf[] = { "rfc2833", "info", "inband", "auto" };
+	static const char *const nat[] = { "no", "force_rport", "comedia", "force_rport,comedia" };
 	char text[ADDR_TEXT], canreinvite[32];
 
 	fprintf(out, "\n[%s]\ntype = %s\n", peer->name, peer->type);
@@ -235,7 +236,7 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	print_login(peer, out);
 	fprintf(out, "canreinvite = %s\n", conf_canreinvite_text(peer->canreinvite, canreinvite));
 	print_codecs(&peer->codecs, out);
-	fprintf(out, "nat = %s\n", peer->nat & NAT_FORCE_RPORT ? "force_rport" : "no");
+	fprintf(out, "nat = %s\n", nat[peer->nat]);
 	fprintf(out, "asymmetric = %s\n", peer->asymmetric ? "yes" : "no");
 	fprintf(out, "trustrpid = %s\n", peer->identity & IDENTITY_DISTRUST ? "no" : "yes");
 	fprintf(out, "sendrpid = %s\n", peer->identity & IDENTITY_WITHHOLD ? "no" : "yes");

@@ -160,14 +160,12 @@ CONF_SETTER(conf_set_nat)
 
 		if (strcasecmp(word, "force_rport") == 0)
 			bits |= NAT_FORCE_RPORT;
-		else if (strcasecmp(word, "comedia") == 0 || (is_bool && yes))
-			return conf_fault(l, &e->at,
-					  "nat = '%.60s' is not supported by this version, "
-					  "which does not learn media addresses: allowed is no or "
-					  "force_rport",
-					  e->value);
+		else if (strcasecmp(word, "comedia") == 0)
+			bits |= NAT_COMEDIA;
+		else if (is_bool && yes)
+			bits |= NAT_FORCE_RPORT | NAT_COMEDIA;
 		else if ((!is_bool && strcasecmp(word, "never") != 0) || list.n > 1)
-			return conf_bad_value(l, e, "no or force_rport");
+			return conf_bad_value(l, e, "no, yes, force_rport, comedia, or a list");
 	}
 	if (!rc)
 		peer->nat = bits;

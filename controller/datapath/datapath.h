@@ -39,8 +39,8 @@ struct flow_want {
 	struct addr expect; /* source admitted, as signalled; family AF_UNSPEC: none, every packet
 			       is wrong_source or not_signalled */
 	bool any_port;	    /* admit any port of `expect` (asymmetric = yes) */
-	/* Its source is looked for: packets of `learn` (no port) and of other ports of `expect` are
-	 * not admitted, but enough of them in a row are told by datapath_events.learned. */
+	/* Its source is looked for, and told by datapath_events.learned. Packets of `learn` (no
+	 * port) and of other ports of `expect` are not admitted before. */
 	bool learning;
 	struct addr learn;	   /* AF_UNSPEC: none but `expect` */
 	struct addr from;	   /* source written: the other side's relay address and port */
@@ -74,9 +74,10 @@ struct datapath_events {
 	/* An adopted flow (call unknown) has ended or its lease has: its port may be leased again.
 	 */
 	void (*adopted_gone)(void *ctx, const struct addr *local);
-	/* What arrives at `local` comes from `source`: five RTP packets in a row of one sender, or
-	 * one of RTCP. Nothing has changed yet. */
-	void (*learned)(void *ctx, const struct addr *local, const struct addr *source);
+	/* What arrives at `local` comes from `source`: five RTP packets in a row of one sender, one
+	 * of RTCP, or one of either from `expect` itself. Nothing has changed yet. */
+	void (*learned)(void *ctx, uint64_t owner, const struct addr *local,
+			const struct addr *source);
 };
 
 /* Start: loads, pins, attaches, adopts what a former controller left. `why` receives one line that

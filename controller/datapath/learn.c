@@ -45,7 +45,7 @@ static int on_event(void *owner, void *data, size_t size)
 		return 0;
 	source = source_of(&flow->want, dp->rests[event->slot].heard.learned);
 	if (source.family == flow->want.local.family && source.port && !addr_is_any(&source))
-		dp->events.learned(dp->events.ctx, &flow->want.local, &source);
+		dp->events.learned(dp->events.ctx, flow->want.owner, &flow->want.local, &source);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <uthash.h>
 
 enum { KINDS = FLOW_RTCP + 1 };
 
@@ -19,6 +20,7 @@ struct media {
 	struct loop *loop;
 	struct datapath *dp;
 	struct ports *ports;
+	struct stream *streams;	/* by owner */
 };
 
 struct stream_side {
@@ -26,6 +28,10 @@ struct stream_side {
 	struct addr relay;	/* RTP; RTCP is the port above */
 	struct addr wants[KINDS];	/* as said; AF_UNSPEC: not described */
 	struct addr sends[KINDS];	/* source admitted: the last said that was no null one */
+	/* Of a leg with `comedia`: the source found, since then the only one admitted and where its
+	 * media goes; and whether what it said last is still looked for. */
+	struct addr found[KINDS];
+	bool looking[KINDS];
 	uint32_t clock_rate;
 	uint8_t event;		/* payload type by which it wants telephone-events */
 	bool ours;		/* what it hears is made here */
@@ -37,6 +43,7 @@ struct stream {
 	uint64_t owner;
 	bool stopped;
 	struct stream_side side[2];
+	UT_hash_handle hh;
 };
 
 int media_new(struct media **out, const struct conf *conf, struct loop *loop, struct datapath *dp,
@@ -67,6 +74,34 @@ static bool reachable(const struct addr *to, const struct addr *from)
 	return to->family == from->family && to->port && !addr_is_any(to);
 }
 
+static struct addr source_of(const struct stream_side *side, enum flow_kind kind)
+{
+	return side->leg.comedia && !side->looking[kind] ? side->found[kind] : side->sends[kind];
+}
+
+/* Before anything was heard, what is sent to the address that it signals from cannot harm others,
+ * what is sent to any other address that it names could. */
+static struct addr destination_of(const struct stream_side *side, enum flow_kind kind)
+{
+	const struct addr *wants = &side->wants[kind];
+
+	if (!side->leg.comedia || !wants->port || addr_is_any(wants))
+		return *wants;
+	if (side->found[kind].family != AF_UNSPEC)
+		return side->found[kind];
+	return addr_same_ip(wants, &side->leg.signals_from) ? *wants : (struct addr){ 0 };
+}
+
+/* RTCP comes from where RTP was found to come from. */
+static struct addr learn_of(const struct stream_side *side, enum flow_kind kind)
+{
+	if (!side->looking[kind])
+		return (struct addr){ 0 };
+	if (kind == FLOW_RTCP && side->found[FLOW_RTP].family != AF_UNSPEC)
+		return addr_with_port(&side->found[FLOW_RTP], 0);
+	return addr_with_port(&side->leg.signals_from, 0);
+}
+
 /* The flow of what `from` sends. */
 static struct flow_want want_of(const struct stream *s, enum side from, enum flow_kind kind)
 {
@@ -76,12 +111,14 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		.owner = s->owner,
 		.kind = kind,
 		.mode = FLOW_MUTED,
-		.expect = sender->sends[kind],
+		.expect = source_of(sender, kind),
+		.learning = sender->looking[kind],
+		.learn = learn_of(sender, kind),
 		.any_port = sender->leg.any_port,
 		.rate = sender->leg.rate,
 		.event = kind == FLOW_RTP ? receiver->event : 0,
 		.from = relay_of(receiver, kind),
-		.to = receiver->wants[kind],
+		.to = destination_of(receiver, kind),
 		.egress_realm = receiver->leg.realm,
 		.clock_rate = kind == FLOW_RTP ? sender->clock_rate : 0,
 	};
@@ -150,6 +187,7 @@ int stream_new(struct stream **out, struct media *media, uint64_t owner,
 	err = lease_side(media, &s->side[SIDE_B], &legs[SIDE_B]);
 	if (err)
 		goto out_release;
+	HASH_ADD(hh, media->streams, owner, sizeof(s->owner), s);
 	*out = s;
 	return 0;
 
@@ -176,11 +214,12 @@ void stream_free(struct stream *s)
 	if (!s)
 		return;
 	stream_stop(s);
-	free(s);
+	stream_leave(s);
 }
 
 void stream_leave(struct stream *s)
 {
+	HASH_DEL(s->media->streams, s);
 	free(s);
 }
 
@@ -189,13 +228,18 @@ struct addr stream_relay(const struct stream *s, enum side side)
 	return s->side[side].relay;
 }
 
+/* Another address than before begins another search; what was found is the destination until that
+ * has an end, and admitted for a while as any former source. */
 static void hear(struct stream_side *side, enum flow_kind kind, const struct addr *said)
 {
 	side->wants[kind] = *said;
-	if (!said->port)
-		side->sends[kind] = (struct addr){ 0 };
-	else if (!addr_is_any(said))
+	if (!said->port) {
+		side->sends[kind] = side->found[kind] = (struct addr){ 0 };
+		side->looking[kind] = false;
+	} else if (!addr_is_any(said) && !addr_equal(said, &side->sends[kind])) {
 		side->sends[kind] = *said;
+		side->looking[kind] = side->leg.comedia;
+	}
 }
 
 /* The ports are ours and were taken before, so that only a fault of ours can fail. */
@@ -220,6 +264,34 @@ void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
 	apply_all(s);
 }
 
+static bool find(struct stream_side *side, const struct addr *local, const struct addr *source)
+{
+	for (int kind = 0; kind < KINDS; kind++) {
+		struct addr relay = relay_of(side, (enum flow_kind)kind);
+
+		if (!addr_equal(&relay, local) || !side->looking[kind])
+			continue;
+		side->looking[kind] = false;
+		side->found[kind] = *source;
+		return true;
+	}
+	return false;
+}
+
+void media_learned(struct media *media, uint64_t owner, const struct addr *local,
+		   const struct addr *source)
+{
+	char at[ADDR_TEXT], from[ADDR_TEXT];
+	struct stream *s;
+
+	HASH_FIND(hh, media->streams, &owner, sizeof(owner), s);
+	if (!s || s->stopped ||
+	    (!find(&s->side[SIDE_A], local, source) && !find(&s->side[SIDE_B], local, source)))
+		return;
+	log_info("media at %s comes from %s", addr_print(at, local), addr_print(from, source));
+	apply_all(s);
+}
+
 void stream_expect_events(struct stream *s, enum side side, uint8_t payload_type)
 {
 	s->side[side].event = payload_type;
@@ -236,12 +308,15 @@ void stream_replace(struct stream *s, enum side side, bool ours)
 int stream_way(const struct stream *s, enum side side, struct stream_way *out)
 {
 	const struct stream_side *listener = &s->side[side];
+	struct addr rtcp_to;
 
-	*out = (struct stream_way){ .from = listener->relay, .to = listener->wants[FLOW_RTP] };
+	*out = (struct stream_way){ .from = listener->relay,
+				    .to = destination_of(listener, FLOW_RTP) };
 	if (s->stopped || !reachable(&out->to, &out->from))
 		return -ENOTCONN;
-	if (reachable(&listener->wants[FLOW_RTCP], &out->from))
-		out->rtcp_to = listener->wants[FLOW_RTCP];
+	rtcp_to = destination_of(listener, FLOW_RTCP);
+	if (reachable(&rtcp_to, &out->from))
+		out->rtcp_to = rtcp_to;
 	out->ifindex =
 		datapath_egress(s->media->dp, listener->leg.realm, &out->from, &out->to);
 	return out->ifindex ? 0 : -ENETUNREACH;

@@ -21,12 +21,20 @@ int media_new(struct media **out, const struct conf *conf, struct loop *loop, st
 	      struct ports *ports);
 void media_free(struct media *media);	/* after its streams; NULL-safe */
 
+/* datapath_events.learned */
+void media_learned(struct media *media, uint64_t owner, const struct addr *local,
+		   const struct addr *source);
+
 /* Where a leg lives: fixed for the stream's life. */
 struct stream_leg {
 	unsigned int realm;
 	sa_family_t family;
 	bool any_port;		/* the peer is asymmetric */
 	uint32_t rate;		/* packets a second taken in each of its flows; 0: any */
+	/* It may be behind an address translator: its media comes from, and goes to, where it is
+	 * found to come from, which is the address it signals from or has signalled. */
+	bool comedia;
+	struct addr signals_from;
 };
 
 /* Leases both pairs. The four flows come with the first stream_describe(), muted until both legs
