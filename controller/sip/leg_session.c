@@ -198,13 +198,14 @@ void leg_session_granted(struct leg *leg, const struct sip_msg *m)
 const char *leg_session_request(const struct leg *leg, char lines[LEG_SESSION_LINES])
 {
 	const struct leg_session *s = &leg->session;
+	unsigned int interval_s = s->interval_s ? s->interval_s : s->conf.expires_s;
 	bool ours = s->interval_s ? s->ours : prefers_us(leg);
 
 	if (!s->interval_s && s->conf.timers != SESSION_ORIGINATE)
 		return NULL;
 	snprintf(lines, LEG_SESSION_LINES, "Session-Expires: %u;refresher=%s\r\nMin-SE: %u\r\n",
-		 s->interval_s ? s->interval_s : s->conf.expires_s, ours ? "uac" : "uas",
-		 s->conf.min_s);
+		 interval_s, ours ? "uac" : "uas",
+		 interval_s < s->conf.min_s ? interval_s : s->conf.min_s);
 	return lines;
 }
 
@@ -214,13 +215,13 @@ bool leg_session_raise(struct leg *leg, const struct sip_msg *m)
 	unsigned int *interval_s = s->interval_s ? &s->interval_s : &s->conf.expires_s;
 	uint32_t min_s = min_of(m);
 
-	if ((!s->interval_s && s->conf.timers != SESSION_ORIGINATE) || min_s <= s->conf.min_s ||
+	if ((!s->interval_s && s->conf.timers != SESSION_ORIGINATE) || min_s <= *interval_s ||
 	    min_s > LONGEST_S || s->raises == RAISES_MAX)
 		return false;
 	s->raises++;
-	s->conf.min_s = min_s;
-	if (*interval_s < min_s)
-		*interval_s = min_s;
+	*interval_s = min_s;
+	if (s->conf.min_s < min_s)
+		s->conf.min_s = min_s;
 	return true;
 }
 

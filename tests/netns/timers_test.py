@@ -92,6 +92,18 @@ def pitfall_60_too_small(lab):
     c.b_phone.none("INVITE", seconds=0.1)
 
 
+def pitfall_60_refusal_stays(lab):
+    """422 of the callee to an INVITE that asked for no timer is not the caller's affair: 480"""
+    c = call(lab)
+    c.a = c.a_phone.call(c.number, c.a_sdp)
+    c.b = c.b_phone.incoming(c.number)
+    c.b.reply(c.b.invite, 422, headers=[("Min-SE", "600")])
+    c.b.expect("ACK")
+    final = c.a.expect("final")
+    c.a.ack(final)
+    equal((final.code, final.get("min-se")), (480, None), "answer to the caller")
+
+
 def pitfall_61_refreshed(lab):
     """both legs refreshed by us, by UPDATE and by re-INVITE with the description in force, byte for
     byte; the audio does not notice"""
@@ -173,8 +185,8 @@ def refused(lab):
     end_whole(c)
 
 
-TESTS = [each_leg_its_own, pitfall_60_too_small, pitfall_61_refreshed, asked_for_by_us,
-         pitfall_26_refresh_after_change, refused]
+TESTS = [each_leg_its_own, pitfall_60_too_small, pitfall_60_refusal_stays, pitfall_61_refreshed,
+         asked_for_by_us, pitfall_26_refresh_after_change, refused]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

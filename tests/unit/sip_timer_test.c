@@ -218,6 +218,24 @@ static void test_pitfall_60_raised_forever(void **state)
 	leg_free(lab->leg);
 }
 
+/* The far end granted less than our own minimum, and refuses that later. */
+static void test_pitfall_60_below_own_minimum(void **state)
+{
+	struct lab *lab = *state;
+
+	configure(lab, SESSION_ORIGINATE, 200);
+	lab->verdict.session.min_s = 200;
+	lab_outgoing(lab, false);
+	answered(lab, "Session-Expires: 90;refresher=uac\n" UPDATES);
+	far_expect(lab, &lab->far, "UPDATE ");
+	assert_string_equal(far_header(&lab->far, "Session-Expires"), "90;refresher=uac");
+	assert_string_equal(far_header(&lab->far, "Min-SE"), "90");
+	far_respond(lab, &lab->far, "422 Session Interval Too Small", "", "Min-SE: 150\n", "");
+	far_expect(lab, &lab->far, "UPDATE ");
+	assert_string_equal(far_header(&lab->far, "Session-Expires"), "150;refresher=uac");
+	leg_free(lab->leg);
+}
+
 /* 422 to a re-INVITE, also one that is no refresh. */
 static void test_pitfall_60_reinvite(void **state)
 {
@@ -297,6 +315,7 @@ int main(void)
 		SHORT(test_pitfall_60_first_invite),
 		SHORT(test_pitfall_60_never_so_long),
 		SHORT(test_pitfall_60_raised_forever),
+		SHORT(test_pitfall_60_below_own_minimum),
 		SHORT(test_pitfall_60_reinvite),
 		SHORT(test_refuse),
 		SHORT(test_refuse_as_uas),
