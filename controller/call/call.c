@@ -206,6 +206,7 @@ static int try_target(struct call *c)
 		return err;
 	desc_free(b->said);
 	b->said = NULL;
+	b->nat = (struct call_nat){ 0 };
 	desc_origin_free(&b->origin);
 	b->origin = (struct desc_origin){ 0 };
 	call_review(c);

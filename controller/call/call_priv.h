@@ -12,6 +12,14 @@
 #include <uthash.h>
 #include <utlist.h>
 
+/* What the sources of a leg's RTP told of a NAT. It holds as long as the address that is signalled:
+ * one that was seen there is proof for good, whoever else is heard of later. */
+struct call_nat {
+	enum policy_nat found;
+	struct addr of;	    /* the address signalled; AF_UNSPEC: none yet */
+	struct addr before; /* last source seen when that came; it says nothing of it */
+};
+
 /* One leg's part of a call. */
 struct call_side {
 	struct leg *leg; /* NULL: none yet, or over */
@@ -20,6 +28,7 @@ struct call_side {
 	struct peer_load *load; /* in which this leg is counted; NULL: not yet */
 	struct desc *said;	   /* its description in force; NULL: none yet */
 	struct desc_audio audio;   /* of `said` */
+	struct call_nat nat;
 	struct desc_origin origin; /* what we told it, and our o= in its dialog */
 	bool holds;		   /* it holds, and the other leg, not told so, hears music */
 	struct player *player;	   /* of the music that it hears; NULL: none */
@@ -87,6 +96,7 @@ struct call {
 				   answer; 0: none */
 	char codec[32];		/* negotiated, "" not yet */
 	struct policy_course course; /* how it was moved until now, and whether it may be */
+	uint64_t transfer_until_ms; /* loop clock: one is under way; 0: none */
 	struct policy_verdict verdict; /* the last; `matched` 0: none was made */
 	char *from, *to, *from_uri, *to_uri, *display, *dialled;
 	unsigned int max_forwards;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The one collector of what the policy decides by. It reads; it changes nothing. */
+/* The one collector of what the policy decides by. */
 #include "call/call_priv.h"
 #include "media/desc_facts.h"
 
@@ -53,13 +53,38 @@ static unsigned int features_of(const struct conf_dial *dial)
  * by the address. */
 static enum policy_nat nat_of(const struct call_side *s, const struct stream_report *r)
 {
-	if (r->rtp.seen.family == AF_UNSPEC || r->signalled.family == AF_UNSPEC ||
-	    addr_is_any(&r->signalled))
-		return POLICY_NAT_UNKNOWN;
-	if (s->peer->asymmetric ? addr_same_ip(&r->rtp.seen, &r->signalled)
-				: addr_equal(&r->rtp.seen, &r->signalled))
+	bool same = addr_equal(&s->nat.of, &r->signalled);
+	const struct addr *seen = &r->rtp.seen, *before = same ? &s->nat.before : seen;
+
+	if (r->signalled.family == AF_UNSPEC || addr_is_any(&r->signalled))
+		return s->nat.found;
+	if (same && s->nat.found == POLICY_NAT_NONE)
 		return POLICY_NAT_NONE;
+	if (s->peer->asymmetric ? addr_same_ip(seen, &r->signalled)
+				: addr_equal(seen, &r->signalled))
+		return POLICY_NAT_NONE;
+	if (s->nat.of.family == AF_UNSPEC)
+		before = &s->nat.of;
+	if (seen->family == AF_UNSPEC || addr_equal(seen, before))
+		return same ? s->nat.found : POLICY_NAT_UNKNOWN;
 	return POLICY_NAT_SEEN;
+}
+
+static void remember_nat(struct call *c, enum side side)
+{
+	struct call_side *s = &c->side[side];
+	struct stream_report r;
+
+	if (!s->peer || !c->stream)
+		return;
+	stream_report(c->stream, side, &r);
+	if (r.signalled.family == AF_UNSPEC || addr_is_any(&r.signalled))
+		return;
+	s->nat.found = nat_of(s, &r);
+	if (addr_equal(&s->nat.of, &r.signalled))
+		return;
+	s->nat.before = s->nat.of.family == AF_UNSPEC ? s->nat.of : r.rtp.seen;
+	s->nat.of = r.signalled;
 }
 
 static enum policy_dtmf dtmf_of(const struct conf_peer *peer, bool telephone_event)
@@ -155,6 +180,7 @@ void call_collect(const struct call *c, struct policy_facts *out)
 	collect_leg(c, SIDE_A, &out->leg[SIDE_A]);
 	collect_leg(c, SIDE_B, &out->leg[SIDE_B]);
 	collect_pair(c, out);
+	out->course.transfer |= c->transfer_until_ms > loop_now_ms(c->all->setup.loop);
 }
 
 void call_decide(const struct call *c, struct policy_verdict *out)
@@ -178,6 +204,8 @@ void call_review(struct call *c)
 {
 	struct policy_verdict v;
 
+	remember_nat(c, SIDE_A);
+	remember_nat(c, SIDE_B);
 	call_decide(c, &v);
 	if (!c->verdict.matched || v.row != c->verdict.row || v.code != c->verdict.code)
 		count_decision(c->all, &v);

@@ -5,11 +5,38 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* How long a transfer is waited for: of a REFER that may be refused, and of one that is served
+ * (as long as a callee rings, RFC 3261 16.6, timer C). */
+enum { REFER_MS = 32000, TRANSFER_MS = 180000 };
+
+static void follow_transfer(struct call *c, const struct relay *relay)
+{
+	uint64_t now = loop_now_ms(c->all->setup.loop);
+
+	switch (relay_transfer(relay)) {
+	case RELAY_REFER:
+		c->transfer_until_ms = now + REFER_MS;
+		break;
+	case RELAY_REFER_GOES_ON:
+		if (c->transfer_until_ms > now)
+			c->transfer_until_ms = now + TRANSFER_MS;
+		break;
+	case RELAY_REFER_ENDS:
+		c->transfer_until_ms = 0;
+		break;
+	case RELAY_NO_TRANSFER:
+		return;
+	}
+	call_review(c);
+}
+
 void call_requested(struct call *c, enum side side, struct relay *relay)
 {
 	struct leg *other = c->side[side_other(side)].leg;
 	int err = other ? relay_to_leg(relay, other) : -ENOTCONN;
 
+	if (!err)
+		follow_transfer(c, relay);
 	if (err == -ENOTCONN)
 		relay_refuse(relay, c->answered_ms ? 481 : 480, NULL);
 	else if (err)

@@ -55,9 +55,14 @@ static bool within(struct slice some, struct slice all)
 	return true;
 }
 
+/* Longer lists are compared as they stand: what a stranger writes must not cost its square. */
+enum { PARAMETERS_MAX = 256 };
+
 /* In any order. */
 static bool parameters_same(struct slice a, struct slice b)
 {
+	if (a.len > PARAMETERS_MAX || b.len > PARAMETERS_MAX)
+		return desc_slice_same(a, b);
 	return within(a, b) && within(b, a);
 }
 

@@ -465,6 +465,22 @@ static struct relay *begin(const struct sip_msg *m, const char *tag, bool force_
 	return r;
 }
 
+/* Seconds in Subscription-State, and whether it says that it was the last one. */
+static void read_state(struct relay *r)
+{
+	char text[16];
+
+	for (size_t i = 0; i < r->m->n_lines; i++) {
+		const char *value = r->m->lines[i].value;
+
+		if (strcasecmp(r->m->lines[i].name, "Subscription-State") != 0)
+			continue;
+		r->last = strncasecmp(value, "terminated", 10) == 0;
+		if (multipart_param(value, "expires", text, sizeof(text)))
+			sip_number(text, UINT32_MAX, &r->expires_s);
+	}
+}
+
 void relay_from_leg(struct leg *leg, const struct sip_msg *m)
 {
 	struct relay *r = begin(m, leg->dialog.local_tag, leg->dialog.force_rport);
@@ -474,6 +490,8 @@ void relay_from_leg(struct leg *leg, const struct sip_msg *m)
 	r->in = &leg->dialog;
 	r->from = leg->key;
 	r->leg = leg;
+	if (r->method == SIP_NOTIFY)
+		read_state(r);
 	DL_APPEND2(leg->relays, r, leg_prev, leg_next);
 	if (leg->events && leg->events->requested)
 		leg->events->requested(leg->owner, leg, r);
@@ -500,22 +518,6 @@ void relay_from_outside(const struct sip_msg *m, const struct sip_request *reque
 	release(r);
 }
 
-/* Seconds in Subscription-State, and whether it says that it was the last one. */
-static void read_state(struct relay *r)
-{
-	char text[16];
-
-	for (size_t i = 0; i < r->m->n_lines; i++) {
-		const char *value = r->m->lines[i].value;
-
-		if (strcasecmp(r->m->lines[i].name, "Subscription-State") != 0)
-			continue;
-		r->last = strncasecmp(value, "terminated", 10) == 0;
-		if (multipart_param(value, "expires", text, sizeof(text)))
-			sip_number(text, UINT32_MAX, &r->expires_s);
-	}
-}
-
 void relay_between(struct sip_dialog *in, const struct sip_key *from, const struct sip_msg *m,
 		   struct sip_dialog *to, const struct sip_key *to_key)
 {
@@ -533,4 +535,13 @@ void relay_between(struct sip_dialog *in, const struct sip_key *from, const stru
 	if (send_on(r, to, &hop))
 		relay_refuse(r, 503, NULL);
 	release(r);
+}
+
+enum relay_transfer relay_transfer(const struct relay *r)
+{
+	if (r->method == SIP_REFER)
+		return RELAY_REFER;
+	if (r->method != SIP_NOTIFY)
+		return RELAY_NO_TRANSFER;
+	return r->last ? RELAY_REFER_ENDS : RELAY_REFER_GOES_ON;
 }

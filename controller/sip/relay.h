@@ -30,6 +30,9 @@ struct relay_targets {
 void relay_along(struct relay *r, const struct relay_targets *targets, void *owner);
 /* Outside of dialogs: what its sender is trusted with, of conf_identity. */
 void relay_set_identity(struct relay *r, unsigned int identity);
+/* Is it about a transfer (RFC 3515): the REFER, or a NOTIFY about it, or the last of those? */
+enum relay_transfer { RELAY_NO_TRANSFER, RELAY_REFER, RELAY_REFER_GOES_ON, RELAY_REFER_ENDS };
+enum relay_transfer relay_transfer(const struct relay *r);
 void relay_refuse(struct relay *r, int code, const char *reason);
 
 #endif

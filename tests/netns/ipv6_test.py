@@ -90,7 +90,9 @@ def ipv6(lab):
 
 def ipv4_to_ipv6(lab):
     """a caller of IPv4, a callee of IPv6, who is offered IPv6 media"""
-    crosses(lab, "6", CALLER, CALLEE6, INSIDE, OUTSIDE6).hang_up().gone()
+    c = crosses(lab, "6", CALLER, CALLEE6, INSIDE, OUTSIDE6)
+    equal(c.show()["reason"], "ADDR_FAMILY", "reason to be relayed")
+    c.hang_up().gone()
 
 
 def ipv6_to_ipv4(lab):

@@ -182,6 +182,8 @@ def direct(lab):
     equal([(r["row"], r["reason"]) for r in rows][-2:], [("31", "DIRECT_SETUP"), ("32", "DIRECT")],
           "last rows")
     end(c)
+    gone = lab.ctl_run("explain", "nobody")
+    equal((gone.returncode, gone.stderr), (4, "rtpfwd-ctl: no call 'nobody'\n"), "no such call")
 
 
 def not_answered(lab):
@@ -325,6 +327,63 @@ def no_nat(lab):
     end(c)
 
 
+def nat_after_a_move(lab):
+    """a source seen before the description changed tells nothing of the new one; no NAT before"""
+    c = up(lab, a_ip="10.91.1.12")
+    c.talk().heard(5)
+    free(c)
+    moved = lab.end("10.91.1.12")
+    c.a.reinvite(sip.sdp("10.91.1.12", moved.port, version=2))
+    invite = c.b.expect("INVITE")
+    c.b.reply(invite, 200, sip.sdp(CALLEE, c.b_rtp.port, version=2))
+    c.a.ack(c.a.expect(200))
+    c.b.expect("ACK")
+    free(c)
+    moved.start(c.relay_a, c.a_answer.rtcp())
+    wait_for(lambda: c.show()["a"]["learned"] == f"10.91.1.12:{moved.port}", 5, "the new source")
+    free(c)
+    end(c)
+
+
+def nat_by_registration(lab):
+    """NAT_B: the phone registered by an address that it is not seen at"""
+    lab.write(config(lab, {"state": f"{lab.dir}/state"}, inside=INSIDE_CONF, peers=PEERS.replace(
+        "secret = s3cret\ncanreinvite = yes", "secret = s3cret\ncanreinvite = nonat\n"
+        "nat = force_rport")))
+    equal(lab.ctl("reload"), {"ok": True}, "reload")
+    phone = lab.phone("10.91.1.11", 5070, user="dora")
+    account = Registrant(phone, "dora", "s3cret")
+    equal(account.register(contact="<sip:dora@192.168.7.7:5070>").code, 200, "REGISTER")
+    c = call(lab, a_ip=CALLEE, b_ip=CALLER)
+    c.b_phone, c.number = phone, "dora"
+    c.b_sdp = sip.sdp(phone.ip, c.b_rtp.port)
+    decides(c.up(), "NAT_B")
+    end(c)
+    lab.write(config(lab, {"state": f"{lab.dir}/state"}, inside=INSIDE_CONF, peers=PEERS))
+    equal(lab.ctl("reload"), {"ok": True}, "reload")
+
+
+def notify(c, state):
+    c.b.request("NOTIFY", headers=[("Event", "refer"), ("Subscription-State", state)])
+    c.a.reply(c.a.expect("NOTIFY"), 200)
+    equal(c.b.expect("final").code, 200, "answer to NOTIFY")
+
+
+def transfer(lab):
+    """TRANSFER: from the REFER until it is told that it ended"""
+    c = free(up(lab))
+    c.a.request("REFER", headers=[("Refer-To", "<sip:6555@192.0.2.9>")])
+    refer = c.b.expect("REFER")
+    c.b.reply(refer, 202, headers=[("Contact", c.b.contact)])
+    equal(c.a.expect("final").code, 202, "answer to REFER")
+    decides(c, "TRANSFER")
+    notify(c, "active;expires=60")
+    decides(c, "TRANSFER")
+    notify(c, "terminated;reason=noresource")
+    free(c)
+    end(c)
+
+
 def hold(lab):
     """HOLD: the path stays what it is"""
     c = up(lab)
@@ -434,7 +493,8 @@ def register_as(account, expires, headers):
 
 TESTS = [direct, not_answered, policy_no, crypto, ice, multi_m, t38, pt_mismatch, fmtp, ptime,
          dtmf_mode, dtmf_feature, limit_warn, features_are_told, acl, nat_by_signalling,
-         nat_by_media, no_nat, hold, pitfall_1_device_by_user_agent, realm_and_private, metrics,
+         nat_by_media, no_nat, nat_after_a_move, nat_by_registration, transfer, hold,
+         pitfall_1_device_by_user_agent, realm_and_private, metrics,
          learned_quirk_is_kept, pitfall_2_crash_and_register]
 
 if __name__ == "__main__":
