@@ -28,12 +28,12 @@ void call_free(struct call *c)
 	timer_stop(&c->ring);
 	timer_stop(&c->idle);
 	call_hold_stop(c);
+	call_silence_end(c);
 	all->counts.live[c->state]--;
 	HASH_DEL(all->by_owner, c);
 	DL_DELETE(all->list, c);
 	call_offer_close(c);
 	call_ask_close(c);
-	direct_free(c);
 	for (int i = 0; i < 2; i++) {
 		call_uncount(c, (enum side)i);
 		if (c->side[i].leg)
@@ -74,6 +74,16 @@ static void count_end(struct call *c, const char *cause, double seconds)
 	}
 }
 
+/* A `Reason` for the BYE (RFC 3326) where the node itself ended the call. */
+static const char *bye_reason(const char *cause)
+{
+	if (strcmp(cause, "rtp_timeout") == 0)
+		return "SIP;cause=408;text=\"RTP timeout\"";
+	if (strcmp(cause, "limit") == 0)
+		return "Q.850;cause=16;text=\"Call limit\"";
+	return NULL;
+}
+
 void call_end(struct call *c, const char *cause, int code, const char *reason,
 	      unsigned int retry_after_s)
 {
@@ -82,7 +92,6 @@ void call_end(struct call *c, const char *cause, int code, const char *reason,
 
 	call_set_state(c, CALL_ENDING);
 	call_hold_stop(c);
-	direct_ended(c);
 	if (c->stream)
 		stream_stop(c->stream);
 	call_fill_report(c, &report);
@@ -97,9 +106,9 @@ void call_end(struct call *c, const char *cause, int code, const char *reason,
 	if (a->leg && !c->answered_ms && code >= 300)
 		leg_refuse(a->leg, code, reason, retry_after_s);
 	else if (a->leg && c->answered_ms)
-		leg_bye(a->leg, call_bye_reason(cause));
+		leg_bye(a->leg, bye_reason(cause));
 	if (b->leg && c->answered_ms)
-		leg_bye(b->leg, call_bye_reason(cause));
+		leg_bye(b->leg, bye_reason(cause));
 	else if (b->leg)
 		leg_cancel(b->leg);
 	call_free(c);
@@ -274,7 +283,6 @@ static struct call *call_new(struct calls *all, const struct sip_request *reques
 	c->callers = peers_ref(all->peers);
 	timer_init(&c->ring, all->setup.loop, on_ring_timeout, c);
 	timer_init(&c->idle, all->setup.loop, on_ring_timeout, c);
-	direct_init(c);
 	HASH_ADD(hh, all->by_owner, owner, sizeof(c->owner), c);
 	DL_APPEND(all->list, c);
 	all->counts.live[c->state]++;
@@ -483,8 +491,6 @@ static void on_acked(void *owner, struct leg *leg, struct slice sdp)
 
 	if (c->ask.open && !c->ask.waiting && c->ask.from == side_of(c, leg))
 		call_ask_answered(c, sdp);
-	else
-		direct_changed(c);
 }
 
 static void on_asked(void *owner, struct leg *leg)
@@ -506,11 +512,6 @@ static void on_reanswered(void *owner, struct leg *leg, int code, const char *re
 			  struct slice sdp)
 {
 	call_reanswered(owner, side_of(owner, leg), code, reason, sdp);
-}
-
-static void on_late(void *owner, struct leg *leg, struct slice sdp)
-{
-	direct_late(owner, side_of(owner, leg), sdp);
 }
 
 static void on_ended(void *owner, struct leg *leg, const char *why)
@@ -567,10 +568,8 @@ static void on_refreshed(void *owner, struct leg *leg, struct slice sdp)
 	enum side side = side_of(c, leg);
 	struct desc *said;
 
-	if (call_parse_within(&said, c, side, sdp))
-		return;
-	call_heard(c, side, said);
-	direct_changed(c);
+	if (call_parse_within(&said, c, side, sdp) == 0)
+		call_heard(c, side, said);
 }
 
 static const struct leg_events events = {
@@ -583,7 +582,6 @@ static const struct leg_events events = {
 	.asked = on_asked,
 	.offer_cancelled = on_offer_cancelled,
 	.reanswered = on_reanswered,
-	.late = on_late,
 	.ended = on_ended,
 	.in_force = in_force,
 	.refreshed = on_refreshed,

@@ -10,12 +10,11 @@ static double youngest(double a, double b)
 }
 
 /* Seconds since anything of either leg's media was forwarded, RTCP too: a leg that suppresses
- * silence is not dead (canreinvite.md pitfall 16). Counted from the answer where nothing came yet,
- * from its return where media was direct. */
+ * silence is not dead (canreinvite.md pitfall 16). Counted from the answer where nothing came yet.
+ */
 static double idle_s(const struct call *c)
 {
-	uint64_t since_ms = c->media.here_ms ? c->media.here_ms : c->answered_ms;
-	double since_answer = (double)(loop_now_ms(c->all->setup.loop) - since_ms) / 1000;
+	double since_answer = (double)(loop_now_ms(c->all->setup.loop) - c->answered_ms) / 1000;
 	double idle = -1;
 
 	for (int i = 0; i < 2; i++) {
@@ -35,17 +34,17 @@ static unsigned int timeout_s(const struct call *c)
 	return held ? conf->rtpholdtimeout_s : conf->rtptimeout_s;
 }
 
-/* While its timeout is off (0), a call is looked at again this often: a hold may begin or end. */
-#define LOOK_AGAIN_MS 10000
+/* A call is looked at this often at least: a hold may begin or end, a side fall silent. */
+#define LOOK_AGAIN_MS 5000
 
 static void on_idle(void *owner)
 {
 	struct call *c = owner;
-	/* Who is direct is not heard here (pitfall 68). */
-	unsigned int limit = c->media.state == MEDIA_DIRECT ? 0 : timeout_s(c);
+	unsigned int limit = timeout_s(c);
 	double idle = idle_s(c);
 
 	call_review(c);
+	call_silence_look(c);
 	if (limit && idle >= limit) {
 		call_end(c, "rtp_timeout", 408, NULL, 0);
 		return;
@@ -53,8 +52,6 @@ static void on_idle(void *owner)
 	uint64_t wait = limit ? (uint64_t)((limit - idle) * 1000) + 1 : LOOK_AGAIN_MS;
 
 	timer_set(&c->idle, wait < LOOK_AGAIN_MS ? wait : LOOK_AGAIN_MS);
-	if (c->media.state == MEDIA_RELAY)
-		direct_changed(c);
 }
 
 static void on_limit(void *owner)
@@ -64,7 +61,6 @@ static void on_limit(void *owner)
 
 void call_watch_start(struct call *c)
 {
-	const struct conf *conf = peers_conf(c->peers);
 	const struct conf_dial *dial = &c->route->dial;
 	uint64_t limit = dial->limit_ms;
 
@@ -75,6 +71,5 @@ void call_watch_start(struct call *c)
 	if (limit)
 		timer_set(&c->ring, limit);
 	timer_init(&c->idle, c->all->setup.loop, on_idle, c);
-	if (conf->rtptimeout_s || conf->rtpholdtimeout_s)
-		timer_set(&c->idle, 1000);
+	timer_set(&c->idle, 1000);
 }
