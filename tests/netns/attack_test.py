@@ -122,6 +122,33 @@ def undisturbed(lab):
     equal(fixed.expect("final", call_id=fixed.ask("OPTIONS").call_id).code, 200, "a known peer")
 
 
+def digest_leak(lab):
+    """a phone that challenges the BYE or the re-INVITE that we pass on to it gets no digest made of
+    the secret that it proves to us; the call goes its way"""
+    restart(lab, LIMIT)
+    for method in ("INVITE", "BYE"):
+        p, b = registrant(lab, GUESSER), lab.phone(CALLEE)
+        c = Call(lab, p.phone, b, lab.number("7"))
+        c.a = p.call(c.number, c.a_sdp)
+        c.b = b.incoming(c.number)
+        c.b_offer, c.relay_b = c.b.invite.sdp, c.b.invite.sdp.rtp()
+        c.answer()
+        c.b.request(method, c.b_sdp.replace("4711 1", "4711 2") + "a=sendonly\r\n"
+                    if method == "INVITE" else None)
+        asked = c.a.expect(method)
+        c.a.reply(asked, 407, reason="Who?", headers=[
+            ("Proxy-Authenticate", 'Digest realm="rtpfwd", nonce="theirs", qop="auth"')])
+        final = c.b.expect("final")
+        equal(final.code, 200, f"answer to {method}, which is ours")
+        c.a.none(method, seconds=0.3)
+        if method == "INVITE":
+            c.a.expect("ACK")
+            c.b.ack(final)
+            c.hang_up()
+        c.gone()
+        lab.clear()
+
+
 def svcrack(lab, limit):
     """What SIPVicious' svcrack, which knows MD5 only, finds among 900 to 960 for phone 100."""
     restart(lab, limit, "md5")
@@ -153,7 +180,7 @@ def svwar(lab):
           f"svwar: {done.stdout} {done.stderr}")
 
 
-TESTS = (guesses, names, cracked, not_cracked, svwar)
+TESTS = (guesses, names, digest_leak, cracked, not_cracked, svwar)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -2,9 +2,11 @@
 """Kamailio, a proxy, registrar and trunk that we did not write, in a namespace."""
 import glob
 import os
+import signal
 import subprocess
 
 import netns
+from lab import port_free
 from tap import Failed, wait_for
 
 CONFIG = """
@@ -126,7 +128,8 @@ class Kamailio:
         with open(f"{self.folder}/log", "w") as log:
             self.process = ns.popen("kamailio", "-f", path, "-DD", "-E", "-m", 32, "-M", 8,
                                     "-Y", self.folder, "-w", self.folder,
-                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    start_new_session=True)
         lab.started.append(self.process)
         wait_for(self.listens, 15, lambda: f"Kamailio listens: {self.log()[-3000:]}")
 
@@ -144,13 +147,9 @@ class Kamailio:
             return False
 
     def stop(self):
-        """By its first process, which ends the others."""
+        """All of its processes at once: asked to end, some versions never do."""
         if self.process.poll() is not None:
             raise Failed(f"Kamailio ended: {self.log()[-3000:]}")
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise Failed("Kamailio does not end") from None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        wait_for(lambda: port_free(self.ns.name, self.ip, PORTS["udp"]), 10, "Kamailio is gone")
