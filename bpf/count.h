@@ -10,15 +10,18 @@
 #define PAYLOAD_TYPE 0x7f
 #define EVENT_END    0x80
 
-/* One packet more in the global count of `reason` (enum rtpfwd_reason), drop or passed on. */
+/*
+ * One packet more in the global count of `reason` (enum rtpfwd_reason), drop or passed on. Masked,
+ * not compared: the verifier of 6.1 forgets the outcome when the register was spilled.
+ */
 static __always_inline void count_reason(__u32 reason, __u64 packets)
 {
 	struct rtpfwd_drops *drops;
 	__u32 zero = 0;
 
 	drops = bpf_map_lookup_elem(&rtpfwd_drops, &zero);
-	if (drops && reason < RTPFWD_MAX_REASONS)
-		drops->packets[reason] += packets;
+	if (drops)
+		drops->packets[reason & (RTPFWD_MAX_REASONS - 1)] += packets;
 }
 
 /* Strangers may come in on several queues at once, hence atomic; this is not the path of media. */
