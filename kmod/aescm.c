@@ -84,14 +84,7 @@ static int make(struct cipher *c, const u8 *key, u32 key_size, const u8 *auth)
 	if (err && err != -ENOENT)
 		return err;
 	err = request_make(&c->cm.any, "ctr(aes)", 0, 0, key, key_size);
-	if (err)
-		goto out;
-	err = mac_make(&c->cm.mac, auth, c->suite->auth_size);
-	if (!err)
-		return 0;
-out:
-	end(c);
-	return err;
+	return err ?: mac_make(&c->cm.mac, auth, c->suite->auth_size);
 }
 
 static int crypt(struct cipher *c, const struct srtp_packet *p)

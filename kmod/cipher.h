@@ -26,6 +26,7 @@ struct srtp_packet {
 };
 
 struct cipher_ops {
+	/* What was made before an error is for end. */
 	int (*make)(struct cipher *c, const u8 *key, u32 key_size, const u8 *auth);
 	void (*end)(struct cipher *c);
 	int (*seal)(struct cipher *c, const struct srtp_packet *p);
@@ -71,7 +72,8 @@ extern const struct cipher_ops cipher_gcm_ops;
 /* NULL: no suite of that number (enum rtpfwd_suite). */
 const struct cipher_suite *cipher_suite(u8 number);
 
-/* Derives from a master key and salt of the sizes that the suite says; allocates, may sleep. */
+/* Derives from a master key and salt of the sizes that the suite says; allocates, may sleep. After
+ * an error, too, cipher_end() is due. `c` is of zeroes. */
 int cipher_init(struct cipher *c, const struct cipher_suite *suite, bool rtcp, const u8 *key,
 		const u8 *salt);
 void cipher_end(struct cipher *c); /* one of zeroes is fine */

@@ -52,7 +52,7 @@ void context_put(struct context *c)
 
 static void mark(struct table *t, struct context *c, bool pinned, u32 portid)
 {
-	c->pinned = pinned;
+	WRITE_ONCE(c->pinned, pinned); /* listed without the mutex */
 	c->portid = portid;
 	if (pinned)
 		xa_clear_mark(&t->contexts, c->id, OWNED);

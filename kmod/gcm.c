@@ -53,10 +53,7 @@ static int make(struct cipher *c, const u8 *key, u32 key_size, const u8 *auth)
 			   key, key_size);
 	if (err && err != -ENOENT)
 		return err;
-	err = request_make(&c->gcm.any, "gcm(aes)", 0, 0, key, key_size);
-	if (err)
-		end(c);
-	return err;
+	return request_make(&c->gcm.any, "gcm(aes)", 0, 0, key, key_size);
 }
 
 /*

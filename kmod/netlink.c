@@ -211,9 +211,9 @@ static int add(struct sk_buff *skb, struct genl_info *info)
 	if (err)
 		return err;
 	err = context_insert(net, c);
-	if (err) {
+	if (err == -ENOSPC)
 		NL_SET_ERR_MSG(info->extack, "Too many contexts in this network namespace");
-	} else {
+	if (!err) {
 		err = reply(info, c, put_id);
 		if (err) /* its id is not known to anyone */
 			context_remove(net, c);

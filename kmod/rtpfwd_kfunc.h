@@ -2,7 +2,8 @@
 /*
  * For BPF programs: what rtpfwd.ko offers to XDP. `offset` and `length` say where in the frame the
  * UDP payload lies. All return a negative errno and leave the frame alone when something is
- * wrong with them. Whatever protect or unprotect refuse must be dropped.
+ * wrong with them. Whatever protect or unprotect refuse must be dropped. Not for programs of a
+ * devmap: kernels before 6.12 do not say there which device received a frame.
  */
 #ifndef RTPFWD_KFUNC_H
 #define RTPFWD_KFUNC_H

@@ -254,6 +254,21 @@ static void numbers_are_not_used_again(void **state)
 	nl_close(nl);
 }
 
+/* One implementation can be had and the other one cannot: refused, and what was made is freed. */
+static void a_missing_cipher_is_named(void **state)
+{
+	struct context_spec s = spec_of(RTPFWD_PROTECT, RTPFWD_AEAD_AES_128_GCM);
+	struct nl *nl = nl_open();
+
+	(void)state;
+	assert_int_equal(lab_unload_other("gcm"), 0);
+	for (int i = 0; i < 20; i++)
+		refused(nl, &s, -ENOENT, "lacks");
+	assert_int_equal(lab_load_other("gcm"), 0);
+	assert_int_equal(nl_add(nl, &s, NULL), 0);
+	nl_close(nl);
+}
+
 /* More than one message of a dump. */
 static void a_dump_has_them_all(void **state)
 {
@@ -413,6 +428,7 @@ int main(void)
 		cmocka_unit_test(contexts_die_with_their_socket),
 		cmocka_unit_test(pinned_ones_outlive_it),
 		cmocka_unit_test(numbers_are_not_used_again),
+		cmocka_unit_test(a_missing_cipher_is_named),
 		cmocka_unit_test(a_dump_has_them_all),
 		cmocka_unit_test(namespaces_do_not_see_each_other),
 		cmocka_unit_test(only_the_namespaces_admin_may),

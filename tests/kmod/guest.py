@@ -144,7 +144,7 @@ class Guest:
                 "-nodefaults", "-display", "none", "-no-reboot",
                 "-serial", f"file:{paths['console']}", "-serial", f"file:{paths['output']}",
                 "-kernel", self.kernel.image, "-initrd", paths["initrd"], "-append",
-                "console=ttyS0 quiet panic=-1 oops=panic slab_nomerge"] + list(options)
+                "console=ttyS0 quiet panic=-1 oops=panic slab_nomerge slub_debug=FZP"] + list(options)
         try:
             subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                            stderr=subprocess.PIPE, check=False, timeout=limit)

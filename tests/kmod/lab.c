@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,15 +18,17 @@
 
 #include "kmod_srtp.skel.h"
 
-#define MODULE	"/modules/rtpfwd.ko"
+#define MODULE	"rtpfwd"
 #define HEADERS 42
 #define TRIES	500 /* a program's hold on the module ends after a grace period */
 
-int lab_load(void)
+int lab_load_other(const char *name)
 {
-	int fd = open(MODULE, O_RDONLY | O_CLOEXEC);
-	int err;
+	char path[64];
+	int fd, err;
 
+	snprintf(path, sizeof(path), "/modules/%s.ko", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	err = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
@@ -33,9 +36,19 @@ int lab_load(void)
 	return err;
 }
 
+int lab_unload_other(const char *name)
+{
+	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
+}
+
+int lab_load(void)
+{
+	return lab_load_other(MODULE);
+}
+
 int lab_unload(void)
 {
-	return syscall(SYS_delete_module, "rtpfwd", O_NONBLOCK) ? -errno : 0;
+	return lab_unload_other(MODULE);
 }
 
 bool lab_loaded(void)

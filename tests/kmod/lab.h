@@ -22,8 +22,10 @@
 #define LAB_MAX	 2048
 
 /* The module. */
-int lab_load(void); /* 0 or -errno, as of the two below */
+int lab_load(void); /* 0 or -errno, as of the ones below */
 int lab_unload(void);
+int lab_load_other(const char *name);
+int lab_unload_other(const char *name);
 bool lab_loaded(void);
 int lab_setup(void **state); /* of a group: in a namespace of its own, with the module */
 int lab_teardown(void **state);

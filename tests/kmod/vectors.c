@@ -134,6 +134,7 @@ static void try(const struct vector *v, bool simd, u8 *memory)
 	bool good;
 
 	if (keyed(&c, v->suite, v->rtcp, v->key, v->salt, NULL)) {
+		cipher_end(&c);
 		say(false, v->name, " has no cipher");
 		return;
 	}
@@ -147,7 +148,7 @@ static void try(const struct vector *v, bool simd, u8 *memory)
 static void derivation(u8 *memory)
 {
 	struct srtp_packet p = { .data = memory, .head = 12, .length = 60, .index = 77 };
-	struct cipher derived = {}, given;
+	struct cipher derived = {}, given = {};
 	u8 key[SIZE], salt[SIZE];
 	bool good = false;
 
@@ -162,8 +163,8 @@ static void derivation(u8 *memory)
 		p.data = memory + SIZE;
 		good = good && !given.suite->ops->seal(&given, &p) &&
 		       !memcmp(memory, memory + SIZE, 70);
-		cipher_end(&given);
 	}
+	cipher_end(&given);
 	cipher_end(&derived);
 	say(good, "rfc3711_b3_key_derivation", "");
 }
