@@ -15,6 +15,8 @@ import subprocess
 QEMU = "qemu-system-x86_64"
 MEMORY = "1024"
 CPUS = "2"
+# A crash ends the machine; freed memory is poisoned, and each kind of object has its own.
+KERNEL_WORDS = "console=ttyS0 quiet panic=-1 oops=panic slab_nomerge slub_debug=FZP"
 APPLETS = ("mount", "insmod", "rmmod", "dmesg", "poweroff", "timeout", "cat", "sleep", "ls", "grep",
            "rm", "mkdir", "seq", "sed")
 TOOLS = ("ip", "ethtool", "sysctl")
@@ -144,7 +146,7 @@ class Guest:
                 "-nodefaults", "-display", "none", "-no-reboot",
                 "-serial", f"file:{paths['console']}", "-serial", f"file:{paths['output']}",
                 "-kernel", self.kernel.image, "-initrd", paths["initrd"], "-append",
-                "console=ttyS0 quiet panic=-1 oops=panic slab_nomerge slub_debug=FZP"] + list(options)
+                KERNEL_WORDS] + list(options)
         try:
             subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                            stderr=subprocess.PIPE, check=False, timeout=limit)
