@@ -83,6 +83,23 @@ static __always_inline bool flow_choose(struct flow *f, __u32 select)
 	return true;
 }
 
+/* RTCP that shares the port of its RTP (RFC 5761) goes the way of the flow beside it. False: that
+ * one is not leased. */
+static __always_inline bool flow_demultiplex(struct flow *f, const struct packet *p)
+{
+	__u32 select;
+
+	if (!(f->act->flags & RTPFWD_F_MUX) || (void *)(p->payload + 2) > p->end ||
+	    !rtpfwd_is_rtcp_type(p->payload[1]))
+		return true;
+	f->index++;
+	f->slot = bpf_map_lookup_elem(&rtpfwd_slots, &f->index);
+	if (!f->slot)
+		return false;
+	select = *(volatile __u32 *)&f->slot->select;
+	return select != RTPFWD_UNLEASED && select != RTPFWD_FOREIGN && flow_choose(f, select);
+}
+
 /* What plain IPv4 does not need of the copy in force; NULL: cannot be. */
 static __always_inline const struct rtpfwd_wide *flow_wide(const struct flow *f)
 {

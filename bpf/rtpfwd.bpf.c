@@ -42,7 +42,7 @@ int rtpfwd_xdp(struct xdp_md *ctx)
 		count_reason(p.up, 1);
 		return XDP_PASS;
 	}
-	if (select == RTPFWD_UNLEASED || !flow_choose(&f, select)) {
+	if (select == RTPFWD_UNLEASED || !flow_choose(&f, select) || !flow_demultiplex(&f, &p)) {
 		count_reason(RTPFWD_R_unleased, 1);
 		return XDP_DROP;
 	}

@@ -79,6 +79,7 @@ struct rtpfwd_drops {
 #define RTPFWD_F_TAG	  128 /* leaves with an 802.1Q tag of VLAN `vlan`, its priority kept */
 #define RTPFWD_F_KEEP_TAG 256 /* leaves with the tag that it came with, if any */
 #define RTPFWD_F_LEARN	  512 /* the source is not known for certain: see rtpfwd_heard */
+#define RTPFWD_F_MUX	  1024 /* RTCP that arrives here is the next slot's (RFC 5761) */
 
 /*
  * What to do with packets of one flow. Never changed while a reader may see it: see rtpfwd_slot.

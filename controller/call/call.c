@@ -188,6 +188,7 @@ static int describe_caller(struct call *c)
 		return 0;
 	}
 	stream_expect_events(c->stream, SIDE_A, a->audio.event);
+	stream_multiplex(c->stream, SIDE_A, a->audio.mux);
 	stream_describe(c->stream, SIDE_A, &a->audio.rtp, &a->audio.rtcp, a->audio.clock_rate);
 	return call_tell_offer(c, SIDE_B, a->said);
 }

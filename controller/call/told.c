@@ -168,6 +168,7 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	s->said = said;
 	desc_audio(said, &s->audio);
 	stream_expect_events(c->stream, side, s->audio.event);
+	stream_multiplex(c->stream, side, s->audio.mux);
 	stream_describe(c->stream, side, &s->audio.rtp, &s->audio.rtcp, s->audio.clock_rate);
 	call_hold_follow(c);
 	call_review(c);

@@ -34,6 +34,7 @@ struct desc_audio {
 	uint32_t clock_rate;	/* of the first codec, no telephone-event or CN; 0: not known */
 	char codec[32];		/* its encoding name, "PCMU"; "" none */
 	uint8_t event;		/* payload type of telephone-event; 0: none */
+	bool mux;		/* RTCP may share the port of RTP (RFC 5761) */
 };
 
 int desc_audio(const struct desc *d, struct desc_audio *out);

@@ -187,6 +187,14 @@ static void name_codec(struct desc *d)
 	}
 }
 
+static bool has_attribute(const struct desc *d, const struct desc_media *m, const char *name)
+{
+	for (size_t i = m->first; i < m->end; i++)
+		if (desc_attribute(&d->lines[i], name, NULL))
+			return true;
+	return false;
+}
+
 static void find_event(struct desc *d)
 {
 	for (size_t i = 0; i < d->n_formats; i++)
@@ -212,6 +220,7 @@ static int pick_audio(struct desc *d, const char **why)
 	d->audio.direction = d->media[i].direction;
 	name_codec(d);
 	find_event(d);
+	d->audio.mux = has_attribute(d, &d->media[i], "rtcp-mux");
 	return 0;
 }
 

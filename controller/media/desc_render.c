@@ -20,11 +20,10 @@ struct render {
 	bool keep[DESC_PAYLOADS];
 };
 
-/* What the relay is the end of: ICE, multiplexing and keys are not its own, addresses of the other
+/* What the relay is the end of: ICE and keys are not its own, addresses of the other
  * side's network mean nothing here, and of a group only one stream is left. */
 static const char *const dropped_attributes[] = {
 	"candidate", "end-of-candidates", "remote-candidates",
-	"rtcp-mux", "rtcp-mux-only", "rtcp-rsize",
 	"crypto", "fingerprint", "setup", "tls-id",
 	"group", "altc", "source-filter",
 };

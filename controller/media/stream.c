@@ -34,6 +34,7 @@ struct stream_side {
 	bool looking[KINDS];
 	uint32_t clock_rate;
 	uint8_t event;		/* payload type by which it wants telephone-events */
+	bool mux;		/* it would have RTCP at the port of RTP */
 	bool ours;		/* what it hears is made here */
 	struct flow_counters last[KINDS];	/* once stopped */
 };
@@ -102,23 +103,31 @@ static struct addr learn_of(const struct stream_side *side, enum flow_kind kind)
 	return addr_with_port(&side->leg.signals_from, 0);
 }
 
+/* Where RTCP travels: it is offered and answered, so that both do or none. */
+static enum flow_kind way_of(const struct stream *s, enum flow_kind kind)
+{
+	return s->side[SIDE_A].mux && s->side[SIDE_B].mux ? FLOW_RTP : kind;
+}
+
 /* The flow of what `from` sends. */
 static struct flow_want want_of(const struct stream *s, enum side from, enum flow_kind kind)
 {
 	const struct stream_side *sender = &s->side[from], *receiver = &s->side[side_other(from)];
+	enum flow_kind way = way_of(s, kind);
 	struct flow_want want = {
 		.local = relay_of(sender, kind),
 		.owner = s->owner,
 		.kind = kind,
 		.mode = FLOW_MUTED,
-		.expect = source_of(sender, kind),
-		.learning = sender->looking[kind],
-		.learn = learn_of(sender, kind),
+		.expect = source_of(sender, way),
+		.learning = way == kind && sender->looking[kind],
+		.learn = way == kind ? learn_of(sender, kind) : (struct addr){ 0 },
+		.mux = kind == FLOW_RTP && way_of(s, FLOW_RTCP) == FLOW_RTP,
 		.any_port = sender->leg.any_port,
 		.rate = sender->leg.rate,
 		.event = kind == FLOW_RTP ? receiver->event : 0,
-		.from = relay_of(receiver, kind),
-		.to = destination_of(receiver, kind),
+		.from = relay_of(receiver, way),
+		.to = destination_of(receiver, way),
 		.egress_realm = receiver->leg.realm,
 		.clock_rate = kind == FLOW_RTP ? sender->clock_rate : 0,
 	};
@@ -297,6 +306,11 @@ void stream_expect_events(struct stream *s, enum side side, uint8_t payload_type
 	s->side[side].event = payload_type;
 }
 
+void stream_multiplex(struct stream *s, enum side side, bool mux)
+{
+	s->side[side].mux = mux;
+}
+
 void stream_replace(struct stream *s, enum side side, bool ours)
 {
 	if (s->stopped || s->side[side].ours == ours)
@@ -314,7 +328,7 @@ int stream_way(const struct stream *s, enum side side, struct stream_way *out)
 				    .to = destination_of(listener, FLOW_RTP) };
 	if (s->stopped || !reachable(&out->to, &out->from))
 		return -ENOTCONN;
-	rtcp_to = destination_of(listener, FLOW_RTCP);
+	rtcp_to = destination_of(listener, way_of(s, FLOW_RTCP));
 	if (reachable(&rtcp_to, &out->from))
 		out->rtcp_to = rtcp_to;
 	out->ifindex =

@@ -66,6 +66,9 @@ void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
  * stream_describe(). */
 void stream_expect_events(struct stream *s, enum side side, uint8_t payload_type);
 
+/* `side` sends RTCP to the port of RTP and wants it there, if the other one does, too. The same. */
+void stream_multiplex(struct stream *s, enum side side, bool mux);
+
 /* While `ours`, what `side` hears is made here: what the other side sends does not reach it. */
 void stream_replace(struct stream *s, enum side side, bool ours);
 

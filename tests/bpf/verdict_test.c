@@ -77,6 +77,57 @@ static void rtcp_is_forwarded_at_an_rtcp_port(void **state)
 	assert_int_equal(relay_counters().ssrc, 0);
 }
 
+static bool is_muxed(void *slots)
+{
+	const struct rtpfwd_slot *slot = slots;
+
+	return slot->select == RTPFWD_FIRST && slot->first.flags & RTPFWD_F_MUX;
+}
+
+/* RFC 5761: RTCP at the port of RTP is the next flow's, with its source, way and counters. */
+static void muxed_rtcp_is_the_next_flows(void **state)
+{
+	static const uint8_t report[] = { 0x80, 200, 0, 1, 1, 2, 3, 4 };
+	struct frame_spec spec = {
+		.from = PHONE, .to = RELAY, .payload = report, .length = sizeof(report)
+	};
+	struct flow_want want = relay_want(), beside = relay_want();
+	struct flow_counters c;
+	struct rtpfwd_slot *slots;
+	struct frame in, out, due;
+
+	(void)state;
+	NEED_ROOT;
+	relay_apply(&want);
+	frame_make(&in, &spec);
+	relay_expect_drop(&in, "not_rtp", true);
+	want.mux = true;
+	relay_apply(&want);
+	slots = lab_slots(&lab);
+	assert_true(lab_until(&lab, is_muxed, slots));
+	lab_unmap(NULL, slots);
+	relay_expect_drop(&in, "unleased", false);
+	beside.local = lab_addr("10.77.1.1:20001");
+	beside.kind = FLOW_RTCP;
+	beside.to = lab_addr("10.77.2.2:6001");
+	assert_int_equal(datapath_apply(lab.dp, &beside), 0);
+	assert_int_equal(relay_run(&in, &out), XDP_REDIRECT);
+	relay_due(&due, &in, &beside, OUT_MACS);
+	assert_memory_equal(out.bytes, due.bytes, due.size);
+	assert_int_equal(datapath_counters(lab.dp, &beside.local, &c), 0);
+	assert_int_equal(c.packets, 1);
+	assert_int_equal(relay_counters().packets, 0);
+	spec.from = STRANGER;
+	frame_make(&in, &spec);
+	assert_int_equal(relay_run(&in, NULL), XDP_DROP);
+	assert_int_equal(datapath_counters(lab.dp, &beside.local, &c), 0);
+	assert_int_equal(c.wrong_source, 1);
+	frame_rtp(&in, PHONE, RELAY, 1);
+	relay_expect_forwarded(&in, &want);
+	assert_int_equal(relay_counters().packets, 1);
+	datapath_remove(lab.dp, &beside.local, NULL);
+}
+
 static void zero_checksum_stays_zero(void **state)
 {
 	struct flow_want want = relay_want();
@@ -423,6 +474,7 @@ int main(void)
 		T(forwards_byte_by_byte),
 		T(goes_back_where_it_came_in),
 		T(rtcp_is_forwarded_at_an_rtcp_port),
+		T(muxed_rtcp_is_the_next_flows),
 		T(zero_checksum_stays_zero),
 		T(computed_zero_is_all_ones),
 		T(checksums_hold_for_any_payload),

@@ -413,7 +413,7 @@ def pitfall_31_attributes(lab):
     equal(c.b_offer.connection(), OUTSIDE, "c= to the callee")
     names = [x for x in c.b_offer.attributes() if not x.startswith(("rtcp:", "sendrecv"))]
     equal(names, ["rtpmap:0 PCMU/8000", "rtpmap:8 PCMA/8000", "rtpmap:101 telephone-event/8000",
-                  "fmtp:101 0-16", "ptime:20", "x-first:1", "label:7"], "attributes")
+                  "fmtp:101 0-16", "ptime:20", "rtcp-mux", "x-first:1", "label:7"], "attributes")
     c.talk().heard(5).quiet().whole()
     c.hang_up().gone()
 

@@ -57,6 +57,37 @@ static void moved_by_reinvite(void **state)
 }
 
 /* RFC 3264 8.4: nothing goes to a null address; what comes from the holder still may. */
+static void multiplex(struct fixture *f, bool a, bool b)
+{
+	stream_multiplex(f->s, SIDE_A, a);
+	stream_multiplex(f->s, SIDE_B, b);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
+}
+
+/* RTCP goes with RTP where both sides say so, and beside it where one does not. */
+static void multiplexed_where_both_do(void **state)
+{
+	struct fixture *f = *state;
+	const struct flow_want *rtcp;
+
+	begin(f, legs);
+	multiplex(f, true, false);
+	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_FORWARD, "10.0.0.50:4001", "192.0.2.50:6001", 0);
+	assert_false(flow(f, SIDE_A, FLOW_RTP)->mux);
+	multiplex(f, true, true);
+	assert_true(flow(f, SIDE_A, FLOW_RTP)->mux);
+	assert_true(flow(f, SIDE_B, FLOW_RTP)->mux);
+	rtcp = flow(f, SIDE_A, FLOW_RTCP);
+	assert_false(rtcp->mux);
+	expect_address(&rtcp->expect, "10.0.0.50:4000");
+	expect_address(&rtcp->to, "192.0.2.50:6000");
+	assert_true(addr_equal(&rtcp->from, &f->b));
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.50:4000", "192.0.2.50:6000", 8000);
+	multiplex(f, false, true);
+	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_FORWARD, "10.0.0.50:4001", "192.0.2.50:6001", 0);
+}
+
 static void held_by_null_address(void **state)
 {
 	struct fixture *f = *state;
@@ -305,6 +336,7 @@ int main(void)
 		with_media(new_has_ports_alone),
 		with_media(described_step_by_step),
 		with_media(moved_by_reinvite),
+		with_media(multiplexed_where_both_do),
 		with_media(held_by_null_address),
 		with_media(what_cannot_be_reached),
 		with_media(both_in_one_realm),
