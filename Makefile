@@ -35,7 +35,7 @@ DAEMON_OBJ := $(call obj,build,$(DAEMON_SRC))
 SAN_OBJ := $(call obj,build/san,$(DAEMON_SRC))
 UNIT_BIN := $(patsubst tests/%.c,build/san/tests/%,$(UNIT_SRC))
 
-.PHONY: all setup demo check bench install clean san unit lint kmod kmod-here kmod-tests
+.PHONY: all setup demo check bench install clean san unit lint kmod kmod-here kmod-tests kmod-cost
 .SECONDARY:
 .DELETE_ON_ERROR:
 
@@ -95,8 +95,10 @@ kmod: setup
 kmod-here:
 	@tools/kmod/build --here $(if $(findstring s,$(firstword -$(MAKEFLAGS))),>/dev/null)
 
-KMOD_TEST := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/kmod/*_test.c))
+KMOD_TEST := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/kmod/*_test.c)) build/tests/kmod/cost
 kmod-tests: $(KMOD_TEST)
+kmod-cost: setup kmod-tests
+	@tools/kmod/cost
 build/gen/kmod_srtp.bpf.o: tests/kmod/srtp.bpf.c tests/kmod/srtp.h kmod/rtpfwd_kfunc.h
 	@mkdir -p $(@D)
 	$(say) BPF $@

@@ -100,6 +100,8 @@ class Guest:
         self.folder = folder
         self.modules = []
         self.steps = []
+        self.words = KERNEL_WORDS
+        self.cpus = CPUS
         self.archive = Archive()
         for name in ("proc", "sys", "dev", "tmp", "test", "modules"):
             self.archive.folder(name)
@@ -142,11 +144,11 @@ class Guest:
                                              steps="".join(self.steps)).encode())
         paths = {x: os.path.join(self.folder, x) for x in ("initrd", "console", "output")}
         self.archive.write(paths["initrd"])
-        argv = [QEMU, "-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", MEMORY, "-smp", CPUS,
+        argv = [QEMU, "-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", MEMORY, "-smp", self.cpus,
                 "-nodefaults", "-display", "none", "-no-reboot",
                 "-serial", f"file:{paths['console']}", "-serial", f"file:{paths['output']}",
                 "-kernel", self.kernel.image, "-initrd", paths["initrd"], "-append",
-                KERNEL_WORDS] + list(options)
+                self.words] + list(options)
         try:
             subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                            stderr=subprocess.PIPE, check=False, timeout=limit)

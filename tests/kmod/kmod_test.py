@@ -76,15 +76,20 @@ def build_vectors(build, kernel):
     return f"{folder}/vectors.ko"
 
 
-def prepare(kernel, module, vectors):
-    machine = guest.Guest(kernel, os.path.join(TOP, "build", "kmod", kernel.release, "guest"))
+def furnish(machine, module):
+    """What every program of tests/kmod needs."""
     for name in MODULES:
         machine.module(name)
-    machine.archive.copy(module, "modules/rtpfwd.ko")
-    machine.archive.copy(vectors, "modules/vectors.ko")
-    machine.archive.add("test/vectors", VECTORS.encode())
     for name in OPENED:
         machine.archive.library(name)
+    machine.archive.copy(module, "modules/rtpfwd.ko")
+
+
+def prepare(kernel, module, vectors):
+    machine = guest.Guest(kernel, os.path.join(TOP, "build", "kmod", kernel.release, "guest"))
+    furnish(machine, module)
+    machine.archive.copy(vectors, "modules/vectors.ko")
+    machine.archive.add("test/vectors", VECTORS.encode())
     for name, path in programs().items():
         if path:
             machine.archive.program(path, f"test/{name}")

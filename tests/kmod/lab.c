@@ -258,6 +258,24 @@ int xdp_raw(struct xdp *x, uint32_t id, uint32_t offset, uint32_t length)
 	return run(x, &o, packet, rtp_make(packet, 1, 1, 20));
 }
 
+uint32_t xdp_cost(struct xdp *x, const struct price *p, int runs)
+{
+	int prices = bpf_map__fd(x->skel->maps.prices);
+	uint8_t in[HEADERS + 172 + 40] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = in, .data_size_in = sizeof(in),
+		    .repeat = runs);
+	struct price after;
+	uint32_t zero = 0;
+
+	envelop(in, 172);
+	rtp_make(in + HEADERS, 1, 0, 160);
+	assert_int_equal(bpf_map_update_elem(prices, &zero, p, BPF_ANY), 0);
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(x->skel->progs.cost), &opts), 0);
+	assert_int_equal(bpf_map_lookup_elem(prices, &zero, &after), 0);
+	assert_int_equal(after.failed, 0);
+	return opts.duration;
+}
+
 static void policy_of(uint8_t suite, srtp_policy_t *p)
 {
 	switch (suite) {

@@ -98,6 +98,9 @@ int xdp_unprotect(struct xdp *x, uint32_t id, uint8_t *packet, int length);
 int xdp_raw(struct xdp *x, uint32_t id, uint32_t offset, uint32_t length);
 void xdp_grow_by_head(struct xdp *x, bool yes);
 
+/* ns of one run of what `p` says, the mean of `runs`, on a packet with 160 bytes of payload. */
+uint32_t xdp_cost(struct xdp *x, const struct price *p, int runs);
+
 /* libsrtp2 with the same key. */
 srtp_t oracle(uint8_t suite, unsigned int key, bool sender);
 

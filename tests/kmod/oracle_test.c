@@ -263,6 +263,7 @@ static void bounds(void **state)
 	assert_int_equal(xdp_raw(out.x, out.id, 42, 33), -EINVAL);
 	assert_int_equal(xdp_raw(out.x, out.id, 74, 0), -EPROTO);
 	assert_int_equal(xdp_raw(out.x, out.id, 42, 32), -ENOSPC);
+	assert_int_equal(xdp_raw(out.x, out.id, 42, 20), 30); /* bytes behind it are room */
 	assert_int_equal(xdp_raw(out.x, out.id + 1, 42, 20), -ENOENT);
 	length = rtp_make(packet, SSRC, 1, 20);
 	assert_int_equal(xdp_unprotect(out.x, out.id, packet, length), -EPERM);

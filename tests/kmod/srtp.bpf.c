@@ -138,4 +138,32 @@ int srtp(struct xdp_md *ctx)
 	return XDP_PASS;
 }
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct price);
+} prices SEC(".maps");
+
+SEC("xdp")
+int cost(struct xdp_md *ctx)
+{
+	__u16 *seq = (void *)(long)ctx->data + HEADERS + 2;
+	__u32 zero = 0;
+	struct price *p = bpf_map_lookup_elem(&prices, &zero);
+	int ret = 0;
+
+	if (!p || (void *)(seq + 1) > (void *)(long)ctx->data_end)
+		return XDP_DROP;
+	*seq = bpf_htons(bpf_ntohs(*seq) + 1);
+	if (p->op == OP_PROTECT || p->op == OP_UNPROTECT)
+		ret = rtpfwd_srtp_protect(ctx, p->id, HEADERS, p->length);
+	if (p->op == OP_UNPROTECT && ret > 0)
+		ret = rtpfwd_srtp_unprotect(ctx, p->reverse, HEADERS, ret);
+	if (p->op == OP_RAW)
+		ret = rtpfwd_frame_sum(ctx, HEADERS - sizeof(struct udphdr), p->length);
+	p->failed += ret < 0;
+	return XDP_DROP;
+}
+
 char LICENSE[] SEC("license") = "GPL";

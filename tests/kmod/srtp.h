@@ -20,6 +20,15 @@ struct order {
 	__u32 length;
 };
 
+/* What is measured: the calls alone, on one packet whose sequence number goes up. */
+struct price {
+	__u32 op;
+	__u32 id;
+	__u32 reverse; /* OP_UNPROTECT: of the context that undoes what `id` does */
+	__u32 length;  /* of the clear packet */
+	__u64 failed;
+};
+
 struct outcome {
 	__s32 ret;    /* of the last call */
 	__u32 headed; /* packets that grew at their head */
