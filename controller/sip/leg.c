@@ -92,7 +92,7 @@ void leg_enter(struct leg *leg)
 static bool is_idle(const struct leg *leg)
 {
 	return !leg->ist && !leg->ict && !leg->uct && !leg->unacked && !leg->pracks && !leg->bye &&
-	       !leg->ok.bytes;
+	       !leg->ping && !leg->ok.bytes;
 }
 
 void leg_leave(struct leg *leg)

@@ -46,10 +46,14 @@ struct leg_events {
 	void (*offer_cancelled)(void *owner, struct leg *leg);
 	/* The final answer to our re-INVITE or UPDATE, 200 to 699 (408: none came); a 2xx was
 	 * acknowledged, but for one that makes the offer: leg_accept() it. 491 and 500 with
-	 * Retry-After come here only after the leg tried again (RFC 3261 14.1). The leg lives, but
+	 * Retry-After come here only after the leg tried again (RFC 3261 14.1), but for those of
+	 * leg_move(). The leg lives, but
 	 * for 481 and 408, after which it is the owner's to end it. */
 	void (*reanswered)(void *owner, struct leg *leg, int code, const char *reason,
 			   struct slice sdp);
+	/* A 2xx to a re-INVITE of ours came after that was given up (408); its ACK went out. May be
+	 * NULL. */
+	void (*late)(void *owner, struct leg *leg, struct slice sdp);
 	/* BYE came (200 went out); our 2xx, or a reliable provisional response, was never
 	 * acknowledged; the far end's offer was not answered in time (BYE or 504 went out). The leg
 	 * is over: leg_free() it. `why`: "bye", "no_ack", "no_prack", "no_answer", "expired" (its
@@ -148,6 +152,18 @@ int leg_accept(struct leg *leg, const char *sdp, size_t len);
 int leg_reinvite(struct leg *leg, const char *sdp, size_t len);
 /* The same by UPDATE, also before the answer, where leg_can_update(); else by re-INVITE. */
 int leg_update(struct leg *leg, const char *sdp, size_t len);
+/* An offer of our own accord, for which nobody waits: when to try again is the owner's to say. By
+ * UPDATE where that is asked for and leg_can_update(). Errors as leg_reinvite(). */
+int leg_move(struct leg *leg, bool update, const char *sdp, size_t len);
+/* Within `reanswered`: the Retry-After of the refusal in seconds; 0: none. */
+unsigned int leg_later_s(const struct leg *leg);
+/* How long to wait after a 491 (RFC 3261 14.1), at random. */
+unsigned int leg_glare_ms(struct leg *leg);
+/* OPTIONS in the dialog: `gone` follows where there is no dialog any more, or no answer. -ENOTCONN:
+ * there is none; -errno of sending. */
+int leg_ping(struct leg *leg);
+/* A session timer runs (RFC 4028): whoever is gone is missed without our asking. */
+bool leg_has_session(const struct leg *leg);
 /* The far end takes UPDATE, and the offer of the INVITE is answered (RFC 3311 5.1). */
 bool leg_can_update(const struct leg *leg);
 /* Our INVITE that is not answered: CANCEL (once a provisional response came). What becomes of it

@@ -48,7 +48,8 @@ static int start(struct leg *leg, struct leg_job *job)
 	if (!err) {
 		leg->ict_offer = sdp.len > 0;
 		/* Provisional responses may keep the transaction alive for ever (AST-2012-010). */
-		timer_set(&leg->job_timer, 64ull * leg->sip->timing.t1);
+		timer_set(&leg->job_timer,
+			  (job->work == LEG_MOVE ? 32ull : 64ull) * leg->sip->timing.t1);
 	}
 	return err;
 }
@@ -131,7 +132,7 @@ void leg_job_timer(void *owner)
 }
 
 /* RFC 3261 14.1: who owns the Call-ID waits longer. In units of 10 ms. */
-static unsigned int glare_ms(struct leg *leg)
+unsigned int leg_glare_ms(struct leg *leg)
 {
 	unsigned int units = leg->incoming ? sip_random_below(leg->sip, 201)
 					   : 210 + sip_random_below(leg->sip, 191);
@@ -165,14 +166,16 @@ static bool try_again(struct leg *leg, int code, const struct sip_msg *m, bool u
 {
 	struct leg_job *job = leg->jobs;
 	unsigned int later_s = m ? sip_msg_retry_after(m) : 0;
+	bool patient = job->work != LEG_MOVE;
 
+	leg->later_s = later_s;
 	if (leg->phase == LEG_OVER || leg->bye_wanted || job->withdrawn)
 		return false;
-	if (code == 491 && job->glares < GLARES_MAX) {
+	if (patient && code == 491 && job->glares < GLARES_MAX) {
 		job->glares++;
-		return again_in(leg, glare_ms(leg));
+		return again_in(leg, leg_glare_ms(leg));
 	}
-	if (code == 500 && later_s && later_s <= POSTPONE_MAX_S && !job->postponed) {
+	if (patient && code == 500 && later_s && later_s <= POSTPONE_MAX_S && !job->postponed) {
 		job->postponed = true;
 		return again_in(leg, later_s * leg->sip->timing.second);
 	}
@@ -196,7 +199,7 @@ void leg_job_done(struct leg *leg, int code, const struct sip_msg *m)
 	timer_stop(&leg->job_timer);
 	if (try_again(leg, code, m, update))
 		return;
-	if (job->expired && code == 487)
+	if (job->expired && code == 487 && job->work != LEG_MOVE)
 		code = 408;
 	refresh = job->work == LEG_REFRESH;
 	pop(leg);
@@ -219,4 +222,16 @@ int leg_update(struct leg *leg, const char *sdp, size_t len)
 	if ((leg->phase != LEG_UP && !leg_can_update(leg)) || leg->bye_wanted)
 		return -ENOTCONN;
 	return leg_job_add(leg, LEG_OFFER, true, sdp, len);
+}
+
+int leg_move(struct leg *leg, bool update, const char *sdp, size_t len)
+{
+	if (leg->phase != LEG_UP || leg->bye_wanted)
+		return -ENOTCONN;
+	return leg_job_add(leg, LEG_MOVE, update, sdp, len);
+}
+
+unsigned int leg_later_s(const struct leg *leg)
+{
+	return leg->later_s;
 }

@@ -32,6 +32,7 @@ struct leg_ok {
 /* What is to be sent in the dialog as soon as nothing else is open there. */
 enum leg_work {
 	LEG_OFFER,   /* re-INVITE or UPDATE with an offer */
+	LEG_MOVE,    /* the same, tried once */
 	LEG_ASK,     /* re-INVITE without one: the far end offers */
 	LEG_REFRESH, /* of the session: UPDATE without an offer, or what is in force in a re-INVITE
 		      */
@@ -150,6 +151,7 @@ struct leg {
 	bool far_updates;		  /* UPDATE is in its Allow */
 	bool far_natted;		  /* as its last INVITE or answer to one says */
 	bool cancelled;			  /* leg_cancel() while it was out */
+	struct sip_client *ping;	  /* our OPTIONS, until it is answered */
 	struct sip_client *bye;		  /* our BYE, until it is answered */
 	bool bye_wanted; /* as soon as our first 2xx is acknowledged (RFC 3261 15) */
 	char *bye_reason;
@@ -161,6 +163,7 @@ struct leg {
 	uint64_t invites_since_ms;
 	char *user_agent;
 	uint64_t arrived_us;
+	unsigned int later_s; /* Retry-After of the last refusal of a job */
 	UT_hash_handle hh;
 };
 
@@ -202,6 +205,8 @@ void leg_timer(void *owner);
 
 /* leg_uac.c */
 void leg_send_bye(struct leg *leg, const char *reason);
+/* A 2xx to an INVITE of ours in the dialog whose transaction was given up: ACK. */
+void leg_late_success(struct leg *leg, const struct sip_msg *m);
 /* A request in the dialog: method, content and what passes of `r` are given. 0 or -errno: nothing
  * was sent. */
 int leg_send(struct leg *leg, struct sip_client **out, struct sip_outgoing *r);

@@ -263,6 +263,11 @@ void leg_session_timer(void *owner)
 	leg_leave(leg);
 }
 
+bool leg_has_session(const struct leg *leg)
+{
+	return leg->session.interval_s != 0;
+}
+
 void leg_never_reinvite(struct leg *leg)
 {
 	leg->never_reinvite = true;

@@ -265,6 +265,21 @@ static void hold_ack(struct leg *leg, struct sip_client *c, const struct sip_msg
 	sip_client_hold_ack(c, m, &unacked_events, leg);
 }
 
+void leg_late_success(struct leg *leg, const struct sip_msg *m)
+{
+	struct addr to;
+
+	if (leg->phase != LEG_UP)
+		return;
+	leg_enter(leg);
+	to = build_ack(leg, m->cseq, NULL, (struct slice){ 0 });
+	leg->sip->stats.requests[SIP_ACK][SIP_OUT]++;
+	sip_send(leg->dialog.bind, &to, leg->sip->out.data, leg->sip->out.len);
+	if (leg->events && leg->events->late)
+		leg->events->late(leg->owner, leg, sip_msg_sdp(m));
+	leg_leave(leg);
+}
+
 static void fail(struct leg *leg, int code, const char *reason, unsigned int retry_after_s)
 {
 	if (leg->phase == LEG_SETUP)

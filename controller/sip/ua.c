@@ -328,6 +328,18 @@ static void on_ack(const struct sip_msg *m)
 		leg_ack_received(leg, m);
 }
 
+/* No transaction of ours knows it. Who accepts our re-INVITE late sends that until its ACK. */
+static void on_stray_response(const struct sip_msg *m)
+{
+	struct leg *leg;
+
+	if (m->method != SIP_INVITE || m->code < 200 || m->code >= 300 || m->n_vias > 1)
+		return;
+	leg = leg_of_dialog(m->bind, m->call_id, m->from_tag, m->to_tag);
+	if (leg)
+		leg_late_success(leg, m);
+}
+
 static void on_request(const struct sip_msg *m)
 {
 	struct sip_server *s;
@@ -423,7 +435,8 @@ static void on_message(struct sip_msg *m)
 		on_request(m);
 	} else {
 		sip_stats_response(&m->bind->sip->stats, m->method, SIP_IN, m->code);
-		sip_client_receive(m);
+		if (!sip_client_receive(m))
+			on_stray_response(m);
 	}
 }
 
