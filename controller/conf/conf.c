@@ -180,6 +180,9 @@ static int make_general(struct conf_loader *l)
 	conf->cdr = "/var/log/rtpfwd/cdr.jsonl";
 	addr_parse(&conf->metrics, "127.0.0.1:9768");
 	conf->max_calls = 20000;
+	conf->settle = (struct conf_span){ 1000, 2000 };
+	conf->drain_idle_ms = 1000;
+	conf->drain_max_ms = 10000;
 	conf->digest = CONF_DIGEST_MD5 | CONF_DIGEST_SHA_256;
 	conf->defaultexpiry_s = 120;
 	conf->minexpiry_s = 60;

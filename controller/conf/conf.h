@@ -193,6 +193,10 @@ struct conf {
 	const char *cdr;	/* NULL: off */
 	const char *dns;	/* "ADDRESS[:PORT],..."; NULL: resolv.conf says */
 	unsigned int max_calls;
+	struct conf_span {
+		unsigned int lo_ms, hi_ms;
+	} settle; /* from the last ACK to the first direct-media re-INVITE, at random between */
+	unsigned int drain_idle_ms, drain_max_ms;
 	unsigned int defaultexpiry_s, minexpiry_s, maxexpiry_s;	/* of registrations */
 	unsigned int digest;	/* enum conf_digest, at least one */
 	unsigned int authlimit;	/* failures of one source a minute; 0: no limit */

@@ -21,6 +21,8 @@ enum {
 	MAX_STRIP = 64,
 	MAX_TEXT = 128,
 	MAX_CONTACTS = 10,
+	MAX_SETTLE_MS = 10000,
+	MAX_DRAIN_MS = 600000,
 	SHORTEST_SESSION_S = 90, /* RFC 4028 4 */
 	SECTIONS = CONF_REALM | CONF_PEER | CONF_ROUTE,
 };
@@ -38,9 +40,9 @@ static const struct conf_key table[] = {
 	{ "cdr", CONF_GENERAL, conf_set_path_or_off, IN_CONF(cdr), 1, MAX_PATH },
 	{ "directsetup", CONF_GENERAL, conf_set_off_only, 0, 0, 0 },
 	{ "directrtpsetup", CONF_GENERAL, conf_set_off_only, 0, 0, 0 },
-	{ "settle", CONF_GENERAL, conf_set_refused, 0, 0, 0 },
-	{ "drain_idle", CONF_GENERAL, conf_set_refused, 0, 0, 0 },
-	{ "drain_max", CONF_GENERAL, conf_set_refused, 0, 0, 0 },
+	{ "settle", CONF_GENERAL, conf_set_span, IN_CONF(settle), 0, MAX_SETTLE_MS },
+	{ "drain_idle", CONF_GENERAL, conf_set_number, IN_CONF(drain_idle_ms), 20, MAX_DRAIN_MS },
+	{ "drain_max", CONF_GENERAL, conf_set_number, IN_CONF(drain_max_ms), 100, MAX_DRAIN_MS },
 	{ "digest", CONF_GENERAL, conf_set_digest, 0, 0, 0 },
 	{ "register", CONF_GENERAL, conf_set_register, 0, 0, 0 },
 	{ "defaultexpiry", CONF_GENERAL, conf_set_number, IN_CONF(defaultexpiry_s), 10, DAY_S },

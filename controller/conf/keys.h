@@ -33,6 +33,7 @@ void conf_note_ignored(struct conf_loader *l, const char *name);
 CONF_SETTER(conf_set_nothing);
 CONF_SETTER(conf_set_ignored);
 CONF_SETTER(conf_set_number);
+CONF_SETTER(conf_set_span);
 CONF_SETTER(conf_set_bool);
 CONF_SETTER(conf_set_path);
 CONF_SETTER(conf_set_path_or_off);

@@ -31,6 +31,24 @@ CONF_SETTER(conf_set_number)
 	return conf_bad_value(l, e, allowed);
 }
 
+/* "1000-2000" or "1000", in milliseconds. */
+CONF_SETTER(conf_set_span)
+{
+	struct conf_span *span = member(key, object);
+	const char *dash = strchr(e->value, '-');
+	size_t len = dash ? (size_t)(dash - e->value) : strlen(e->value);
+	char first[12] = "", allowed[64];
+
+	if (len < sizeof(first))
+		memcpy(first, e->value, len);
+	if (conf_value_number(first, key->lo, key->hi, &span->lo_ms) &&
+	    conf_value_number(dash ? dash + 1 : first, span->lo_ms, key->hi, &span->hi_ms))
+		return 0;
+	snprintf(allowed, sizeof(allowed), "LOW-HIGH or one number, within %u-%u", key->lo,
+		 key->hi);
+	return conf_bad_value(l, e, allowed);
+}
+
 CONF_SETTER(conf_set_bool)
 {
 	return conf_value_bool(e->value, member(key, object)) ? 0
