@@ -109,6 +109,7 @@ static int adopt(struct datapath *dp, uint32_t slot)
 	if (!flow)
 		return -ENOMEM;
 	read_want(dp, &flow->want, slot);
+	dp->n_strays += flow->want.mode == FLOW_STRAY;
 	return join_group(dp, flow);
 }
 

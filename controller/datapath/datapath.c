@@ -193,6 +193,11 @@ struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int 
 	return flow;
 }
 
+static bool is_stray(const struct flow *flow)
+{
+	return flow->want.mode == FLOW_STRAY;
+}
+
 void datapath_end_flow(struct datapath *dp, struct flow *flow)
 {
 	totals_remove(dp, flow);
@@ -200,6 +205,7 @@ void datapath_end_flow(struct datapath *dp, struct flow *flow)
 		adopt_take_over(dp, flow);
 	flow->live = false;
 	dp->n_flows--;
+	dp->n_strays -= is_stray(flow);
 	nexthop_leave(dp, flow);
 	slots_withdraw(dp, flow);
 }
@@ -219,7 +225,9 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 		return -ENOMEM;
 	if (flow->adopted)
 		adopt_take_over(dp, flow);
+	dp->n_strays -= is_stray(flow);
 	flow->want = *want;
+	dp->n_strays += is_stray(flow);
 	nexthop_join(dp, flow);
 	slots_publish(dp, flow);
 	return 0;

@@ -122,7 +122,8 @@ struct flow_report {
 	const char *plane; /* "xdp" */
 };
 
-/* Calls `each` for every flow, in order of address and port, until it returns false. */
+/* Calls `each` for every flow but those of FLOW_STRAY, which are no entries, in order of address
+ * and port, until it returns false. */
 void datapath_each(const struct datapath *dp,
 		   bool (*each)(void *ctx, const struct flow_report *flow), void *ctx);
 

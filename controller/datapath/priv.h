@@ -127,6 +127,7 @@ struct datapath {
 
 	struct flow **flows; /* by slot; NULL: none */
 	size_t n_flows;	     /* live ones */
+	size_t n_strays;     /* of those, ports without an entry: media is direct */
 	struct datapath_realm_report
 		*totals;       /* by realm; each flow's part of them is flow->summed */
 	struct flow *live;     /* every live flow */

@@ -72,7 +72,7 @@ void datapath_each(const struct datapath *dp,
 		const struct flow *flow = dp->flows[slot];
 		struct flow_report report;
 
-		if (!flow || !flow->live)
+		if (!flow || !flow->live || flow->want.mode == FLOW_STRAY)
 			continue;
 		report = (struct flow_report){ .want = flow->want,
 					       .adopted = flow->adopted,
@@ -112,7 +112,7 @@ size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_
 
 size_t datapath_flow_count(const struct datapath *dp)
 {
-	return dp->n_flows;
+	return dp->n_flows - dp->n_strays;
 }
 
 bool datapath_survives(const struct datapath *dp)

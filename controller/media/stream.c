@@ -43,6 +43,7 @@ struct stream {
 	struct media *media;
 	uint64_t owner;
 	bool stopped;
+	bool direct;
 	struct stream_side side[2];
 	UT_hash_handle hh;
 };
@@ -132,6 +133,11 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		.clock_rate = kind == FLOW_RTP ? sender->clock_rate : 0,
 	};
 
+	if (s->direct) {
+		want.mode = FLOW_STRAY;
+		want.from = want.to = (struct addr){ 0 };
+		return want;
+	}
 	if (want.expect.family == want.local.family && reachable(&want.to, &want.from) &&
 	    !receiver->ours) {
 		want.mode = FLOW_FORWARD;
@@ -334,6 +340,14 @@ int stream_way(const struct stream *s, enum side side, struct stream_way *out)
 	out->ifindex =
 		datapath_egress(s->media->dp, listener->leg.realm, &out->from, &out->to);
 	return out->ifindex ? 0 : -ENETUNREACH;
+}
+
+void stream_set_direct(struct stream *s, bool direct)
+{
+	if (s->stopped || s->direct == direct)
+		return;
+	s->direct = direct;
+	apply_all(s);
 }
 
 int stream_new_b(struct stream *s, const struct stream_leg *leg)

@@ -82,6 +82,11 @@ struct stream_way {
 /* -ENOTCONN: it wants none; -ENETUNREACH: its realm does not lead there. */
 int stream_way(const struct stream *s, enum side side, struct stream_way *out);
 
+/* Direct: the legs send to one another. The entries go, the ports stay leased, what still comes
+ * there is counted as stray. Relayed: the entries are as the descriptions say. Ports and counters
+ * are the same all the while. */
+void stream_set_direct(struct stream *s, bool direct);
+
 /* Exchanges the B side for a new leg (the next target of a route): new ports, not described; the A
  * side keeps its ports and counters. Errors as stream_new(); the stream is as before then. */
 int stream_new_b(struct stream *s, const struct stream_leg *leg);
