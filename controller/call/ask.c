@@ -30,13 +30,15 @@ static void offer_in_force(struct call *c)
 		return;
 	leg_disagree(s->leg, 500, NULL, 0);
 	call_ask_close(c);
+	direct_changed(c);
 }
 
 void call_asked(struct call *c, enum side side)
 {
 	struct call_side *s = &c->side[side], *other = &c->side[side_other(side)];
 
-	if (!other->leg || !other->said || c->state != CALL_UP || c->offer.open || c->ask.open) {
+	if (!other->leg || !other->said || c->state != CALL_UP || c->offer.open || c->ask.open ||
+	    direct_must_hold(c, side)) {
 		leg_disagree(s->leg, 491, NULL, 0);
 		return;
 	}
@@ -81,7 +83,9 @@ static void answer_without(struct call *c)
 	else if (!asker_of(c)->said)
 		answered = false;
 	call_ask_close(c);
-	if (!answered)
+	if (answered)
+		direct_changed(c);
+	else
 		call_end(c, "no_media", 488, NULL, 0);
 }
 
@@ -106,6 +110,7 @@ void call_ask_reanswered(struct call *c, int code, struct slice sdp)
 	} else if (code == 491) {
 		leg_disagree(s->leg, 491, NULL, 0);
 		call_ask_close(c);
+		direct_changed(c);
 	} else {
 		offer_in_force(c);
 	}
@@ -127,6 +132,7 @@ void call_ask_answered(struct call *c, struct slice sdp)
 		call_note_codec(c, answer);
 		call_heard(c, from, answer);
 		call_hold_answered(c, from);
+		direct_changed(c);
 		return;
 	}
 	if (call_tell_answer(c, to, offer, answer)) {
@@ -139,4 +145,5 @@ void call_ask_answered(struct call *c, struct slice sdp)
 	call_heard(c, to, offer);
 	call_heard(c, from, answer);
 	leg_accept(other->leg, other->origin.last, other->origin.last_len);
+	direct_changed(c);
 }

@@ -34,6 +34,7 @@ void call_free(struct call *c)
 	DL_DELETE(all->list, c);
 	call_offer_close(c);
 	call_ask_close(c);
+	direct_free(c);
 	for (int i = 0; i < 2; i++) {
 		call_uncount(c, (enum side)i);
 		if (c->side[i].leg)
@@ -92,6 +93,7 @@ void call_end(struct call *c, const char *cause, int code, const char *reason,
 
 	call_set_state(c, CALL_ENDING);
 	call_hold_stop(c);
+	direct_ended(c);
 	if (c->stream)
 		stream_stop(c->stream);
 	call_fill_report(c, &report);
@@ -284,6 +286,7 @@ static struct call *call_new(struct calls *all, const struct sip_request *reques
 	c->callers = peers_ref(all->peers);
 	timer_init(&c->ring, all->setup.loop, on_ring_timeout, c);
 	timer_init(&c->idle, all->setup.loop, on_ring_timeout, c);
+	direct_init(c);
 	HASH_ADD(hh, all->by_owner, owner, sizeof(c->owner), c);
 	DL_APPEND(all->list, c);
 	all->counts.live[c->state]++;
@@ -492,6 +495,8 @@ static void on_acked(void *owner, struct leg *leg, struct slice sdp)
 
 	if (c->ask.open && !c->ask.waiting && c->ask.from == side_of(c, leg))
 		call_ask_answered(c, sdp);
+	else
+		direct_changed(c);
 }
 
 static void on_asked(void *owner, struct leg *leg)
@@ -513,6 +518,11 @@ static void on_reanswered(void *owner, struct leg *leg, int code, const char *re
 			  struct slice sdp)
 {
 	call_reanswered(owner, side_of(owner, leg), code, reason, sdp);
+}
+
+static void on_late(void *owner, struct leg *leg, struct slice sdp)
+{
+	direct_late(owner, side_of(owner, leg), sdp);
 }
 
 static void on_ended(void *owner, struct leg *leg, const char *why)
@@ -569,8 +579,10 @@ static void on_refreshed(void *owner, struct leg *leg, struct slice sdp)
 	enum side side = side_of(c, leg);
 	struct desc *said;
 
-	if (call_parse_within(&said, c, side, sdp) == 0)
-		call_heard(c, side, said);
+	if (call_parse_within(&said, c, side, sdp))
+		return;
+	call_heard(c, side, said);
+	direct_changed(c);
 }
 
 static const struct leg_events events = {
@@ -583,6 +595,7 @@ static const struct leg_events events = {
 	.asked = on_asked,
 	.offer_cancelled = on_offer_cancelled,
 	.reanswered = on_reanswered,
+	.late = on_late,
 	.ended = on_ended,
 	.in_force = in_force,
 	.refreshed = on_refreshed,

@@ -43,11 +43,29 @@ bool calls_draining(const struct calls *calls);
 
 enum call_state { CALL_SETUP, CALL_EARLY, CALL_UP, CALL_ENDING };
 
+/* What happened to the path of a call's media; the last of it is kept. */
+struct media_step {
+	struct timespec at;
+	const char *event;
+	const char *state; /* since then */
+	int side;	   /* -1: no leg's */
+	int code;	   /* 0: none */
+};
+
+enum { MEDIA_STEPS = 24 };
+
+struct media_trail {
+	size_t n; /* since the beginning: the last MEDIA_STEPS of them are kept */
+	struct media_step steps[MEDIA_STEPS];
+};
+
 struct call_leg_report {
 	const char *peer, *realm, *call_id; /* "" where there is no leg yet */
 	char canreinvite[32];
 	struct stream_report media;
 	struct addr told; /* address now in force for that leg */
+	bool direct;	  /* that is the other leg's own */
+	const char *offer; /* of that, by us: "open", "waits" for another attempt; NULL: none */
 	char codec[32];
 	const char *user_agent;
 	bool music; /* it hears music, the other one holds */
@@ -58,11 +76,14 @@ struct call_report {
 	const char *id;
 	uint64_t owner; /* as in flow_want */
 	enum call_state state;
-	const char *path;		   /* "relay" */
+	const char *path;		   /* as MEDIA_STATES says */
+	const char *media;		   /* the state of 6.5: "move_1" */
 	char reason[POLICY_REASON_TEXT];   /* the row of the policy that decides now */
 	const char *plane;		   /* "xdp" or "none" */
 	struct timespec started, answered; /* wall clock; answered.tv_sec 0: not yet */
 	double duration_s;		   /* since the answer, monotonic */
+	double direct_s;		   /* of that, its media was direct */
+	const struct media_trail *trail;   /* NULL: nothing happened to it */
 	const char *from, *to, *from_uri, *to_uri;
 	struct call_leg_report leg[2];
 	const char *route;
@@ -90,6 +111,25 @@ int calls_explain(const struct calls *calls, const char *id, struct policy_verdi
 const char *calls_owner_id(const struct calls *calls, uint64_t owner);
 /* Ends it: BYE or CANCEL to both. Errors as calls_find(). */
 int calls_hangup(struct calls *calls, const char *id);
+/* Keeps a call's media here, and brings it back; lets it go by policy again. */
+int calls_relay(struct calls *calls, const char *id);
+int calls_auto(struct calls *calls, const char *id);
+enum { CALLS_REASON_TEXT = 24 };
+/* Moves it out now, settle time and glare set aside. -EPERM: the policy's `reason` forbids it. */
+int calls_direct(struct calls *calls, const char *id, char reason[CALLS_REASON_TEXT]);
+
+/* How moves of media between relay and phones ended. X(name). */
+#define MEDIA_RESULTS(X)                                                                           \
+	X(ok) X(refused) X(rolled_back) X(glare) X(timeout) X(unstable) X(aborted) X(ignores_c)
+
+enum media_result {
+#define MEDIA_RESULT_ENUM(name) MEDIA_RESULT_##name,
+	MEDIA_RESULTS(MEDIA_RESULT_ENUM)
+#undef MEDIA_RESULT_ENUM
+	MEDIA_N_RESULTS
+};
+
+const char *media_result_text(enum media_result result);
 
 struct calls_report {
 	uint64_t live[4]; /* by call_state */
@@ -103,6 +143,9 @@ struct calls_report {
 		size_t n;
 		double sum;
 	} setup_seconds, call_seconds;
+	uint64_t transitions[MEDIA_N_RESULTS]; /* rtpfwd_direct_transitions_total{result} */
+	uint64_t split;			       /* calls now whose legs have not both come back */
+	struct calls_histogram transition_seconds; /* first offer to the agreement of both legs */
 };
 
 void calls_report(const struct calls *calls, struct calls_report *out);

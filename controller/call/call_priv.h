@@ -4,6 +4,7 @@
 #define RTPFWD_CALL_CALL_PRIV_H
 
 #include "call/call.h"
+#include "call/direct.h"
 #include "lib/log.h"
 #include "media/desc.h"
 #include "policy/policy.h"
@@ -29,6 +30,7 @@ struct call_side {
 	struct desc *said;	   /* its description in force; NULL: none yet */
 	struct desc_audio audio;   /* of `said` */
 	struct call_nat nat;
+	struct addr rtp, rtcp;	   /* where it wants its media, or wanted it before it held */
 	struct desc_origin origin; /* what we told it, and our o= in its dialog */
 	bool holds;		   /* it holds, and the other leg, not told so, hears music */
 	struct player *player;	   /* of the music that it hears; NULL: none */
@@ -105,6 +107,7 @@ struct call {
 	struct timer ring;    /* the route's timeout, then the S() or L() limit */
 	struct timer idle;    /* rtptimeout */
 	unsigned int silent_sides; /* of which nothing was heard for a while, as counted */
+	struct call_media media;
 };
 
 /* Codes that a re-INVITE may be refused with, each counted for itself. */
@@ -121,6 +124,9 @@ struct calls {
 	uint64_t decisions[POLICY_ROW_COUNT]; /* times that a row came to decide a call */
 	uint64_t refusals[CALLS_REFUSALS];    /* the same of PEER_REFUSED, by code */
 };
+
+/* calls.c: errors as calls_find() */
+int calls_seek(const struct calls *calls, const char *id, struct call **out);
 
 /* call.c: a call's life */
 void call_begin(struct calls *all, struct leg *leg, const struct sip_request *request,
@@ -155,7 +161,7 @@ void call_fill_target(const struct call *c, const struct reach_target *at, struc
 int call_login(struct leg *leg, const struct conf_peer *peer);
 
 /* told.c: what a leg is told */
-/* Our address and RTP port as written into that leg's SDP. */
+/* Address and RTP port that are in force for that leg: ours, or the other leg's own. */
 struct addr call_told(const struct call *c, enum side side);
 /* Builds the offer to `side` out of the other leg's description. Errors of desc_render(). */
 int call_tell_offer(struct call *c, enum side side, const struct desc *in);
@@ -166,6 +172,9 @@ int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
 int call_tell_own(struct call *c, enum side side, const struct desc *offer);
 /* Builds the offer of what is in force, for a leg that asks for one. */
 int call_tell_in_force(struct call *c, enum side side);
+/* Builds the offer of what is in force and both legs know, with the address that the leg is to send
+ * to. */
+int call_tell_path(struct call *c, enum side side);
 /* A copy, to go back to. 0 or -ENOMEM. */
 int call_keep_origin(struct desc_origin *copy, const struct desc_origin *origin);
 /* What a leg was told comes to nothing: `before` is in force again, and is taken. */
@@ -185,6 +194,8 @@ void call_offered(struct call *c, enum side side, struct slice sdp);
 void call_reanswered(struct call *c, enum side side, int code, const char *reason,
 		     struct slice sdp);
 void call_offer_withdrawn(struct call *c, enum side side);
+/* Passes an offer of `side` on, or answers it. Owns `offer`. */
+void call_serve_offer(struct call *c, enum side side, struct desc *offer);
 void call_offer_close(struct call *c);
 
 /* hold.c: hold with music */

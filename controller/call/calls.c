@@ -15,6 +15,8 @@ int calls_new(struct calls **out, const struct calls_setup *setup)
 	static const double setup_bounds[] = { 0.0005, 0.001, 0.0025, 0.005, 0.01,
 					       0.025,  0.05,  0.1,    0.25,  1 };
 	static const double call_bounds[] = { 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600 };
+	static const double move_bounds[] = { 0.005, 0.01, 0.025, 0.05, 0.1,
+					      0.25,  0.5,  1,	  2.5,	5 };
 	struct calls *all = calloc(1, sizeof(*all));
 
 	if (!all)
@@ -25,6 +27,8 @@ int calls_new(struct calls **out, const struct calls_setup *setup)
 		       sizeof(setup_bounds) / sizeof(double));
 	histogram_init(&all->counts.call_seconds, call_bounds,
 		       sizeof(call_bounds) / sizeof(double));
+	histogram_init(&all->counts.transition_seconds, move_bounds,
+		       sizeof(move_bounds) / sizeof(double));
 	*out = all;
 	return 0;
 }
@@ -204,7 +208,7 @@ void calls_each_decision(const struct calls *calls,
 	}
 }
 
-static int find(const struct calls *calls, const char *id, struct call **out)
+int calls_seek(const struct calls *calls, const char *id, struct call **out)
 {
 	size_t len = strlen(id);
 	struct call *c, *found = NULL;
@@ -223,7 +227,7 @@ static int find(const struct calls *calls, const char *id, struct call **out)
 int calls_find(const struct calls *calls, const char *id, struct call_report *out)
 {
 	struct call *c;
-	int err = find(calls, id, &c);
+	int err = calls_seek(calls, id, &c);
 
 	if (!err)
 		call_fill_report(c, out);
@@ -233,7 +237,7 @@ int calls_find(const struct calls *calls, const char *id, struct call_report *ou
 int calls_explain(const struct calls *calls, const char *id, struct policy_verdict *out)
 {
 	struct call *c;
-	int err = find(calls, id, &c);
+	int err = calls_seek(calls, id, &c);
 
 	if (!err)
 		call_decide(c, out);
@@ -243,7 +247,7 @@ int calls_explain(const struct calls *calls, const char *id, struct policy_verdi
 int calls_hangup(struct calls *calls, const char *id)
 {
 	struct call *c;
-	int err = find(calls, id, &c);
+	int err = calls_seek(calls, id, &c);
 
 	if (!err)
 		call_end(c, "hangup", 480, NULL, 0);

@@ -101,7 +101,9 @@ static void follow(struct call *c, enum side side)
 	struct call_side *s = &c->side[side];
 	int err;
 
-	if (!c->side[side_other(side)].holds || !takes_audio(&s->audio)) {
+	/* While it still sends to the holder it listens there, too. */
+	if (!c->side[side_other(side)].holds || !takes_audio(&s->audio) ||
+	    c->media.leg[side].peer) {
 		stop(c, side);
 		return;
 	}
@@ -120,6 +122,7 @@ void call_hold_follow(struct call *c)
 
 		s->holds = s->holds && desc_holds(&s->audio);
 	}
+	direct_set_need(c, NEED_MUSIC, c->side[SIDE_A].holds || c->side[SIDE_B].holds);
 	for (int i = 0; i < 2; i++)
 		follow(c, (enum side)i);
 }

@@ -28,6 +28,7 @@ static void follow_transfer(struct call *c, const struct relay *relay)
 		return;
 	}
 	call_review(c);
+	direct_changed(c);
 }
 
 void call_requested(struct call *c, enum side side, struct relay *relay)

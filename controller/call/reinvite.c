@@ -38,6 +38,15 @@ static void answer_leg(struct call *c, enum side side)
 	leg_agree(s->leg, s->origin.last, s->origin.last_len);
 }
 
+/* The offer comes to nothing. Owns it. */
+static void disagree(struct call *c, enum side side, struct desc *offer, int code,
+		     const char *reason)
+{
+	leg_disagree(c->side[side].leg, code, reason, 0);
+	desc_free(offer);
+	direct_changed(c);
+}
+
 /* Answers `side`'s offer without the other leg. Owns `offer` unless it fails: errors of
  * desc_render(). */
 static int answer_here(struct call *c, enum side side, struct desc *offer)
@@ -50,7 +59,21 @@ static int answer_here(struct call *c, enum side side, struct desc *offer)
 	call_hold_answered(c, side);
 	leg_pass(c->side[side].leg, NULL);
 	answer_leg(c, side);
+	direct_changed(c);
 	return 0;
+}
+
+/* The same; the leg is brought back by that, wherever it sent to until now. */
+static int answer_with_relay(struct call *c, enum side side, struct desc *offer)
+{
+	bool *peer = &c->media.leg[side].peer, before = *peer;
+	int err;
+
+	*peer = false;
+	err = answer_here(c, side, offer);
+	if (err)
+		*peer = before;
+	return err;
 }
 
 /* The same, but what needs the other leg's consent is refused with `code`. Owns `offer`. */
@@ -60,8 +83,7 @@ static void answer_by_ourselves(struct call *c, enum side side, struct desc *off
 	if (answer_here(c, side, offer) == 0)
 		return;
 	log_info("call %s re-INVITE from %c refused: %d", c->id, "ab"[side], code);
-	leg_disagree(c->side[side].leg, code, reason, 0);
-	desc_free(offer);
+	disagree(c, side, offer, code, reason);
 }
 
 /* Offers the other leg what `side` said. Owns `offer` unless it fails. -EBUSY: glare. */
@@ -101,8 +123,7 @@ static bool may_be_asked(const struct call *c, enum side side, bool update)
 
 void call_offered(struct call *c, enum side side, struct slice sdp)
 {
-	struct call_side *s = &c->side[side], *other = other_of(c, side);
-	bool update = leg_offer_by_update(s->leg);
+	struct call_side *s = &c->side[side];
 	struct desc *offer;
 	int err = call_parse_within(&offer, c, side, sdp);
 
@@ -115,22 +136,33 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 		answer_leg(c, side);
 		return;
 	}
-	if (!other->leg || !other->said || c->offer.open || c->ask.open) {
-		leg_disagree(s->leg, 491, NULL, 0);
-		desc_free(offer);
+	if (direct_must_hold(c, side) && !leg_offer_by_update(s->leg)) {
+		direct_hold(c, side, offer);
 		return;
 	}
-	if (call_hold_is_ours(c, side, offer) && answer_here(c, side, offer) == 0)
+	call_serve_offer(c, side, offer);
+}
+
+void call_serve_offer(struct call *c, enum side side, struct desc *offer)
+{
+	struct call_side *other = other_of(c, side);
+	bool update = leg_offer_by_update(c->side[side].leg);
+	int err;
+
+	if (direct_must_hold(c, side) || !other->leg || !other->said || c->offer.open ||
+	    c->ask.open) {
+		disagree(c, side, offer, 491, NULL);
+		return;
+	}
+	if (call_hold_is_ours(c, side, offer) && answer_with_relay(c, side, offer) == 0)
 		return;
 	if (!may_be_asked(c, side_other(side), update)) {
 		answer_by_ourselves(c, side, offer, 488, NULL);
 		return;
 	}
 	err = pass_on(c, side, offer, update);
-	if (err) {
-		leg_disagree(s->leg, err == -ENOTSUP ? 488 : err == -EBUSY ? 491 : 500, NULL, 0);
-		desc_free(offer);
-	}
+	if (err)
+		disagree(c, side, offer, err == -ENOTSUP ? 488 : err == -EBUSY ? 491 : 500, NULL);
 }
 
 bool call_heard_lately(const struct call *c, enum side side)
@@ -158,6 +190,7 @@ static void agreed(struct call *c, struct desc *answer)
 	leg_pass(c->side[from].leg, c->side[side_other(from)].leg);
 	call_note_codec(c, answer);
 	answer_leg(c, from);
+	direct_changed(c);
 }
 
 /* The one who asked withdrew, but the other leg has agreed: it is told again what is in force. If
@@ -177,12 +210,23 @@ static void take_back(struct call *c, enum side side, struct desc *answer)
 		return;
 	other_told_as_before(c);
 	call_offer_close(c);
+	direct_changed(c);
 }
 
 static void taken_back(struct call *c, enum side side, struct desc *answer)
 {
 	call_offer_close(c);
 	call_heard(c, side, answer);
+	direct_changed(c);
+}
+
+/* The other leg sends straight to this one's address, and does not know the new one. */
+static bool is_sent_to_directly(struct call *c, enum side side, const struct desc *offer)
+{
+	struct desc_audio audio;
+
+	return c->media.leg[side_other(side)].peer && desc_audio(offer, &audio) == 0 &&
+	       !addr_is_any(&audio.rtp) && !addr_equal(&audio.rtp, &c->side[side].rtp);
 }
 
 static void refused(struct call *c, int code, const char *reason)
@@ -193,12 +237,13 @@ static void refused(struct call *c, int code, const char *reason)
 	c->offer.offer = NULL;
 	other_told_as_before(c);
 	call_offer_close(c);
-	if (!offer)
+	if (!offer) {
+		direct_changed(c);
 		return;
+	}
 	leg_pass(c->side[from].leg, c->side[side_other(from)].leg);
-	if (code == 491) {
-		leg_disagree(c->side[from].leg, 491, NULL, 0);
-		desc_free(offer);
+	if (code == 491 || is_sent_to_directly(c, from, offer)) {
+		disagree(c, from, offer, code, reason);
 		return;
 	}
 	answer_by_ourselves(c, from, offer, code < 400 || code == 401 || code == 407 ? 488 : code,
@@ -209,6 +254,10 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 {
 	struct desc *answer = NULL;
 
+	if (direct_offered(c, side)) {
+		direct_reanswered(c, side, code, sdp);
+		return;
+	}
 	if (code == 408)
 		call_note_move(c, side, QUIRK_TIMED_OUT);
 	if (code == 481 || (code == 408 && !call_heard_lately(c, side))) {
@@ -223,6 +272,7 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		/* The answer to our correction of what went out early. */
 		if (code < 300 && call_parse_within(&answer, c, side, sdp) == 0)
 			call_heard(c, side, answer);
+		direct_changed(c);
 		return;
 	}
 	if (code >= 300) {
@@ -244,6 +294,7 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 
 void call_offer_withdrawn(struct call *c, enum side side)
 {
+	direct_held_cancelled(c, side);
 	if (c->ask.open && c->ask.from == side) {
 		c->ask.withdrawn = true;
 		leg_cancel(other_of(c, side)->leg);

@@ -14,15 +14,22 @@ const char *call_state_text(enum call_state state)
 	return texts[state];
 }
 
-/* A call that could go direct is relayed all the same: this node moves none. */
-static const char *reason_of(const struct policy_verdict *v, char text[POLICY_REASON_TEXT])
+/* Until something moves the policy's last word counts, and then what was made of it. */
+static bool by_verdict(const struct call *c, const struct policy_verdict *v)
 {
-	return policy_goes_direct(v) ? strcpy(text, "RELAY_ONLY") : policy_reason(text, v);
+	return (c->media.state == MEDIA_SETUP || c->media.state == MEDIA_RELAY) &&
+	       !c->media.needs && !policy_goes_direct(v);
+}
+
+static const char *reason_of(const struct call *c, const struct policy_verdict *v,
+			     char text[POLICY_REASON_TEXT])
+{
+	return by_verdict(c, v) ? policy_reason(text, v) : strcpy(text, c->media.reason);
 }
 
 const char *call_reason(const struct call *c, char text[POLICY_REASON_TEXT])
 {
-	return reason_of(&c->verdict, text);
+	return reason_of(c, &c->verdict, text);
 }
 
 /* Decided anew while it lives, for sources may have been learned since; what is left of a call that
@@ -33,13 +40,12 @@ static void fill_reason(const struct call *c, char text[POLICY_REASON_TEXT])
 
 	if (c->state != CALL_ENDING)
 		call_decide(c, &now);
-	reason_of(&now, text);
+	reason_of(c, &now, text);
 }
 
 const char *call_path(const struct call *c)
 {
-	(void)c;
-	return "relay";
+	return media_state_path(c->media.state);
 }
 
 static void fill_leg(const struct call *c, enum side side, struct call_leg_report *out)
@@ -54,6 +60,11 @@ static void fill_leg(const struct call *c, enum side side, struct call_leg_repor
 	};
 	if (s->peer)
 		conf_canreinvite_text(s->peer->canreinvite, out->canreinvite);
+	out->direct = c->media.leg[side].peer;
+	if (c->media.leg[side].open)
+		out->offer = "open";
+	else if (timer_running(&c->media.leg[side].again))
+		out->offer = "waits";
 	if (c->stream) {
 		stream_report(c->stream, side, &out->media);
 		if (s->origin.last)
@@ -70,6 +81,9 @@ void call_fill_report(const struct call *c, struct call_report *out)
 		.owner = c->owner,
 		.state = c->state,
 		.path = call_path(c),
+		.media = media_state_text(c->media.state),
+		.direct_s = (double)direct_spent_ms(c) / 1000,
+		.trail = c->media.trail,
 		.plane = c->stream ? "xdp" : "none",
 		.started = c->started,
 		.answered = c->answered,

@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-struct addr call_told(const struct call *c, enum side side)
+/* Our address and RTP port as written into that leg's description. */
+static struct addr relay_told(const struct call *c, enum side side)
 {
 	struct addr relay = stream_relay(c->stream, side);
 	const struct addr *advertise = &c->side[side].realm->advertise;
@@ -13,17 +14,46 @@ struct addr call_told(const struct call *c, enum side side)
 	return advertise->family == relay.family ? addr_with_port(advertise, relay.port) : relay;
 }
 
+struct addr call_told(const struct call *c, enum side side)
+{
+	const struct media_leg *m = &c->media.leg[side];
+
+	return (m->open ? m->peer_before : m->peer) ? c->side[side_other(side)].rtp :
+						      relay_told(c, side);
+}
+
 static bool no_telephone_event(const struct conf_peer *peer)
 {
 	return peer->dtmf == DTMF_INFO || peer->dtmf == DTMF_INBAND;
 }
 
-static struct desc_rewrite rewrite_for(const struct call *c, enum side side)
+/* Where the leg is to send: here, or to where the other leg wants it by `in`. Whoever holds by a
+ * null address gets nothing, and keeps the address that it had. */
+static void set_address(struct desc_rewrite *rw, const struct call *c, enum side side,
+			const struct desc *in)
+{
+	const struct call_side *other = &c->side[side_other(side)];
+	struct desc_audio audio;
+
+	if (!c->media.leg[side].peer) {
+		rw->rtp = relay_told(c, side);
+		rw->rtcp.port = (uint16_t)(rw->rtp.port + 1);
+		return;
+	}
+	rw->rtp = other->rtp;
+	rw->rtcp = other->rtcp;
+	if (desc_audio(in, &audio) == 0 && !addr_is_any(&audio.rtp)) {
+		rw->rtp = audio.rtp;
+		rw->rtcp = audio.rtcp;
+	}
+}
+
+static struct desc_rewrite rewrite_for(const struct call *c, enum side side, const struct desc *in)
 {
 	const struct conf_peer *a = c->side[SIDE_A].peer, *b = c->side[SIDE_B].peer;
-	struct desc_rewrite rw = { .rtp = call_told(c, side) };
+	struct desc_rewrite rw = { .direction = DIR_SENDRECV };
 
-	rw.rtcp_port = (uint16_t)(rw.rtp.port + 1);
+	set_address(&rw, c, side, in);
 	rw.allow[0] = &a->codecs;
 	rw.allow[1] = &b->codecs;
 	rw.drop_telephone_event = no_telephone_event(a) || no_telephone_event(b);
@@ -48,7 +78,7 @@ static bool keeps_hold_back(const struct call *c, enum side side, const struct d
 
 int call_tell_offer(struct call *c, enum side side, const struct desc *in)
 {
-	struct desc_rewrite rw = rewrite_for(c, side);
+	struct desc_rewrite rw = rewrite_for(c, side, in);
 
 	rw.direction = keeps_hold_back(c, side, in) ? DIR_SENDRECV : direction_of(in);
 	return desc_render(&c->side[side].origin, in, &rw);
@@ -57,7 +87,7 @@ int call_tell_offer(struct call *c, enum side side, const struct desc *in)
 int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
 		     const struct desc *in)
 {
-	struct desc_rewrite rw = rewrite_for(c, side);
+	struct desc_rewrite rw = rewrite_for(c, side, in);
 
 	rw.direction = keeps_hold_back(c, side, in) ? direction_reverse(direction_of(offer))
 						    : direction_of(in);
@@ -67,11 +97,12 @@ int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
 
 int call_tell_own(struct call *c, enum side side, const struct desc *offer)
 {
-	struct desc_rewrite rw = rewrite_for(c, side);
+	const struct desc *in = c->side[side_other(side)].said;
+	struct desc_rewrite rw = rewrite_for(c, side, in);
 
 	rw.direction = direction_reverse(direction_of(offer));
 	rw.offer = offer;
-	return desc_answer(&c->side[side].origin, offer, c->side[side_other(side)].said, &rw);
+	return desc_answer(&c->side[side].origin, offer, in, &rw);
 }
 
 /* Hold of the other leg's own making stays; what it only conceded to a hold of this leg does not:
@@ -89,13 +120,24 @@ static enum direction direction_in_force(const struct call_side *s, const struct
 	return out;
 }
 
-int call_tell_in_force(struct call *c, enum side side)
+static int tell_in_force(struct call *c, enum side side, bool common)
 {
 	struct call_side *s = &c->side[side], *other = &c->side[side_other(side)];
-	struct desc_rewrite rw = rewrite_for(c, side);
+	struct desc_rewrite rw = rewrite_for(c, side, other->said);
 
 	rw.direction = direction_in_force(s, other);
+	rw.common = common ? s->said : NULL;
 	return desc_render(&s->origin, other->said, &rw);
+}
+
+int call_tell_in_force(struct call *c, enum side side)
+{
+	return tell_in_force(c, side, false);
+}
+
+int call_tell_path(struct call *c, enum side side)
+{
+	return tell_in_force(c, side, true);
 }
 
 int call_keep_origin(struct desc_origin *copy, const struct desc_origin *origin)
@@ -169,6 +211,10 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	desc_audio(said, &s->audio);
 	stream_expect_events(c->stream, side, s->audio.event);
 	stream_multiplex(c->stream, side, s->audio.mux);
+	if (!addr_is_any(&s->audio.rtp)) {
+		s->rtp = s->audio.rtp;
+		s->rtcp = s->audio.rtcp;
+	}
 	stream_describe(c->stream, side, &s->audio.rtp, &s->audio.rtcp, s->audio.clock_rate);
 	call_hold_follow(c);
 	call_review(c);

@@ -10,11 +10,12 @@ static double youngest(double a, double b)
 }
 
 /* Seconds since anything of either leg's media was forwarded, RTCP too: a leg that suppresses
- * silence is not dead (canreinvite.md pitfall 16). Counted from the answer where nothing came yet.
- */
+ * silence is not dead (canreinvite.md pitfall 16). Counted from the answer where nothing came yet,
+ * from its return where media was direct. */
 static double idle_s(const struct call *c)
 {
-	double since_answer = (double)(loop_now_ms(c->all->setup.loop) - c->answered_ms) / 1000;
+	uint64_t since_ms = c->media.here_ms ? c->media.here_ms : c->answered_ms;
+	double since_answer = (double)(loop_now_ms(c->all->setup.loop) - since_ms) / 1000;
 	double idle = -1;
 
 	for (int i = 0; i < 2; i++) {
@@ -40,7 +41,8 @@ static unsigned int timeout_s(const struct call *c)
 static void on_idle(void *owner)
 {
 	struct call *c = owner;
-	unsigned int limit = timeout_s(c);
+	/* Who is direct is not heard here (pitfall 68). */
+	unsigned int limit = c->media.state == MEDIA_DIRECT ? 0 : timeout_s(c);
 	double idle = idle_s(c);
 
 	call_review(c);
@@ -52,6 +54,8 @@ static void on_idle(void *owner)
 	uint64_t wait = limit ? (uint64_t)((limit - idle) * 1000) + 1 : LOOK_AGAIN_MS;
 
 	timer_set(&c->idle, wait < LOOK_AGAIN_MS ? wait : LOOK_AGAIN_MS);
+	if (c->media.state == MEDIA_RELAY)
+		direct_changed(c);
 }
 
 static void on_limit(void *owner)

@@ -213,6 +213,30 @@ static json_t *show_drops(const struct node *node, const char *arg)
 	return ctl_ok(drops);
 }
 
+static json_t *call_relay(const struct node *node, const char *arg)
+{
+	int err = calls_relay(node->calls, arg);
+
+	return err ? call_error(err, arg) : done();
+}
+
+static json_t *call_direct(const struct node *node, const char *arg)
+{
+	char reason[CALLS_REASON_TEXT];
+	int err = calls_direct(node->calls, arg, reason);
+
+	if (err == -EPERM)
+		return ctl_error(CTL_REFUSED, "call '%s': %s", arg, reason);
+	return err ? call_error(err, arg) : done();
+}
+
+static json_t *call_auto(const struct node *node, const char *arg)
+{
+	int err = calls_auto(node->calls, arg);
+
+	return err ? call_error(err, arg) : done();
+}
+
 static json_t *call_hangup(const struct node *node, const char *arg)
 {
 	int err = calls_hangup(node->calls, arg);

@@ -20,6 +20,9 @@
 	X(peer_quirk_show, "peer NAME quirk show",                                                 \
 	  "devices of a peer that were found to break on re-INVITE")                               \
 	X(peer_quirk_clear, "peer NAME quirk clear", "forget them")                                \
+	X(call_relay, "call ID relay", "bring a call's media back, and keep it here")              \
+	X(call_direct, "call ID direct", "move a call's media out now, if the policy lets it go")  \
+	X(call_auto, "call ID auto", "let the policy alone decide again")                          \
 	X(call_hangup, "call ID hangup", "end a call: BYE or CANCEL to both sides")                \
 	X(reload, "reload", "read the configuration again, as SIGHUP does")                        \
 	X(drain, "drain", "take no new calls (503); calls in progress go on")                      \

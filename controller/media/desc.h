@@ -56,6 +56,9 @@ enum direction direction_reverse(enum direction d);
  * formats in order, attributes. RFC 3264 8: such a new offer changes nothing, whatever its version
  * says. */
 bool desc_equal(const struct desc *a, const struct desc *b);
+/* Whoever was told `told` need not be told anew that the other leg says `said`: its addresses are
+ * the same, and it still takes every format told. */
+bool desc_still_true(const struct desc *told, const struct desc *said);
 
 /* Our side of one dialog's `o=` (RFC 8866 5.2): identity fixed for the dialog's life, version
  * bumped by one exactly on change. Zero-initialise: the first text gets a random id below 2^31
@@ -72,8 +75,8 @@ void desc_origin_free(struct desc_origin *origin);
 
 /* What a leg is told: the other leg's description, re-addressed to the relay. */
 struct desc_rewrite {
-	struct addr rtp;	/* relay (or advertised) address and RTP port told */
-	uint16_t rtcp_port;	/* written only where the other leg wrote `a=rtcp` */
+	struct addr rtp;	/* the address told: the relay's, or the other leg's own */
+	struct addr rtcp;	/* written only where the other leg wrote `a=rtcp` */
 	enum direction direction;
 	/* A format must pass each that is not NULL; telephone-event and CN always do. */
 	const struct conf_codecs *allow[2];
@@ -82,6 +85,8 @@ struct desc_rewrite {
 	 * every line but the relayed one is refused with port 0 (RFC 3264 6). NULL: an offer; the
 	 * m= lines refused so before are in it, at their places (RFC 3264 8). */
 	const struct desc *offer;
+	/* Not NULL: only formats that it names, too. */
+	const struct desc *common;
 };
 
 /* 0 and the text to send in origin->last (byte-identical with the last one, same version, where

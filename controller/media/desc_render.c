@@ -129,7 +129,8 @@ static int choose_formats(struct render *r)
 	for (size_t i = 0; i < r->in->n_formats; i++) {
 		const struct desc_format *f = meant(r, &r->in->formats[i]);
 
-		if (!is_allowed(r, f) || (r->rw->offer && !desc_format_answers(f, r->rw->offer)))
+		if (!is_allowed(r, f) || (r->rw->offer && !desc_format_answers(f, r->rw->offer)) ||
+		    (r->rw->common && !desc_format_answers(f, r->rw->common)))
 			continue;
 		r->keep[f->number] = true;
 		codecs += !desc_format_auxiliary(f);
@@ -184,6 +185,20 @@ static void put_direction(struct render *r)
 	buf_printf(&r->out, "a=%s\r\n", desc_direction_text(r->rw->direction));
 }
 
+/* Without an address it is that of the stream (RFC 3605 2.1). */
+static void put_rtcp(struct render *r)
+{
+	const struct addr *rtcp = &r->rw->rtcp;
+
+	buf_printf(&r->out, "a=rtcp:%u", rtcp->port);
+	if (rtcp->family != AF_UNSPEC && !addr_same_ip(rtcp, &r->rw->rtp)) {
+		buf_str(&r->out, " ");
+		put_address(&r->out, rtcp);
+	} else {
+		buf_str(&r->out, "\r\n");
+	}
+}
+
 /* One of each: ours at the place of theirs. */
 struct written {
 	bool direction;
@@ -202,7 +217,7 @@ static void put_media_attribute(struct render *r, const struct desc_line *line, 
 		w->direction = true;
 	} else if (desc_attribute(line, "rtcp", NULL)) {
 		if (!w->rtcp)
-			buf_printf(&r->out, "a=rtcp:%u\r\n", r->rw->rtcp_port);
+			put_rtcp(r);
 		w->rtcp = true;
 	} else {
 		put_line(r, line);

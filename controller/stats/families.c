@@ -52,6 +52,23 @@ static void histogram(struct buf *out, const char *name, const char *help,
 	expo_histogram(out, name, help, &e);
 }
 
+static void moves(struct buf *out, const struct calls_report *r)
+{
+	const char *name = "rtpfwd_direct_transitions_total";
+
+	expo_family(out, name, "counter",
+		    "Moves of media from the relay to the direct way that have ended, by how.");
+	for (unsigned int i = 0; i < MEDIA_N_RESULTS; i++)
+		expo_count(out, name, EXPO_LABELS({"result", media_result_text(i)}),
+			   r->transitions[i]);
+	expo_family(out, "rtpfwd_direct_split", "gauge",
+		    "Calls now of which a leg does not come back to the relay.");
+	expo_count(out, "rtpfwd_direct_split", NULL, r->split);
+	histogram(out, "rtpfwd_transition_seconds",
+		  "From the first direct-media offer until both legs have agreed.",
+		  &r->transition_seconds);
+}
+
 static void calls_paths(struct buf *out, const struct tally *paths, const struct tally *reasons)
 {
 	static const char *const every[] = {"relay",  "moving",	   "draining",
@@ -84,6 +101,7 @@ void families_calls(struct buf *out, const struct calls_report *report, const st
 		   (double)report->nortp);
 	calls_totals(out, report);
 	calls_paths(out, paths, reasons);
+	moves(out, report);
 	histogram(out, "rtpfwd_setup_seconds", "From the caller's INVITE to ours to the callee.",
 		  &report->setup_seconds);
 	histogram(out, "rtpfwd_call_seconds", "From the answer to the end of a call.",

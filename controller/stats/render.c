@@ -130,6 +130,8 @@ static json_t *render_leg(const struct call_leg_report *leg)
 	add(&o, "learned", render_addr(&rtp->seen));
 	add(&o, "relay", render_addr(&leg->media.relay));
 	add(&o, "told", render_addr(&leg->told));
+	add(&o, "direct", json_boolean(leg->direct));
+	add(&o, "offer", text_or_null(leg->offer));
 	add(&o, "codec", text_or_null(leg->codec));
 	add(&o, "rx_packets", count(rtp->packets));
 	add(&o, "rx_bytes", count(rtp->bytes));
@@ -147,6 +149,29 @@ static json_t *render_leg(const struct call_leg_report *leg)
 	return o;
 }
 
+static json_t *render_step(const struct media_step *step)
+{
+	json_t *o = json_object();
+
+	add(&o, "at", render_time(&step->at));
+	add(&o, "event", render_text(step->event));
+	add(&o, "state", render_text(step->state));
+	add(&o, "leg", render_text(step->side < 0 ? NULL : step->side == SIDE_A ? "a" : "b"));
+	add(&o, "code", step->code ? json_integer(step->code) : json_null());
+	return o;
+}
+
+/* Oldest first. */
+static json_t *render_trail(const struct media_trail *trail)
+{
+	json_t *list = json_array();
+	size_t n = trail ? trail->n : 0;
+
+	for (size_t i = n > MEDIA_STEPS ? n - MEDIA_STEPS : 0; i < n; i++)
+		json_array_append_new(list, render_step(&trail->steps[i % MEDIA_STEPS]));
+	return list;
+}
+
 json_t *render_call(const struct call_report *call)
 {
 	json_t *o = json_object();
@@ -154,6 +179,7 @@ json_t *render_call(const struct call_report *call)
 	add(&o, "id", render_text(call->id));
 	add(&o, "state", render_text(call_state_text(call->state)));
 	add(&o, "path", render_text(call->path));
+	add(&o, "media", render_text(call->media));
 	add(&o, "reason", render_text(call->reason));
 	add(&o, "plane", render_text(call->plane));
 	add(&o, "started", render_time(&call->started));
@@ -163,6 +189,8 @@ json_t *render_call(const struct call_report *call)
 	add(&o, "from_uri", render_text(call->from_uri));
 	add(&o, "to_uri", render_text(call->to_uri));
 	add(&o, "route", text_or_null(call->route));
+	add(&o, "direct_s", rounded(call->direct_s));
+	add(&o, "trail", render_trail(call->trail));
 	add(&o, "a", render_leg(&call->leg[SIDE_A]));
 	add(&o, "b", render_leg(&call->leg[SIDE_B]));
 	return o;

@@ -25,7 +25,7 @@ static void render(const struct desc *in, const struct desc *offer)
 {
 	static const char *const only[] = {"PCMA", "telephone-event"};
 	struct conf_codecs few = {.only = (const char **)only, .n_only = 2};
-	struct desc_rewrite rw = {.rtcp_port = 20001, .offer = offer};
+	struct desc_rewrite rw = {.rtcp.port = 20001, .offer = offer};
 	struct desc_origin origin = {0};
 
 	addr_parse(&rw.rtp, "192.0.2.1:20000");

@@ -414,6 +414,7 @@ static void test_grammar(void **state)
 	assert_command(GRAMMAR_peer_quirk_clear, "bob", "peer|bob|quirk|clear");
 	assert_command(-1, NULL, "peer|bob|quirk");
 	assert_command(-1, NULL, "explain");
+	assert_command(GRAMMAR_call_direct, "k7", "call|k7|direct");
 }
 
 int main(void)

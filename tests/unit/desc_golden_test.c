@@ -96,7 +96,7 @@ static void set_parameter(struct golden *g, char *line)
 	if (strcmp(line, "rtp") == 0)
 		assert_int_equal(addr_parse(&g->rw.rtp, value), 0);
 	else if (strcmp(line, "rtcp") == 0)
-		g->rw.rtcp_port = (uint16_t)atoi(value);
+		g->rw.rtcp.port = (uint16_t)atoi(value);
 	else if (strcmp(line, "direction") == 0)
 		g->rw.direction = direction_named(value);
 	else if (strcmp(line, "allow") == 0)
@@ -258,7 +258,7 @@ static void check_told(const struct desc *in, const struct desc *offer)
 		d = parsed(o.last);
 		assert_int_equal(desc_audio(d, &told), 0);
 		assert_true(addr_equal(&told.rtp, &rw.rtp));
-		assert_int_equal(told.rtcp.port, rw.rtcp_port);
+		assert_int_equal(told.rtcp.port, rw.rtcp.port);
 		assert_true(addr_same_ip(&told.rtcp, &rw.rtp));
 		assert_int_equal(told.direction, rw.direction);
 		assert_int_equal(desc_media_count(d), offer ? desc_media_count(offer) : 1);

@@ -26,7 +26,7 @@ static inline struct desc *parsed(const char *text)
 
 static inline struct desc_rewrite relay(void)
 {
-	struct desc_rewrite rw = { .rtcp_port = 20001 };
+	struct desc_rewrite rw = { .rtcp.port = 20001 };
 
 	assert_int_equal(addr_parse(&rw.rtp, "192.0.2.1:20000"), 0);
 	return rw;

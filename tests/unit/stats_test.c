@@ -49,12 +49,21 @@ static struct call_leg_report leg_a(void)
 	};
 }
 
+static const struct media_trail trail = {
+	.n = 2,
+	.steps = { { { .tv_sec = 1700000002 }, "offer_peer", "move_1", SIDE_B, 0 },
+		   { { .tv_sec = 1700000003 }, "torn_down", "direct", -1, 200 } },
+};
+
 static struct call_report call_up(void)
 {
 	return (struct call_report){
 		.id = "k7f3",
 		.state = CALL_UP,
-		.path = "relay",
+		.path = "direct",
+		.media = "direct",
+		.direct_s = 9.0004,
+		.trail = &trail,
 		.reason = "POLICY_NO_B",
 		.plane = "xdp",
 		.started = {.tv_sec = 1700000000, .tv_nsec = 7999999},
@@ -77,21 +86,27 @@ static struct call_report call_up(void)
 #define LEG_A                                                                                      \
 	"{'peer':'alice','realm':'inside','call_id':'c1@phone','canreinvite':'yes',"               \
 	"'signalled':'10.0.0.5:4000','learned':'10.0.0.5:4000','relay':'10.0.0.1:10000',"          \
-	"'told':'10.0.0.1:10000','codec':'PCMU/8000','rx_packets':500,'rx_bytes':86000,"           \
+	"'told':'10.0.0.1:10000','direct':false,'offer':null,'codec':'PCMU/8000',"                 \
+	"'rx_packets':500,'rx_bytes':86000,"                                                       \
 	"'lost':2,'jitter_ms':1.235,"                                                              \
 	"'reordered':3,'duplicates':5,'gap_ms':60.5,'ssrc_changes':1,'mos':null,"                  \
 	"'wrong_source':4,'last_rx_s':0.02,'user_agent':'baresip',"     \
 	"'music':true}"
 #define LEG_NONE                                                                                   \
 	"{'peer':null,'realm':null,'call_id':null,'canreinvite':null,'signalled':null,"            \
-	"'learned':null,'relay':null,'told':null,'codec':null,'rx_packets':0,'rx_bytes':0,"        \
+	"'learned':null,'relay':null,'told':null,'direct':false,'offer':null,'codec':null,"        \
+	"'rx_packets':0,'rx_bytes':0,"                                                             \
 	"'lost':0,'jitter_ms':0.0,"                                                                \
 	"'reordered':0,'duplicates':0,'gap_ms':0.0,'ssrc_changes':0,'mos':null,"                   \
 	"'wrong_source':0,'last_rx_s':null,'user_agent':null,"            \
 	"'music':false}"
+#define TRAIL                                                                                      \
+	"[{'at':'2023-11-14T22:13:22.000Z','event':'offer_peer','state':'move_1','leg':'b',"       \
+	"'code':null},{'at':'2023-11-14T22:13:23.000Z','event':'torn_down','state':'direct',"      \
+	"'leg':null,'code':200}]"
 #define CALL_REST                                                                                  \
 	"'from':'100','to':'200','from_uri':'sip:100@10.0.0.5','to_uri':'sip:200@10.0.0.1',"       \
-	"'route':'pstn','a':" LEG_A ",'b':" LEG_NONE
+	"'route':'pstn','direct_s':9.0,'trail':" TRAIL ",'a':" LEG_A ",'b':" LEG_NONE
 
 /* Byte for byte, order of the fields included. `expected` is written with ' for ". Takes `got`. */
 static void assert_document(json_t *got, const char *expected)
@@ -115,13 +130,15 @@ static void test_call(void **state)
 
 	(void)state;
 	assert_document(render_call(&call),
-			"{'id':'k7f3','state':'up','path':'relay','reason':'POLICY_NO_B',"
+			"{'id':'k7f3','state':'up','path':'direct','media':'direct',"
+			"'reason':'POLICY_NO_B',"
 			"'plane':'xdp','started':'2023-11-14T22:13:20.007Z',"
 			"'answered':'2023-11-14T22:13:22.999Z'," CALL_REST "}");
 	call.state = CALL_EARLY;
 	call.answered.tv_sec = 0;
 	assert_document(render_call(&call),
-			"{'id':'k7f3','state':'early','path':'relay','reason':'POLICY_NO_B',"
+			"{'id':'k7f3','state':'early','path':'direct','media':'direct',"
+			"'reason':'POLICY_NO_B',"
 			"'plane':'xdp','started':'2023-11-14T22:13:20.007Z',"
 			"'answered':null," CALL_REST "}");
 }
@@ -158,7 +175,8 @@ static void test_cdr_document(void **state)
 	call.end_q850 = 16;
 	call.end_cause = "bye_a";
 	assert_document(render_cdr(&call, &ended),
-			"{'id':'k7f3','path':'relay','reason':'POLICY_NO_B','plane':'xdp',"
+			"{'id':'k7f3','path':'direct','media':'direct',"
+			"'reason':'POLICY_NO_B','plane':'xdp',"
 			"'started':'2023-11-14T22:13:20.007Z',"
 			"'answered':'2023-11-14T22:13:22.999Z'," CALL_REST
 			",'ended':'2023-11-14T22:13:35.000Z','duration_s':12.346,'code':200,"

@@ -175,18 +175,34 @@ static void print_show_calls(const json_t *calls)
 	table_print(&t);
 }
 
+static void print_trail(const json_t *trail)
+{
+	const json_t *step;
+	struct table t;
+	size_t i;
+
+	if (!json_array_size(trail))
+		return;
+	putchar('\n');
+	table_begin(&t, "AT MEDIA EVENT LEG >CODE");
+	json_array_foreach(trail, i, step)
+		add_fields(&t, step, FIELDS("at", "state", "event", "leg", "code"));
+	table_print(&t);
+}
+
 static void print_show_call(const json_t *call)
 {
 	const json_t *a = json_object_get(call, "a"), *b = json_object_get(call, "b");
 	struct table t;
 	const char *const *keys =
 		FIELDS("peer", "realm", "call_id", "canreinvite", "signalled", "learned", "relay",
-		       "told", "codec", "rx_packets", "rx_bytes", "lost", "jitter_ms",
-		       "reordered", "duplicates", "gap_ms", "ssrc_changes", "mos",
+		       "told", "direct", "offer", "codec", "rx_packets", "rx_bytes", "lost",
+		       "jitter_ms", "reordered", "duplicates", "gap_ms", "ssrc_changes", "mos",
 		       "wrong_source", "last_rx_s", "user_agent", "music");
 
-	print_fields(call, FIELDS("id", "state", "path", "reason", "plane", "started", "answered",
-				  "from", "to", "from_uri", "to_uri", "route"));
+	print_fields(call, FIELDS("id", "state", "path", "media", "reason", "plane", "started",
+				  "answered", "direct_s", "from", "to", "from_uri", "to_uri",
+				  "route"));
 	putchar('\n');
 	table_begin(&t, "LEG A B");
 	for (; *keys; keys++) {
@@ -195,6 +211,7 @@ static void print_show_call(const json_t *call)
 		add_field(&t, b, *keys);
 	}
 	table_print(&t);
+	print_trail(json_object_get(call, "trail"));
 }
 
 /* "decides": the first of those that match. */
@@ -285,6 +302,9 @@ static void print_nothing(const json_t *result)
 }
 
 #define print_peer_quirk_clear	   print_nothing
+#define print_call_relay	   print_nothing
+#define print_call_direct	   print_nothing
+#define print_call_auto		   print_nothing
 #define print_call_hangup	   print_nothing
 #define print_reload		   print_nothing
 #define print_drain		   print_nothing
