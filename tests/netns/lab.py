@@ -2,6 +2,9 @@
 """The lab: caller and callee networks around a node that stands on both, and the daemon in it.
 
     caller 10.91.1.10.. --- in0 10.91.1.1 [node] 10.91.2.1 out0 --- 10.91.2.20.. callee
+           10.91.3.2 eth1 ------------------- [router] ------------------- eth1 10.91.4.2
+
+With `router`, phones of the two networks reach one another by it, and not through the node.
 """
 import json
 import os
@@ -143,7 +146,7 @@ def ours(prefix=PREFIX):
 class Lab:
     """A context manager: everything it made is gone behind it, whatever happened inside."""
 
-    def __init__(self, napi=True, sanitized=True, addresses=3, name=None):
+    def __init__(self, napi=True, sanitized=True, addresses=3, name=None, router=False):
         self.name = name or f"{PREFIX}{os.getpid()}"
         self.napi, self.sanitized, self.addresses = napi, sanitized, addresses
         self.bpffs = f"{BPFFS}/{self.name}"
@@ -155,6 +158,7 @@ class Lab:
         self.started = []       # processes to end
         self.phones, self.ends, self.namespaces = [], [], []
         self.engine = None
+        self.with_router = router
         self.numbers = iter(range(1000, 100000))
         self.media_ports = iter(range(20000, 60000, 4))
 
@@ -192,6 +196,8 @@ class Lab:
             self.node("ip", "addr", "add", f"{ip}/24", "dev", dev)
             self.node("ip", "link", "set", dev, "up")
         self.build_ipv6()
+        if self.with_router:
+            self.build_router()
         self.engine = rtp.Engine()
 
     def build_ipv6(self):
@@ -201,6 +207,21 @@ class Lab:
             ns("ip", "addr", "add", f"{ip}/64", "dev", dev, "nodad")
             if dev == "eth0":
                 ns("ip", "route", "add", "default", "via", INSIDE6 if ip == CALLER6 else OUTSIDE6)
+
+    def build_router(self):
+        self.router = Namespace(f"{self.name}-router")
+        self.namespaces.append(self.router)
+        self.router("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        for ns, net, home, away, n in ((self.caller, "10.91.3", "10.91.1", "10.91.2", 3),
+                                       (self.callee, "10.91.4", "10.91.2", "10.91.1", 4)):
+            netns.link(ns, "eth1", f"02:91:0{n}:00:00:02",
+                       self.router, f"r{n}", f"02:91:0{n}:00:00:01")
+            ns("ip", "addr", "add", f"{net}.2/24", "dev", "eth1")
+            self.router("ip", "addr", "add", f"{net}.1/24", "dev", f"r{n}")
+            ns("ip", "link", "set", "eth1", "up")
+            self.router("ip", "link", "set", f"r{n}", "up")
+            ns("ip", "route", "add", f"{away}.0/24", "via", f"{net}.1")
+            self.router("ip", "route", "add", f"{home}.0/24", "via", f"{net}.2")
 
     def close(self):
         for end in self.ends:

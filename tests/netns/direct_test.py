@@ -1,0 +1,40 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The move out: no packet lost, both phones hear one another directly, the entries are gone."""
+import moving
+import tap
+from lab import nothing_left
+from moving import call
+from tap import check, equal
+
+
+def make():
+    return moving.make()
+
+
+def end(c, limit=0):
+    c.heard(10).lost(limit)
+    c.hang_up().gone()
+
+
+def moves_out(lab):
+    """both accept: nothing lost, then no entry is left and the ports are still the call's"""
+    c = call(lab).up().talk().heard(10)
+    first, second = c.move_out()
+    equal(first.sdp.origin_id, c.b_offer.origin_id, "identity of our o= at b")
+    equal(first.sdp.version, c.b_offer.version + 1, "version of our o= at b")
+    equal(second.sdp.origin_id, c.a_answer.origin_id, "identity of our o= at a")
+    equal(second.sdp.version, c.a_answer.version + 1, "version of our o= at a")
+    shown = c.is_direct()
+    equal((shown["a"]["told"], shown["b"]["told"]),
+          ("%s:%d" % c.address("b"), "%s:%d" % c.address("a")), "told")
+    c.heard(25)
+    equal(c.sources("a"), [c.relay_a, c.address("b")], "where the caller's audio came from")
+    equal(c.sources("b"), [c.relay_b, c.address("a")], "where the callee's audio came from")
+    end(c)
+
+
+TESTS = [moves_out]
+
+if __name__ == "__main__":
+    tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
