@@ -75,16 +75,6 @@ static void count_end(struct call *c, const char *cause, double seconds)
 	}
 }
 
-/* A `Reason` for the BYE (RFC 3326) where the node itself ended the call. */
-static const char *bye_reason(const char *cause)
-{
-	if (strcmp(cause, "rtp_timeout") == 0)
-		return "SIP;cause=408;text=\"RTP timeout\"";
-	if (strcmp(cause, "limit") == 0)
-		return "Q.850;cause=16;text=\"Call limit\"";
-	return NULL;
-}
-
 void call_end(struct call *c, const char *cause, int code, const char *reason,
 	      unsigned int retry_after_s)
 {
@@ -108,9 +98,9 @@ void call_end(struct call *c, const char *cause, int code, const char *reason,
 	if (a->leg && !c->answered_ms && code >= 300)
 		leg_refuse(a->leg, code, reason, retry_after_s);
 	else if (a->leg && c->answered_ms)
-		leg_bye(a->leg, bye_reason(cause));
+		leg_bye(a->leg, call_bye_reason(cause));
 	if (b->leg && c->answered_ms)
-		leg_bye(b->leg, bye_reason(cause));
+		leg_bye(b->leg, call_bye_reason(cause));
 	else if (b->leg)
 		leg_cancel(b->leg);
 	call_free(c);

@@ -252,6 +252,8 @@ void call_silence_end(struct call *c);
 /* cause.c */
 /* Why the call ends: what the message being served says of it, else by its status code. */
 unsigned int call_q850(const struct call *c, int code);
+/* A `Reason` for the BYE (RFC 3326) where the node itself ended the call; NULL: none. */
+const char *call_bye_reason(const char *cause);
 
 /* report.c */
 void call_fill_report(const struct call *c, struct call_report *out);

@@ -41,3 +41,12 @@ unsigned int call_q850(const struct call *c, int code)
 		return CLEARED;
 	return of_code(code);
 }
+
+const char *call_bye_reason(const char *cause)
+{
+	if (strcmp(cause, "rtp_timeout") == 0)
+		return "SIP;cause=408;text=\"RTP timeout\"";
+	if (strcmp(cause, "limit") == 0)
+		return "Q.850;cause=16;text=\"Call limit\"";
+	return NULL;
+}

@@ -43,8 +43,10 @@ static void tear_down(struct call *c)
 	direct_count(c, MEDIA_RESULT_ok);
 	m->moved_once = true;
 	m->pinged_ms = loop_now_ms(c->all->setup.loop);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < 2; i++) {
 		m->leg[i].strays[0] = m->leg[i].strays[1] = strays_of(c, (enum side)i);
+		call_note_move(c, (enum side)i, QUIRK_WORKED);
+	}
 	direct_enter(c, MEDIA_DIRECT, "torn_down", -1, 0);
 	timer_set(&m->timer, DIRECT_LOOK_MS);
 }
@@ -53,6 +55,7 @@ static void ignores_c(struct call *c, enum side side)
 {
 	c->course.leg[side].ignores_c = true;
 	direct_count(c, MEDIA_RESULT_ignores_c);
+	call_note_move(c, side, QUIRK_IGNORED_C);
 	direct_back(c, "ignores_c", (int)side, 0);
 }
 

@@ -138,6 +138,7 @@ static enum media_result note_refusal(struct call *c, enum side side, int code)
 		return MEDIA_RESULT_unstable;
 	}
 	course->refused = (unsigned int)code;
+	call_note_move(c, side, QUIRK_REFUSED);
 	return MEDIA_RESULT_refused;
 }
 

@@ -102,6 +102,8 @@ void direct_reanswered(struct call *c, enum side side, int code, struct slice sd
 	}
 	direct_step(c, code == 408 ? "timeout" : "refused", (int)side, code);
 	as_before(c, side);
+	if (code == 408 && !back)
+		call_note_move(c, side, QUIRK_TIMED_OUT);
 	if (end_of_dialog(c, side, code)) {
 		call_end(c, side == SIDE_A ? "gone_a" : "gone_b", code, NULL, 0);
 		return;

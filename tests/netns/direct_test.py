@@ -37,4 +37,4 @@ def moves_out(lab):
 TESTS = [moves_out]
 
 if __name__ == "__main__":
-    tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
+    tap.run(TESTS, make, moving.between_tests, nothing_left)

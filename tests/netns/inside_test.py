@@ -468,4 +468,4 @@ TESTS = [caller_moves_while_direct, callee_moves_while_direct, move_refused_whil
          pitfall_9_same_ports]
 
 if __name__ == "__main__":
-    tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
+    tap.run(TESTS, make, moving.between_tests, nothing_left)

@@ -27,6 +27,13 @@ def make(general=(), peers=None, **lab_options):
         lab.detached()
 
 
+def between_tests(lab, failed):
+    """What was learned of the phones in a test is forgotten."""
+    lab.between_tests(failed)
+    for peer in ("alice", "bob"):
+        lab.ctl("peer", peer, "quirk", "clear")
+
+
 class Side:
     """One phone in a call that moves: its dialog, its RTP, its description, whom it sends to."""
 

@@ -237,4 +237,4 @@ TESTS = [row(move_1_refused, code) for code in FINAL] + \
      move_2_500_twice, move_1_481, move_2_481, move_1_unusable]
 
 if __name__ == "__main__":
-    tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
+    tap.run(TESTS, make, moving.between_tests, nothing_left)

@@ -193,4 +193,4 @@ TESTS = [operator_relay_and_auto, back_in_either_order, operator_direct, operato
          split, back_481, drain_ignores_c, stray, few_strays, media_timeout_rests]
 
 if __name__ == "__main__":
-    tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
+    tap.run(TESTS, make, moving.between_tests, nothing_left)
