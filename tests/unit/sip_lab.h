@@ -113,25 +113,27 @@ static void far_open(struct far *far, const char *at)
 	far->text[0] = far->last[0] = '\0';
 }
 
-static void lab_write_conf(const char *path, int n)
+/* Addresses and a port of this process alone: several of these programs may run at once. */
+static void lab_write_conf(const char *path)
 {
+	int pid = getpid(), net = 16 + pid / 250 % 200, n = pid % 250, port = 11000 + pid % 20000;
 	FILE *file = fopen(path, "w");
 
 	assert_non_null(file);
 	fprintf(file,
 		"[one]\ntype = realm\ninterface = lo\n"
-		"bind = udp:127.77.%d.1:5060,tcp:127.77.%d.1:5060\n"
-		"media = 127.77.%d.1\nports = 10000-10999\n",
-		n, n, n);
+		"bind = udp:127.%d.%d.1:5060,tcp:127.%d.%d.1:5060\n"
+		"media = 127.%d.%d.1\nports = 10000-10999\n",
+		net, n, net, n, net, n);
 	fprintf(file,
-		"[two]\ntype = realm\ninterface = lo\nbind = udp:127.77.%d.2:5070\n"
-		"media = 127.77.%d.2\nports = 10000-10999\nadvertise = 192.0.2.7\n",
-		n, n);
+		"[two]\ntype = realm\ninterface = lo\nbind = udp:127.%d.%d.2:5070\n"
+		"media = 127.%d.%d.2\nports = 10000-10999\nadvertise = 192.0.2.7\n",
+		net, n, net, n);
 	fprintf(file,
 		"[six]\ntype = realm\ninterface = lo\nbind = udp:[::1]:%d\n"
-		"media = 127.77.%d.3\n"
+		"media = 127.%d.%d.3\n"
 		"ports = 10000-10999\n",
-		11000 + n, n);
+		port, net, n);
 	fclose(file);
 }
 
@@ -140,11 +142,10 @@ LAB_USED struct lab *lab_open(const struct sip_timing *timing)
 	struct lab *lab = calloc(1, sizeof(*lab));
 	struct sip_handlers handlers = {.admit = lab_admit, .invite = lab_invite, .ctx = lab};
 	char path[64], why[256] = "";
-	int n = getpid() % 250;
 
 	assert_non_null(lab);
 	snprintf(path, sizeof(path), "/tmp/sip_lab.%d.conf", getpid());
-	lab_write_conf(path, n);
+	lab_write_conf(path);
 	if (conf_load(&lab->conf, path, why, sizeof(why)))
 		fail_msg("%s", why);
 	unlink(path);
