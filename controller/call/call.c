@@ -343,6 +343,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 	};
 	if (offer)
 		desc_audio(offer, &c->side[SIDE_A].audio);
+	call_read_said(c);
 	call_review(c);
 	leg_take(leg, &events, c);
 	leg_set_identity(leg, from->identity);

@@ -6,12 +6,18 @@
 #include "call/call.h"
 #include "call/direct.h"
 #include "lib/log.h"
-#include "media/desc.h"
+#include "media/desc_facts.h"
 #include "policy/policy.h"
 #include "sip/relay.h"
 
 #include <uthash.h>
 #include <utlist.h>
+
+/* What the descriptions in force say that the policy asks for, read once. */
+struct call_said {
+	struct desc_facts leg[2]; /* of those that there are */
+	struct desc_pair pair;	  /* where there are both */
+};
 
 /* What the sources of a leg's RTP told of a NAT. It holds as long as the address that is signalled:
  * one that was seen there is proof for good, whoever else is heard of later. */
@@ -97,6 +103,7 @@ struct call {
 	uint64_t early_version; /* of the description that the caller got reliably before the
 				   answer; 0: none */
 	char codec[32];		/* negotiated, "" not yet */
+	struct call_said said;
 	struct policy_course course; /* how it was moved until now, and whether it may be */
 	uint64_t transfer_until_ms; /* loop clock: one is under way; 0: none */
 	struct policy_verdict verdict; /* the last; `matched` 0: none was made */
@@ -240,6 +247,8 @@ void call_note_move(const struct call *c, enum side side, enum quirk_outcome out
 /* facts.c: what the policy decides by, and what it decides now */
 void call_collect(const struct call *c, struct policy_facts *out);
 void call_decide(const struct call *c, struct policy_verdict *out);
+/* A side's description is another one: what it says is read. */
+void call_read_said(struct call *c);
 /* Decides again, and keeps it as c->verdict. */
 void call_review(struct call *c);
 

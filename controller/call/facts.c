@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The one collector of what the policy decides by. */
 #include "call/call_priv.h"
-#include "media/desc_facts.h"
 
 static bool names_realm(const struct conf_realm *realm, const char *name)
 {
@@ -102,20 +101,31 @@ static void collect_description(const struct call *c, enum side side, struct pol
 						     [DESC_DTLS] = POLICY_DTLS,
 						     [DESC_ZRTP] = POLICY_ZRTP };
 	const struct call_side *s = &c->side[side];
-	struct desc_facts facts;
+	const struct desc_facts *said = &c->said.leg[side];
 
-	desc_facts(s->said, &facts);
 	out->described = true;
 	out->media = s->audio.rtp;
 	out->own_address = is_ours(peers_conf(c->peers), &s->audio.rtp);
-	out->crypto = crypto[facts.keys];
-	out->ice = facts.ice;
+	out->crypto = crypto[said->keys];
+	out->ice = said->ice;
 	out->hold = desc_holds(&s->audio);
-	out->live[POLICY_KIND_AUDIO] = facts.live[DESC_KIND_AUDIO];
-	out->live[POLICY_KIND_VIDEO] = facts.live[DESC_KIND_VIDEO];
-	out->live[POLICY_KIND_IMAGE] = facts.live[DESC_KIND_IMAGE];
-	out->live[POLICY_KIND_OTHER] = facts.live[DESC_KIND_OTHER];
-	out->dtmf = dtmf_of(s->peer, facts.telephone_event);
+	out->live[POLICY_KIND_AUDIO] = said->live[DESC_KIND_AUDIO];
+	out->live[POLICY_KIND_VIDEO] = said->live[DESC_KIND_VIDEO];
+	out->live[POLICY_KIND_IMAGE] = said->live[DESC_KIND_IMAGE];
+	out->live[POLICY_KIND_OTHER] = said->live[DESC_KIND_OTHER];
+	out->dtmf = dtmf_of(s->peer, said->telephone_event);
+}
+
+void call_read_said(struct call *c)
+{
+	const struct desc *a = c->side[SIDE_A].said, *b = c->side[SIDE_B].said;
+
+	if (a)
+		desc_facts(a, &c->said.leg[SIDE_A]);
+	if (b)
+		desc_facts(b, &c->said.leg[SIDE_B]);
+	if (a && b)
+		desc_compare(a, b, &c->said.pair);
 }
 
 static void collect_leg(const struct call *c, enum side side, struct policy_leg *out)
@@ -149,7 +159,7 @@ static void collect_leg(const struct call *c, enum side side, struct policy_leg 
 static void collect_pair(const struct call *c, struct policy_facts *out)
 {
 	const struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
-	struct desc_pair pair;
+	const struct desc_pair *pair = &c->said.pair;
 
 	out->leg[SIDE_A].acl_denies =
 		b->said && !conf_acl_permits(&a->peer->direct_acl, &b->audio.rtp);
@@ -157,13 +167,12 @@ static void collect_pair(const struct call *c, struct policy_facts *out)
 		a->said && b->peer && !conf_acl_permits(&b->peer->direct_acl, &a->audio.rtp);
 	if (!a->said || !b->said)
 		return;
-	desc_compare(a->said, b->said, &pair);
-	out->pair = (struct policy_pair){ .no_codec = pair.no_codec,
-					  .numbers_differ = pair.numbers_differ,
-					  .parameters_differ = pair.parameters_differ,
-					  .events_differ = pair.events_differ };
+	out->pair = (struct policy_pair){ .no_codec = pair->no_codec,
+					  .numbers_differ = pair->numbers_differ,
+					  .parameters_differ = pair->parameters_differ,
+					  .events_differ = pair->events_differ };
 	for (int i = 0; i < 2; i++)
-		out->leg[i].ptime_ms = pair.ptime_ms[i];
+		out->leg[i].ptime_ms = pair->ptime_ms[i];
 }
 
 void call_collect(const struct call *c, struct policy_facts *out)

@@ -208,6 +208,7 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	if (s->said != said)
 		desc_free(s->said);
 	s->said = said;
+	call_read_said(c);
 	desc_audio(said, &s->audio);
 	stream_expect_events(c->stream, side, s->audio.event);
 	stream_multiplex(c->stream, side, s->audio.mux);
