@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Why a call's media is here: `explain`, `reason` and the metrics, for each row that a call of this
-lab can reach. Phones are re-INVITEd by nobody here: every call has a reason to stay, or ends at
-once."""
+lab can reach. No call lives long enough to be moved."""
 import contextlib
 import json
 import os
@@ -103,10 +102,15 @@ options = L(3600000)S(3600)
 INSIDE_CONF = {"direct": "outside"}
 
 
+def general(lab):
+    """Calls are over before their media moves."""
+    return {"state": f"{lab.dir}/state", "settle": "10000"}
+
+
 @contextlib.contextmanager
 def make():
     with Lab() as lab:
-        lab.start(config(lab, {"state": f"{lab.dir}/state"}, inside=INSIDE_CONF, peers=PEERS))
+        lab.start(config(lab, general(lab), inside=INSIDE_CONF, peers=PEERS))
         yield lab
         equal(lab.stop(), 0, "exit status after SIGTERM")
         lab.detached()
@@ -184,6 +188,17 @@ def direct(lab):
     end(c)
     gone = lab.ctl_run("explain", "nobody")
     equal((gone.returncode, gone.stderr), (4, "rtpfwd-ctl: no call 'nobody'\n"), "no such call")
+
+
+def operator(lab):
+    """OPERATOR: until he lets the policy decide again"""
+    c = free(up(lab))
+    shown = c.show()["id"]
+    equal(lab.ctl("call", shown, "relay"), {"ok": True}, "relay")
+    decides(c, "OPERATOR")
+    equal(lab.ctl("call", shown, "auto"), {"ok": True}, "auto")
+    free(c)
+    end(c)
 
 
 def not_answered(lab):
@@ -347,7 +362,7 @@ def nat_after_a_move(lab):
 
 def nat_by_registration(lab):
     """NAT_B: the phone registered by an address that it is not seen at"""
-    lab.write(config(lab, {"state": f"{lab.dir}/state"}, inside=INSIDE_CONF, peers=PEERS.replace(
+    lab.write(config(lab, general(lab), inside=INSIDE_CONF, peers=PEERS.replace(
         "secret = s3cret\ncanreinvite = yes", "secret = s3cret\ncanreinvite = nonat\n"
         "nat = force_rport")))
     equal(lab.ctl("reload"), {"ok": True}, "reload")
@@ -359,7 +374,7 @@ def nat_by_registration(lab):
     c.b_sdp = sip.sdp(phone.ip, c.b_rtp.port)
     decides(c.up(), "NAT_B")
     end(c)
-    lab.write(config(lab, {"state": f"{lab.dir}/state"}, inside=INSIDE_CONF, peers=PEERS))
+    lab.write(config(lab, general(lab), inside=INSIDE_CONF, peers=PEERS))
     equal(lab.ctl("reload"), {"ok": True}, "reload")
 
 
@@ -414,13 +429,13 @@ def pitfall_1_device_by_user_agent(lab):
 def realm_and_private(lab):
     """REALM, PRIVATE_ADDR: nobody said that the networks reach one another"""
     lab.stop()
-    lab.start(config(lab, peers=PEERS))
+    lab.start(config(lab, {"settle": "10000"}, peers=PEERS))
     end(decides(up(lab), "REALM", {"PRIVATE_ADDR"}))
-    lab.write(config(lab, outside={"direct": "inside"}, peers=PEERS))
+    lab.write(config(lab, {"settle": "10000"}, outside={"direct": "inside"}, peers=PEERS))
     equal(lab.ctl("reload"), {"ok": True}, "reload")
     end(free(up(lab)))
     lab.stop()
-    lab.start(config(lab, {"state": f"{lab.dir}/state"}, inside=INSIDE_CONF, peers=PEERS))
+    lab.start(config(lab, general(lab), inside=INSIDE_CONF, peers=PEERS))
 
 
 def metrics(lab):
@@ -491,11 +506,11 @@ def register_as(account, expires, headers):
     equal(final.code, 200, "REGISTER")
 
 
-TESTS = [direct, not_answered, policy_no, crypto, ice, multi_m, t38, pt_mismatch, fmtp, ptime,
-         dtmf_mode, dtmf_feature, limit_warn, features_are_told, acl, nat_by_signalling,
+TESTS = [direct, operator, not_answered, policy_no, crypto, ice, multi_m, t38, pt_mismatch, fmtp,
+         ptime, dtmf_mode, dtmf_feature, limit_warn, features_are_told, acl, nat_by_signalling,
          nat_by_media, no_nat, nat_after_a_move, nat_by_registration, transfer, hold,
-         pitfall_1_device_by_user_agent, realm_and_private, metrics,
-         learned_quirk_is_kept, pitfall_2_crash_and_register]
+         pitfall_1_device_by_user_agent, realm_and_private, metrics, learned_quirk_is_kept,
+         pitfall_2_crash_and_register]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
