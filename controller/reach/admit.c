@@ -63,11 +63,20 @@ static void failed(struct reach *r, const struct sip_request *q, const char *why
 		log_refusal(r, q, "failed too often, not listened to for a minute");
 }
 
-static bool shunned(struct reach *r, const struct sip_request *q, const struct conf_peer *peer,
-		    struct sip_verdict *v)
+/* A name that nobody has, without credentials: a scanner of names does not come back with any. Of a
+ * datagram that says nothing of who sent it: a source that somebody else writes into his would be
+ * shut out by him. */
+static void stranger(struct reach *r, const struct sip_request *q)
 {
-	if (!suspects_shunned(r->suspects, &q->source, loop_now_ms(r->loop)) ||
-	    registered_there(r, peer, &q->source))
+	if (q->transport == CONF_UDP)
+		log_refusal(r, q, "unknown user");
+	else
+		failed(r, q, "unknown user");
+}
+
+static bool shunned(struct reach *r, const struct sip_request *q, struct sip_verdict *v)
+{
+	if (!suspects_shunned(r->suspects, &q->source, loop_now_ms(r->loop)))
 		return false;
 	v->code = 403;
 	v->silent = true;
@@ -75,13 +84,15 @@ static bool shunned(struct reach *r, const struct sip_request *q, const struct c
 	return true;
 }
 
+/* `there`: the peer is known to be where the request came from. */
 static const struct conf_peer *demand(struct reach *r, const struct sip_request *q,
-				      const struct conf_peer *peer, struct sip_verdict *v)
+				      const struct conf_peer *peer, bool there,
+				      struct sip_verdict *v)
 {
 	unsigned int digest = peers_conf(r->peers)->digest;
 	enum sip_auth auth;
 
-	if (shunned(r, q, peer, v))
+	if (!there && shunned(r, q, v))
 		return NULL;
 	auth = sip_authenticate(q, peer ? peer->name : q->from_user, peer ? peer->secret : NULL,
 				digest);
@@ -97,9 +108,8 @@ static const struct conf_peer *demand(struct reach *r, const struct sip_request 
 	v->challenge = true;
 	v->digest = digest;
 	v->stale = auth == SIP_AUTH_STALE;
-	/* A scanner of names does not come back with credentials. */
 	if (!peer && !v->stale)
-		failed(r, q, "unknown user");
+		stranger(r, q);
 	return NULL;
 }
 
@@ -108,6 +118,7 @@ const struct conf_peer *reach_admit(struct reach *r, const struct sip_request *q
 {
 	const struct conf_peer *peer =
 		is(q, "REGISTER") ? NULL : peer_by_source(r->peers, q->realm, &q->asker);
+	bool there = peer != NULL;
 
 	if (!peer || !trusted(peer, q)) {
 		if (!peer)
@@ -119,7 +130,7 @@ const struct conf_peer *reach_admit(struct reach *r, const struct sip_request *q
 			log_refusal(r, q, "unknown peer");
 			return NULL;
 		}
-		peer = demand(r, q, peer, v);
+		peer = demand(r, q, peer, there || registered_there(r, peer, &q->source), v);
 	}
 	if (peer)
 		v->force_rport = (peer->nat & NAT_FORCE_RPORT) != 0;

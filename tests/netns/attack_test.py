@@ -9,6 +9,7 @@ from calls import INSIDE, Call
 from lab import CALLEE, CALLER, Lab, config, nothing_left
 from phone import Dialog
 from registrant import Registrant
+from stream import StreamPhone
 from tap import check, equal, wait_for
 
 GUESSER, OTHER, STRANGER = "10.91.1.11", "10.91.1.12", "10.91.1.66"
@@ -30,6 +31,11 @@ host = 10.91.2.20
 type = peer
 realm = inside
 host = 10.91.1.12
+[trunk]
+type = peer
+realm = inside
+host = 10.91.1.10
+secret = 950
 [out]
 type = route
 from = inside
@@ -42,7 +48,8 @@ def restart(lab, limit, digest="sha256,md5"):
     """Another daemon, which suspects nobody."""
     if lab.daemon:
         equal(lab.stop(), 0, "exit status")
-    lab.start(config(lab, {"authlimit": limit, "digest": digest}, peers=PEERS))
+    lab.start(config(lab, {"authlimit": limit, "digest": digest}, peers=PEERS,
+                     inside={"bind": f"udp:{INSIDE}:5060,tcp:{INSIDE}:5060"}))
 
 
 @contextlib.contextmanager
@@ -99,21 +106,52 @@ def guesses(lab):
     c.hang_up().gone()
 
 
-def names(lab):
-    """names that nobody has, and INVITEs with wrong credentials, count as well"""
-    restart(lab, LIMIT)
-    p = lab.phone(STRANGER)
-    for i in range(LIMIT - 1):
-        req = p.ask("OPTIONS" if i % 2 else "REGISTER", f"sip:{INSIDE}")
-        equal(p.expect("final", call_id=req.call_id).code, 401, "answer to a stranger")
-    p.close()
-    wrong = registrant(lab, STRANGER, "wrong")
-    d = wrong.call("7000", sip.sdp(STRANGER, 20000))
+def bare(phone, n):
+    """So many requests of names that nobody has, without credentials."""
+    for i in range(n):
+        req = phone.ask("OPTIONS" if i % 2 else "REGISTER", f"sip:{INSIDE}")
+        equal(phone.expect("final", call_id=req.call_id).code, 401, "answer to a stranger")
+
+
+def refused_call(r):
+    """An INVITE with credentials to a number without a route: how it is refused."""
+    d = r.call("9", sip.sdp(r.phone.ip, 20000))
     final = d.expect("final")
     d.ack(final)
-    equal(final.code, 403, "INVITE with a wrong secret")
+    return final.code
+
+
+def names(lab):
+    """names that nobody has count, with credentials or by a connection, and INVITEs with wrong
+    credentials"""
+    restart(lab, LIMIT)
+    bare(StreamPhone(lab, lab.caller.name, STRANGER, (INSIDE, 5060)), LIMIT - 2)
+    nobody = registrant(lab, STRANGER, user="nobody", port=5064)
+    equal(guess(nobody, "950").code, 403, "no such name")
+    wrong = registrant(lab, STRANGER, "wrong")
+    equal(refused_call(wrong), 403, "INVITE with a wrong secret")
     unheard(lab, wrong)
     undisturbed(lab)
+
+
+def forged(lab):
+    """a source that somebody else writes into his datagrams is not shut out by what they ask"""
+    restart(lab, LIMIT)
+    forger = lab.phone(GUESSER, 5099)
+    bare(forger, 2 * LIMIT)
+    equal(registrant(lab, GUESSER).register(expires=60).code, 200, "a phone there")
+    equal(lab.metrics().get(COUNTED, 0), 0, "requests that were not looked at")
+
+
+def known_by_source(lab):
+    """a peer that is known by its source, and asked for its secret, is heard however often somebody
+    guesses there"""
+    restart(lab, LIMIT)
+    guesser = registrant(lab, CALLER, port=5064)
+    for i in range(LIMIT):
+        equal(guess(guesser, f"guess{i}").code, 403, f"guess {i}")
+    unheard(lab, guesser)
+    equal(refused_call(registrant(lab, CALLER, user="trunk")), 404, "an INVITE of the peer")
 
 
 def undisturbed(lab):
@@ -180,7 +218,7 @@ def svwar(lab):
           f"svwar: {done.stdout} {done.stderr}")
 
 
-TESTS = (guesses, names, digest_leak, cracked, not_cracked, svwar)
+TESTS = (guesses, names, forged, known_by_source, digest_leak, cracked, not_cracked, svwar)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
