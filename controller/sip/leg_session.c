@@ -14,7 +14,7 @@
 enum {
 	SHORTEST_S = 90,   /* RFC 4028 4: no interval is shorter */
 	USUAL_S = 1800,	   /* and this is what it recommends */
-	LONGEST_S = 86400, /* that a 422 makes us ask for */
+	LONGEST_S = 86400, /* that their Min-SE makes us ask for or grant */
 	RAISES_MAX = 4,
 	MARGIN_S = 32, /* how long before its end a session is ended, at most */
 };
@@ -102,14 +102,19 @@ static void run(struct leg *leg, uint32_t interval_s, bool ours)
 	set_timer(leg, ours ? interval_s / 2 : interval_s - margin_of(interval_s));
 }
 
-/* The interval of the 2xx to a request that asks for `seconds` (RFC 4028 9); 0: no timer. */
+/* The interval of the 2xx to a request that asks for `seconds`, of which no more is granted (RFC
+ * 4028 9); 0: no timer. */
 static unsigned int granted_s(const struct conf_session *conf, uint32_t seconds, uint32_t min_s)
 {
+	unsigned int bound = conf->expires_s;
+
 	if (seconds < conf->min_s)
 		return conf->timers == SESSION_ORIGINATE ? conf->expires_s : 0;
-	if (seconds <= conf->expires_s)
-		return seconds;
-	return min_s > conf->expires_s ? min_s : conf->expires_s;
+	if (bound < min_s)
+		bound = min_s < LONGEST_S ? min_s : LONGEST_S;
+	if (bound < conf->min_s)
+		bound = conf->min_s;
+	return seconds < bound ? seconds : bound;
 }
 
 /* 0: there is none. */

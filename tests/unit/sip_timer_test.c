@@ -146,6 +146,25 @@ static void test_expires_above_their_minimum(void **state)
 		"900;refresher=uas");
 }
 
+static void test_expires_no_more_than_asked(void **state)
+{
+	struct lab *lab = *state;
+
+	configure(lab, SESSION_ACCEPT, 600);
+	assert_string_equal(
+		asked(lab, "Supported: timer\nSession-Expires: 7200\nMin-SE: 4294967295\n"),
+		"7200;refresher=uas");
+}
+
+static void test_expires_not_for_ever(void **state)
+{
+	struct lab *lab = *state;
+
+	assert_string_equal(asked(lab, "Supported: timer\nSession-Expires: 4294967295\n"
+				       "Min-SE: 4294967295\n"),
+			    "86400;refresher=uas");
+}
+
 static void test_pitfall_60_own_minimum(void **state)
 {
 	struct lab *lab = *state;
@@ -311,6 +330,8 @@ int main(void)
 		SHORT(test_refresher_uac),
 		SHORT(test_expires_is_a_bound),
 		SHORT(test_expires_above_their_minimum),
+		SHORT(test_expires_no_more_than_asked),
+		SHORT(test_expires_not_for_ever),
 		SHORT(test_pitfall_60_own_minimum),
 		SHORT(test_pitfall_60_first_invite),
 		SHORT(test_pitfall_60_never_so_long),
