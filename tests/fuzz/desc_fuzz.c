@@ -3,7 +3,7 @@
  * description, or two with a line `==` between them: an offer, and the answer to it. */
 #include "fuzz.h"
 
-#include "media/desc.h"
+#include "media/desc_facts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,9 +45,15 @@ static void render(const struct desc *in, const struct desc *offer)
 static void inspect(const struct desc *d)
 {
 	struct desc_audio audio;
+	struct desc_facts facts;
+	struct desc_pair pair;
 
 	if (!desc_equal(d, d))
 		fuzz_die("a description differs from itself");
+	desc_facts(d, &facts);
+	desc_compare(d, d, &pair);
+	if (pair.numbers_differ || pair.parameters_differ || pair.events_differ)
+		fuzz_die("its audio differs from itself");
 	if (desc_audio(d, &audio) == 0) {
 		if (audio.index >= desc_media_count(d))
 			fuzz_die("audio behind the last m= line");
@@ -71,7 +77,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (cut && desc_parse(&b, cut + 4, size - len - 3, &why) == 0)
 		inspect(b);
 	if (a && b) {
+		struct desc_pair pair;
+
 		desc_equal(a, b);
+		desc_compare(a, b, &pair);
 		render(b, a);
 	}
 	desc_free(a);
