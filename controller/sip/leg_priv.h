@@ -207,6 +207,7 @@ void leg_timer(void *owner);
 void leg_send_bye(struct leg *leg, const char *reason);
 /* A 2xx to an INVITE of ours in the dialog whose transaction was given up: ACK. */
 void leg_late_success(struct leg *leg, const struct sip_msg *m);
+void leg_forget_reinvite(struct leg *leg);
 /* A request in the dialog: method, content and what passes of `r` are given. 0 or -errno: nothing
  * was sent. */
 int leg_send(struct leg *leg, struct sip_client **out, struct sip_outgoing *r);

@@ -124,6 +124,14 @@ void leg_cancel(struct leg *leg)
 	sip_client_cancel(leg->ict);
 }
 
+/* Its dialog is over. One that was answered provisionally and never again would wait for timer C,
+ * three minutes. */
+void leg_forget_reinvite(struct leg *leg)
+{
+	if (leg->ict)
+		sip_client_cancel(leg->ict);
+}
+
 static void on_bye_response(void *owner, struct sip_client *c, const struct sip_msg *m)
 {
 	struct leg *leg = owner;
@@ -168,6 +176,7 @@ void leg_send_bye(struct leg *leg, const char *reason)
 	if (leg->unacked)
 		leg_send_held_ack(leg, (struct slice){ 0 });
 	leg->phase = LEG_OVER;
+	leg_forget_reinvite(leg);
 	leg_jobs_drop(leg);
 	leg_session_stop(leg);
 	err = send_request(leg, &leg->bye, &to, &r);

@@ -333,6 +333,7 @@ static void on_bye(struct leg *leg, const struct sip_msg *m)
 		leg_disagree(leg, 487, NULL, 0);
 	if (leg->unacked)
 		leg_send_held_ack(leg, (struct slice){ 0 });
+	leg_forget_reinvite(leg);
 	leg_jobs_drop(leg);
 	leg_session_stop(leg);
 	leg_drop_ok(leg);

@@ -366,6 +366,40 @@ static void test_bye_during_our_reinvite(void **state)
 	lab_until(lab, lab_legs(lab) == 0);
 }
 
+/* Whoever ends the dialog: a re-INVITE that rings in it is cancelled, and does not wait for
+ * timer C. */
+static void bye_while_our_reinvite_rings(struct lab *lab, bool theirs)
+{
+	char tag[64], expected[32];
+
+	lab_incoming_up(lab, tag);
+	assert_int_equal(leg_reinvite(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	far_expect(lab, &lab->far, "INVITE ");
+	snprintf(expected, sizeof(expected), "%u CANCEL",
+		 (unsigned int)atoi(far_header(&lab->far, "CSeq")));
+	far_respond(lab, &lab->far, "180 Ringing", "", "", "");
+	lab_turn(lab);
+	if (theirs)
+		far_request(lab, "BYE", 11, "z9hG4bKb", "up", tag);
+	else
+		leg_bye(lab->leg, NULL);
+	if (theirs)
+		far_expect(lab, &lab->far, "SIP/2.0 200 ");
+	far_expect(lab, &lab->far, "CANCEL ");
+	assert_string_equal(far_header(&lab->far, "CSeq"), expected);
+	leg_free(lab->leg);
+}
+
+static void test_our_bye_while_our_reinvite_rings(void **state)
+{
+	bye_while_our_reinvite_rings(*state, false);
+}
+
+static void test_their_bye_while_our_reinvite_rings(void **state)
+{
+	bye_while_our_reinvite_rings(*state, true);
+}
+
 static void test_crossing_byes(void **state)
 {
 	struct lab *lab = *state;
@@ -516,6 +550,8 @@ int main(void)
 		T(test_our_reinvite),
 		SHORT(test_our_reinvite_lost),
 		T(test_bye_during_our_reinvite),
+		T(test_our_bye_while_our_reinvite_rings),
+		T(test_their_bye_while_our_reinvite_rings),
 		T(test_crossing_byes),
 		T(test_other_methods),
 		T(test_dialog_alone),
