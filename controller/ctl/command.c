@@ -7,6 +7,7 @@
 #include "stats/render.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 
 enum { INTERFACES_MAX = 256 };
@@ -56,6 +57,14 @@ static json_t *realms(const struct node *node)
 	return array;
 }
 
+/* Small pieces and large ones (malloc's own maps). */
+static uint64_t heap_bytes(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
 static json_t *show_status(const struct node *node, const char *arg)
 {
 	struct calls_report calls;
@@ -64,6 +73,8 @@ static json_t *show_status(const struct node *node, const char *arg)
 		.flows = datapath_flow_count(node->dp),
 		.draining = calls_draining(node->calls),
 		.survives = datapath_survives(node->dp),
+		.events = loop_events(node->loop),
+		.heap_bytes = heap_bytes(),
 	};
 
 	(void)arg;

@@ -91,6 +91,13 @@ struct event_base *loop_base(struct loop *loop)
 	return loop->base;
 }
 
+unsigned int loop_events(const struct loop *loop)
+{
+	int others = event_base_get_num_events(loop->base, EVENT_BASE_COUNT_ADDED);
+
+	return (unsigned int)others + (unsigned int)loop->timers.n;
+}
+
 uint64_t loop_now_us(const struct loop *loop)
 {
 	struct timespec ts;

@@ -18,6 +18,9 @@ void loop_stop(struct loop *loop);
 struct event_base *
 loop_base(struct loop *loop); /* for libevent's own users (evhttp, bufferevent) */
 
+/* Timers that run and descriptors that are watched: what is left behind shows here. */
+unsigned int loop_events(const struct loop *loop);
+
 /* CLOCK_MONOTONIC in milliseconds. */
 uint64_t loop_now_ms(const struct loop *loop);
 uint64_t loop_now_us(const struct loop *loop);

@@ -34,6 +34,7 @@ json_t *render_cdr(const struct call_report *call, const struct timespec *ended)
 
 struct render_status {
 	uint64_t uptime_s, calls, flows;
+	uint64_t events, heap_bytes; /* what a quiet node has of them, it had before */
 	bool draining, survives;
 };
 
