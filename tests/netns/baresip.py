@@ -14,6 +14,7 @@ from tap import Failed, wait_for
 CONFIG = """
 poll_method epoll
 sip_listen {host}:5060
+net_interface eth0
 audio_player nil
 audio_source aufile,{folder}/tone.wav
 audio_alert aufile,{folder}/tone.wav
@@ -112,6 +113,11 @@ class Baresip:
         """Judges the recording of what came in."""
         files = sorted(glob.glob(self.folder + "/heard/*-dec.wav"))
         return tone.Heard(files[-1] if files else self.folder + "/nothing", frequency)
+
+    def heard_in_all(self, frequency):
+        """Seconds of that tone in all that it recorded: hold and resume begin new files."""
+        files = glob.glob(self.folder + "/heard/*-dec.wav")
+        return sum(tone.Heard(f, frequency).tone for f in files)
 
     def stop(self):
         if self.control:

@@ -212,15 +212,17 @@ class Lab:
         self.router = Namespace(f"{self.name}-router")
         self.namespaces.append(self.router)
         self.router("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        for ns, net, home, away, n in ((self.caller, "10.91.3", "10.91.1", "10.91.2", 3),
-                                       (self.callee, "10.91.4", "10.91.2", "10.91.1", 4)):
+        for ns, ip, net, away, n in ((self.caller, CALLER, "10.91.3", "10.91.2", 3),
+                                     (self.callee, CALLEE, "10.91.4", "10.91.1", 4)):
             netns.link(ns, "eth1", f"02:91:0{n}:00:00:02",
                        self.router, f"r{n}", f"02:91:0{n}:00:00:01")
             ns("ip", "addr", "add", f"{net}.2/24", "dev", "eth1")
             self.router("ip", "addr", "add", f"{net}.1/24", "dev", f"r{n}")
             ns("ip", "link", "set", "eth1", "up")
             self.router("ip", "link", "set", f"r{n}", "up")
-            ns("ip", "route", "add", f"{away}.0/24", "via", f"{net}.1")
+            # A phone that binds to no address says the one that it has at home.
+            ns("ip", "route", "add", f"{away}.0/24", "via", f"{net}.1", "src", ip)
+            home = ip.rpartition(".")[0]
             self.router("ip", "route", "add", f"{home}.0/24", "via", f"{net}.2")
 
     def close(self):

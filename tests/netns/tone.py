@@ -50,7 +50,15 @@ class Heard:
     """What of a recording is the wanted tone: seconds of it, and of anything else audible."""
 
     def __init__(self, path, frequency):
-        rate, samples = read(path) if os.path.exists(path) else (RATE, [])
+        self.judge(*(read(path) if os.path.exists(path) else (RATE, [])), frequency)
+
+    @classmethod
+    def of_samples(cls, rate, samples, frequency):
+        heard = cls.__new__(cls)
+        heard.judge(rate, samples, frequency)
+        return heard
+
+    def judge(self, rate, samples, frequency):
         block = BLOCK * rate // RATE
         self.seconds = len(samples) / rate
         self.tone = self.other = 0.0
