@@ -179,6 +179,7 @@ static int describe_caller(struct call *c)
 		c->ask = (struct call_ask){ .open = true, .waiting = true, .from = SIDE_A };
 		return 0;
 	}
+	direct_offer_setup(c);
 	stream_expect_events(c->stream, SIDE_A, a->audio.event);
 	stream_multiplex(c->stream, SIDE_A, a->audio.mux);
 	stream_describe(c->stream, SIDE_A, &a->audio.rtp, &a->audio.rtcp, a->audio.clock_rate);
@@ -342,7 +343,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		.said = offer,
 	};
 	if (offer)
-		desc_audio(offer, &c->side[SIDE_A].audio);
+		call_read_audio(&c->side[SIDE_A]);
 	call_read_said(c);
 	call_review(c);
 	leg_take(leg, &events, c);
@@ -362,26 +363,6 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		      (double)(loop_now_us(all->setup.loop) - leg_arrived_us(leg)) / 1e6);
 }
 
-/* The answer of an early dialog, or the offer that the caller asked for. -errno: there is nothing
- * to tell. */
-static int take_early(struct call *c, struct slice sdp)
-{
-	struct call_side *a = &c->side[SIDE_A];
-	struct desc *said;
-	int err = sdp.p ? call_parse_within(&said, c, SIDE_B, sdp) : -ENOENT;
-
-	if (err)
-		return err;
-	if (c->ask.open) {
-		if (c->ask.waiting)
-			return call_ask_offer(c, said);
-		desc_free(said);
-		return -EALREADY;
-	}
-	call_heard(c, SIDE_B, said);
-	return call_tell_answer(c, SIDE_A, a->said, said);
-}
-
 static void on_progress(void *owner, struct leg *leg, int code, const char *reason,
 			struct slice sdp)
 {
@@ -394,29 +375,11 @@ static void on_progress(void *owner, struct leg *leg, int code, const char *reas
 	leg_pass(a->leg, leg);
 	if (c->state == CALL_SETUP)
 		call_set_state(c, CALL_EARLY);
-	if (take_early(c, sdp) == 0)
+	if (call_take_early(c, sdp) == 0)
 		told = (struct slice){ a->origin.last, a->origin.last_len };
 	if (reliable && told.p && leg_reliability(a->leg) && !c->early_version)
 		c->early_version = a->origin.version;
 	(reliable ? leg_progress_reliably : leg_progress)(a->leg, code, reason, told.p, told.len);
-}
-
-/* What the callee's 2xx says, and what the caller is told of it. */
-static int take_answer(struct call *c, struct slice sdp)
-{
-	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
-	struct desc *said = NULL;
-	int err = sdp.p ? call_parse_within(&said, c, SIDE_B, sdp) : 0;
-
-	if (err)
-		return err;
-	if (c->ask.open && said)
-		return call_ask_offer(c, said);
-	if (c->ask.open)
-		return c->ask.waiting ? -ENOENT : 0;
-	if (said)
-		call_heard(c, SIDE_B, said);
-	return b->said ? call_tell_answer(c, SIDE_A, a->said, b->said) : -ENOENT;
 }
 
 /* The caller holds another description for final: it went out reliably before the callee's 2xx
@@ -436,7 +399,7 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 	struct call_side *a = &c->side[SIDE_A];
 	char text[POLICY_REASON_TEXT];
 
-	if (take_answer(c, sdp))
+	if (call_take_answer(c, sdp))
 		goto unusable;
 	if (!call_may_reinvite(c, SIDE_B))
 		leg_never_reinvite(leg);
@@ -454,6 +417,7 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 	call_review(c);
 	log_notice("call %s answered path=%s reason=%s", c->id, call_path(c),
 		   call_reason(c, text));
+	direct_changed(c);
 	return;
 unusable:
 	leg_bye(leg, "SIP;cause=488;text=\"No usable media\"");

@@ -46,6 +46,7 @@ struct call_side {
 struct call_offer {
 	bool open;
 	bool withdrawn;	    /* CANCEL came for it: what the other leg accepts must be taken back */
+	bool moves;	    /* it moves both legs: canreinvite=outgoing */
 	bool back;	    /* it is that: nobody waits for the answer */
 	enum side from;	    /* who offers */
 	struct desc *offer; /* NULL when withdrawn */
@@ -167,6 +168,12 @@ void call_fill_target(const struct call *c, const struct reach_target *at, struc
 /* The leg answers challenges of that peer. 0 or -ENOMEM. */
 int call_login(struct leg *leg, const struct conf_peer *peer);
 
+/* answer.c: the callee's answer to the first INVITE */
+/* Of an early dialog, or the offer that the caller asked for. -errno: there is nothing to tell. */
+int call_take_early(struct call *c, struct slice sdp);
+/* What its 2xx says. -errno: it cannot be told. */
+int call_take_answer(struct call *c, struct slice sdp);
+
 /* told.c: what a leg is told */
 /* Address and RTP port that are in force for that leg: ours, or the other leg's own. */
 struct addr call_told(const struct call *c, enum side side);
@@ -186,6 +193,8 @@ int call_tell_path(struct call *c, enum side side);
 int call_keep_origin(struct desc_origin *copy, const struct desc_origin *origin);
 /* What a leg was told comes to nothing: `before` is in force again, and is taken. */
 void call_told_as_before(struct call_side *s, struct desc_origin *before);
+/* Of `said`: audio, and where it wants that. */
+void call_read_audio(struct call_side *s);
 /* Takes over what a leg said: it is in force, and the flows follow. Owns `said`. */
 void call_heard(struct call *c, enum side side, struct desc *said);
 /* Parses and keeps nothing that has no audio. 0, -EBADMSG, -E2BIG or -ENOENT. */

@@ -234,7 +234,7 @@ void direct_changed(struct call *c)
 		return;
 	switch (c->media.state) {
 	case MEDIA_SETUP:
-		if (leg_settled(c->side[SIDE_A].leg) && !c->ask.open)
+		if (!direct_settled_setup(c) && leg_settled(c->side[SIDE_A].leg) && !c->ask.open)
 			reconsider(c);
 		break;
 	case MEDIA_RELAY:

@@ -73,7 +73,7 @@ struct call_media {
 	enum side first; /* whom the present move began with */
 	unsigned int recons;
 	bool moved_once; /* the settle time is for the first move */
-	bool at_setup;
+	uint64_t withheld_ms; /* since when a leg's own re-INVITE is waited for; 0: it is not */
 	struct timer timer;	/* of the state */
 	uint64_t not_before_ms; /* no offer before that */
 	uint64_t since_ms;	/* of the state */
@@ -143,7 +143,25 @@ void direct_install(struct call *c);
 void direct_back_refused(struct call *c, enum side side, int code);
 void direct_split_again(struct call *c);
 
+/* direct_setup.c: direct from the first INVITE on */
+/* Before the callee is offered anything: the caller's own address, if that may be. */
+void direct_offer_setup(struct call *c);
+/* Before the caller is answered what the callee said. */
+void direct_answer_setup(struct call *c);
+/* The call is answered. False: it was set up by the relay. */
+bool direct_settled_setup(struct call *c);
+
+/* direct_theirs.c: canreinvite=outgoing */
+/* Whose own re-INVITE is to come first; -1: nobody's. */
+int direct_withheld(const struct call *c);
+/* That leg's offer moves both legs, if it may. */
+bool direct_moves_by(struct call *c, enum side side);
+/* It came to nothing; `code`: the other leg's refusal, 0: withdrawn. */
+void direct_moves_not(struct call *c, enum side side, int code);
+
 /* direct_drain.c: DRAIN and DIRECT */
+/* The entries are gone from here on. */
+void direct_begin(struct call *c, const char *event);
 void direct_drain(struct call *c);
 void direct_drain_look(struct call *c);
 void direct_look(struct call *c); /* once a second while direct */

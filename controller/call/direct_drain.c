@@ -35,20 +35,25 @@ static uint64_t strays_of(const struct call *c, enum side side)
 	return r.rtp.dropped - r.rtp.wrong_source;
 }
 
-static void tear_down(struct call *c)
+void direct_begin(struct call *c, const char *event)
 {
 	struct call_media *m = &c->media;
 
 	stream_set_direct(c->stream, true);
-	direct_count(c, MEDIA_RESULT_ok);
 	m->moved_once = true;
 	m->pinged_ms = loop_now_ms(c->all->setup.loop);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
 		m->leg[i].strays[0] = m->leg[i].strays[1] = strays_of(c, (enum side)i);
-		call_note_move(c, (enum side)i, QUIRK_WORKED);
-	}
-	direct_enter(c, MEDIA_DIRECT, "torn_down", -1, 0);
+	direct_enter(c, MEDIA_DIRECT, event, -1, 0);
 	timer_set(&m->timer, DIRECT_LOOK_MS);
+}
+
+static void tear_down(struct call *c)
+{
+	direct_count(c, MEDIA_RESULT_ok);
+	for (int i = 0; i < 2; i++)
+		call_note_move(c, (enum side)i, QUIRK_WORKED);
+	direct_begin(c, "torn_down");
 }
 
 static void ignores_c(struct call *c, enum side side)

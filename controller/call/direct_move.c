@@ -24,6 +24,27 @@ static enum side worse(const struct call *c)
 	return c->media.leg[SIDE_A].refusals > c->media.leg[SIDE_B].refusals ? SIDE_A : SIDE_B;
 }
 
+/* True: a leg's own re-INVITE is waited for, or did not come in time. */
+static bool withhold(struct call *c)
+{
+	uint64_t now = loop_now_ms(c->all->setup.loop), past;
+	int side = direct_withheld(c);
+
+	if (side < 0)
+		return false;
+	if (!c->media.withheld_ms)
+		c->media.withheld_ms = now;
+	past = now - c->media.withheld_ms;
+	if (past < POLICY_WITHHOLD_MS) {
+		direct_settle(c, POLICY_WITHHOLD_MS - past, "withheld", side, 0);
+		snprintf(c->media.reason, sizeof(c->media.reason), "OUTGOING_WAIT");
+		return true;
+	}
+	c->course.leg[side].waited_for = true;
+	direct_rest(c, "withheld", side, 0);
+	return true;
+}
+
 void direct_move(struct call *c)
 {
 	struct call_media *m = &c->media;
@@ -34,6 +55,8 @@ void direct_move(struct call *c)
 		direct_rest(c, "decided", -1, 0);
 		return;
 	}
+	if (withhold(c))
+		return;
 	c->course.glare = POLICY_GLARE_NONE;
 	m->first = worse(c);
 	m->recons = 0;

@@ -184,6 +184,7 @@ void call_collect(const struct call *c, struct policy_facts *out)
 		.features = c->route ? features_of(&c->route->dial) : 0,
 		.joined = joined(a->realm, b->realm),
 		.answered = c->answered_ms && a->said && b->said,
+		.setup_wanted = peers_conf(c->peers)->directsetup,
 		.late_offer = !a->said,
 	};
 	collect_leg(c, SIDE_A, &out->leg[SIDE_A]);

@@ -146,7 +146,7 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 void call_serve_offer(struct call *c, enum side side, struct desc *offer)
 {
 	struct call_side *other = other_of(c, side);
-	bool update = leg_offer_by_update(c->side[side].leg);
+	bool update = leg_offer_by_update(c->side[side].leg), moves;
 	int err;
 
 	if (direct_must_hold(c, side) || !other->leg || !other->said || c->offer.open ||
@@ -160,7 +160,11 @@ void call_serve_offer(struct call *c, enum side side, struct desc *offer)
 		answer_by_ourselves(c, side, offer, 488, NULL);
 		return;
 	}
+	moves = direct_moves_by(c, side);
 	err = pass_on(c, side, offer, update);
+	c->offer.moves = moves && !err;
+	if (err && moves)
+		direct_moves_not(c, side, 0);
 	if (err)
 		disagree(c, side, offer, err == -ENOTSUP ? 488 : err == -EBUSY ? 491 : 500, NULL);
 }
@@ -199,6 +203,8 @@ static void take_back(struct call *c, enum side side, struct desc *answer)
 {
 	struct call_side *s = &c->side[side];
 
+	if (c->offer.moves)
+		direct_moves_not(c, c->offer.from, 0);
 	call_offer_close(c);
 	call_heard(c, side, answer);
 	if (call_keep_origin(&c->offer.before, &s->origin))
@@ -236,6 +242,8 @@ static void refused(struct call *c, int code, const char *reason)
 
 	c->offer.offer = NULL;
 	other_told_as_before(c);
+	if (c->offer.moves)
+		direct_moves_not(c, from, offer ? code : 0);
 	call_offer_close(c);
 	if (!offer) {
 		direct_changed(c);

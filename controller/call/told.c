@@ -201,6 +201,14 @@ void call_note_codec(struct call *c, const struct desc *answer)
 		memcpy(c->codec, audio.codec, sizeof(c->codec));
 }
 
+void call_read_audio(struct call_side *s)
+{
+	if (desc_audio(s->said, &s->audio) || addr_is_any(&s->audio.rtp))
+		return;
+	s->rtp = s->audio.rtp;
+	s->rtcp = s->audio.rtcp;
+}
+
 void call_heard(struct call *c, enum side side, struct desc *said)
 {
 	struct call_side *s = &c->side[side];
@@ -209,13 +217,9 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 		desc_free(s->said);
 	s->said = said;
 	call_read_said(c);
-	desc_audio(said, &s->audio);
+	call_read_audio(s);
 	stream_expect_events(c->stream, side, s->audio.event);
 	stream_multiplex(c->stream, side, s->audio.mux);
-	if (!addr_is_any(&s->audio.rtp)) {
-		s->rtp = s->audio.rtp;
-		s->rtcp = s->audio.rtcp;
-	}
 	stream_describe(c->stream, side, &s->audio.rtp, &s->audio.rtcp, s->audio.clock_rate);
 	call_hold_follow(c);
 	call_review(c);

@@ -197,6 +197,7 @@ struct conf {
 		unsigned int lo_ms, hi_ms;
 	} settle; /* from the last ACK to the first direct-media re-INVITE, at random between */
 	unsigned int drain_idle_ms, drain_max_ms;
+	bool directsetup;
 	unsigned int defaultexpiry_s, minexpiry_s, maxexpiry_s;	/* of registrations */
 	unsigned int digest;	/* enum conf_digest, at least one */
 	unsigned int authlimit;	/* failures of one source a minute; 0: no limit */

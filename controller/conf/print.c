@@ -53,6 +53,7 @@ static void print_general(const struct conf *conf, FILE *out)
 	if (conf->dns)
 		fprintf(out, "dns = %s\n", conf->dns);
 	fprintf(out, "max_calls = %u\n", conf->max_calls);
+	fprintf(out, "directsetup = %s\n", conf->directsetup ? "yes" : "no");
 	fprintf(out, "settle = %u-%u\n", conf->settle.lo_ms, conf->settle.hi_ms);
 	fprintf(out, "drain_idle = %u\n", conf->drain_idle_ms);
 	fprintf(out, "drain_max = %u\n", conf->drain_max_ms);

@@ -124,14 +124,13 @@ CONF_SETTER(conf_set_metrics)
 
 CONF_SETTER(conf_set_off_only)
 {
-	bool direct = strncasecmp(e->key, "direct", 6) == 0;
-
 	(void)key;
 	(void)object;
 	if (conf_value_off(e->value))
 		return 0;
-	return conf_fault(l, &e->at, "%s = '%.60s' is not supported by this version: allowed is %s",
-			  e->key, e->value, direct ? "no" : "off");
+	return conf_fault(l, &e->at,
+			  "%s = '%.60s' is not supported by this version: allowed is off", e->key,
+			  e->value);
 }
 
 CONF_SETTER(conf_set_refused)

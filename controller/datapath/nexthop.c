@@ -275,7 +275,8 @@ void nexthop_join(struct datapath *dp, struct flow *flow)
 	const struct flow_want *want = &flow->want;
 	struct nexthop *former = flow->hop, *hop = NULL;
 
-	if (want->mode == FLOW_FORWARD && want->to.family == want->from.family &&
+	/* A stray's is kept true, for when it forwards again. */
+	if (want->mode != FLOW_MUTED && want->to.family == want->from.family &&
 	    want->to.family != AF_UNSPEC)
 		hop = nexthop_get(dp, (struct nexthop_key){ key_ip(&want->to), key_ip(&want->from),
 							    want->egress_realm });

@@ -133,14 +133,11 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		.clock_rate = kind == FLOW_RTP ? sender->clock_rate : 0,
 	};
 
-	if (s->direct) {
+	if (s->direct)
 		want.mode = FLOW_STRAY;
-		want.from = want.to = (struct addr){ 0 };
-		return want;
-	}
 	if (want.expect.family == want.local.family && reachable(&want.to, &want.from) &&
 	    !receiver->ours) {
-		want.mode = FLOW_FORWARD;
+		want.mode = s->direct ? FLOW_STRAY : FLOW_FORWARD;
 		return want;
 	}
 	/* What does not matter to a muted flow is no change of it: an entry that was changed just
@@ -347,7 +344,10 @@ void stream_set_direct(struct stream *s, bool direct)
 	if (s->stopped || s->direct == direct)
 		return;
 	s->direct = direct;
-	apply_all(s);
+	/* Before anything is described there are no flows. */
+	if (s->side[SIDE_A].wants[FLOW_RTP].family != AF_UNSPEC ||
+	    s->side[SIDE_B].wants[FLOW_RTP].family != AF_UNSPEC)
+		apply_all(s);
 }
 
 int stream_new_b(struct stream *s, const struct stream_leg *leg)

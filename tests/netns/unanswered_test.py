@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Far ends that do not answer our offers. A transaction takes 32 s to end: all of these calls run at
-once, each with phones of its own, and each test looks at one of them."""
+"""Far ends that do not answer our offers. A transaction takes 32 s to end: all of these calls run
+at once, each with phones of its own, and each test looks at one of them."""
 import contextlib
 import threading
 
@@ -133,7 +133,7 @@ def back_timeout_dead(lab, i):
 
 
 def back_timeout_alive(lab, i):
-    """a leg does not answer on the way back, but comes back: it is asked again, and keeps its call"""
+    """a leg does not answer on the way back, but comes: it is asked again, and keeps its call"""
     c = talking(lab, i)
     c.move_out()
     c.is_direct()

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the callee answers to the first INVITE, and what the caller is told of it. */
+#include "call/call_priv.h"
+
+#include <errno.h>
+
+int call_take_early(struct call *c, struct slice sdp)
+{
+	struct call_side *a = &c->side[SIDE_A];
+	struct desc *said;
+	int err = sdp.p ? call_parse_within(&said, c, SIDE_B, sdp) : -ENOENT;
+
+	if (err)
+		return err;
+	if (c->ask.open) {
+		if (c->ask.waiting)
+			return call_ask_offer(c, said);
+		desc_free(said);
+		return -EALREADY;
+	}
+	call_heard(c, SIDE_B, said);
+	direct_answer_setup(c);
+	return call_tell_answer(c, SIDE_A, a->said, said);
+}
+
+int call_take_answer(struct call *c, struct slice sdp)
+{
+	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
+	struct desc *said = NULL;
+	int err = sdp.p ? call_parse_within(&said, c, SIDE_B, sdp) : 0;
+
+	if (err)
+		return err;
+	if (c->ask.open && said)
+		return call_ask_offer(c, said);
+	if (c->ask.open)
+		return c->ask.waiting ? -ENOENT : 0;
+	if (said)
+		call_heard(c, SIDE_B, said);
+	direct_answer_setup(c);
+	return b->said ? call_tell_answer(c, SIDE_A, a->said, b->said) : -ENOENT;
+}
