@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Direct from the first INVITE on (directsetup = yes, canreinvite.md 6.3): the callee is offered
- * the caller's own address, the caller answered the callee's. The relay ports are leased, no entry is
- * installed. What the callee answers may forbid it: then the caller is told the relay, and the
+ * the caller's own address, the caller answered the callee's. The relay ports are leased, no entry
+ * is installed. What the callee answers may forbid it: then the caller is told the relay, and the
  * callee brought back as soon as it is acknowledged.
  */
 #include "call/call_priv.h"

@@ -85,6 +85,9 @@ class Moving(Call):
 
     def answer(self):
         super().answer()
+        return self.sides()
+
+    def sides(self):
         self.sa = Side("a", self.a, self.a_rtp, self.a_kw)
         self.sb = Side("b", self.b, self.b_rtp, self.b_kw)
         return self
