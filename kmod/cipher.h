@@ -72,8 +72,10 @@ extern const struct cipher_ops cipher_gcm_ops;
 /* NULL: no suite of that number (enum rtpfwd_suite). */
 const struct cipher_suite *cipher_suite(u8 number);
 
-/* Derives from a master key and salt of the sizes that the suite says; allocates, may sleep. After
- * an error, too, cipher_end() is due. `c` is of zeroes. */
+/*
+ * Derives from a master key and salt of the sizes that the suite says; allocates, may sleep. After
+ * an error, too, cipher_end() is due. `c` is of zeroes.
+ */
 int cipher_init(struct cipher *c, const struct cipher_suite *suite, bool rtcp, const u8 *key,
 		const u8 *salt);
 void cipher_end(struct cipher *c); /* one of zeroes is fine */

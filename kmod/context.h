@@ -60,8 +60,10 @@ struct context *context_next(struct net *net, unsigned long *id);
 /* A socket closed: what it owned dies. */
 void context_orphan(struct net *net, u32 portid);
 
-/* `keys` take the place of those in force. A receiver keeps those for late packets; of a sender
- * `keep` says whether rollover and RTCP index go on. */
+/*
+ * `keys` take the place of those in force. A receiver keeps those for late packets; of a sender
+ * `keep` says whether rollover and RTCP index go on.
+ */
 void context_rekey(struct context *c, struct keys *keys, bool keep);
 
 #endif

@@ -23,8 +23,10 @@ extern int rtpfwd_srtp_unprotect(struct xdp_md *ctx, __u32 id, __u32 offset, __u
 /* Moves the frame to data, where bpf_xdp_adjust_head(ctx, -by) made room: that is behind it now. */
 extern int rtpfwd_frame_shift(struct xdp_md *ctx, __u32 by) __ksym;
 
-/* Ones' complement sum (RFC 1071), in network order and not inverted, of `length` bytes of the
- * frame from `offset`: 0 to 0xffff. */
+/*
+ * Ones' complement sum (RFC 1071), in network order and not inverted, of `length` bytes of the
+ * frame from `offset`: 0 to 0xffff.
+ */
 extern int rtpfwd_frame_sum(struct xdp_md *ctx, __u32 offset, __u32 length) __ksym;
 
 #endif

@@ -38,8 +38,11 @@ enum rtpfwd_attribute {
 	RTPFWD_A_SALT,		/* master salt: 14 bytes for AES-CM, 12 for AEAD */
 	RTPFWD_A_COOKIE,	/* u64, the owner's own; listed, not interpreted */
 	RTPFWD_A_PINNED,	/* u8, 1: outlives its socket; 0: belongs to the one that says so */
-	RTPFWD_A_OVERLAP,	/* u32, ms for which former keys of a receiver stay valid, counted
-				   from the first packet under the new ones; 10000 unless told */
+	/*
+	 * u32, ms for which former keys of a receiver stay valid, counted from the first packet
+	 * under the new ones; 10000 unless told
+	 */
+	RTPFWD_A_OVERLAP,
 	RTPFWD_A_KEEP_ROLLOVER, /* flag: new keys of a sender go on with rollover and RTCP index */
 	RTPFWD_A_STREAM,	/* nest, repeated: enum rtpfwd_stream_attribute */
 	RTPFWD_A_COUNTERS,	/* nest of u64: enum rtpfwd_counter + 1; 0 pads */

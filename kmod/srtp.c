@@ -221,12 +221,13 @@ static int unprotect(struct context *c, u8 *data, u32 length)
 		return err;
 	expire(c);
 	err = open_under(c->keys, c->former, &p, length);
-	if (!err)
+	if (!err) {
 		count_down(c);
-	else if (!c->former || open_under(c->former, NULL, &p, length))
-		return err;
-	else
+	} else {
+		if (!c->former || open_under(c->former, NULL, &p, length))
+			return err;
 		c->counters[RTPFWD_C_former]++;
+	}
 	c->counters[p.rtcp ? RTPFWD_C_unprotected_rtcp : RTPFWD_C_unprotected]++;
 	return p.length;
 }
