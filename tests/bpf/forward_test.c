@@ -26,12 +26,14 @@ static int ph0, ph1; /* packet sockets at the far ends */
 static int packet_socket(const char *interface)
 {
 	struct sockaddr_ll at = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	int room = 1 << 20; /* a redirected frame is charged as a page: by default 48 fit */
 	int fd;
 
 	lab_enter(world.far);
 	at.sll_ifindex = (int)if_nametoindex(interface);
 	fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
 	assert_true(fd >= 0);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
 	lab_enter(world.node);
 	return fd;
