@@ -129,7 +129,9 @@ FUZZ_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,unde
 	-fno-sanitize-recover=undefined
 FUZZ_SRC := $(wildcard tests/fuzz/*_fuzz.c)
 FUZZ_BIN := $(patsubst tests/%.c,build/fuzz/%,$(FUZZ_SRC))
-FUZZ_WRAP := -Wl,--wrap=sendto -Wl,--wrap=connect -Wl,--wrap=getrandom
+COMMA := ,
+FUZZ_WRAP := $(patsubst %,-Wl$(COMMA)--wrap=%,sendto connect getrandom bind getsockname)
+FUZZ_STACK := auth_fuzz sip_fuzz stream_fuzz
 T ?= 60
 
 .PHONY: fuzz fuzz-targets
@@ -143,7 +145,7 @@ build/fuzz/librtpfwd.a: $(call obj,build/fuzz,$(DAEMON_SRC))
 build/fuzz/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/librtpfwd.a
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer $(if $(filter sip_fuzz,$*),$(FUZZ_WRAP)) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer $(if $(filter $(FUZZ_STACK),$*),$(FUZZ_WRAP)) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 build/fuzz/obj/controller/datapath/xdp.o: $(SKEL)
 
 fuzz-targets:

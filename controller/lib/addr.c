@@ -107,6 +107,16 @@ bool addr_is_any(const struct addr *a)
 	return a->family != AF_UNSPEC && memcmp(&a->v4, &zero, ip_size(a)) == 0;
 }
 
+void addr_network(uint8_t net[16], const struct addr *a)
+{
+	memset(net, 0, 16);
+	if (a->family == AF_INET6)
+		memcpy(net, &a->v6, 8);
+	else
+		memcpy(net, &a->v4, 4);
+	net[15] = a->family == AF_INET6 ? 6 : 4;
+}
+
 struct addr addr_with_port(const struct addr *a, uint16_t port)
 {
 	struct addr b = *a;

@@ -40,6 +40,9 @@ bool addr_is_any(const struct addr *a);			       /* 0.0.0.0 or :: */
 bool addr_is_private(const struct addr *a); /* RFC 1918, 6598 (carriers' NAT), 4193 */
 /* Means nothing on another host, or no single host: loopback, 0/8, ::, link-local, multicast. */
 bool addr_is_local(const struct addr *a);
+/* Who is one and the same where a limit is for each: an IPv4 address, or an IPv6 /64, since who has
+ * one has all addresses of it; the last byte tells them apart. */
+void addr_network(uint8_t net[16], const struct addr *a);
 struct addr addr_with_port(const struct addr *a, uint16_t port);
 
 socklen_t addr_to_sockaddr(struct sockaddr_storage *out, const struct addr *a);

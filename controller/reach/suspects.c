@@ -10,7 +10,7 @@
 enum { ROWS = 512, ROW = 8 };
 
 struct suspect {
-	unsigned char net[16]; /* IPv4: the address and zeroes; IPv6: the /64 and family's mark */
+	uint8_t net[16];       /* addr_network() */
 	uint64_t until_ms;     /* this minute's end; 0: no one */
 	unsigned int failures; /* in this minute */
 	bool shunned;
@@ -36,18 +36,7 @@ void suspects_free(struct suspects *s)
 	free(s);
 }
 
-static void net_of(const struct addr *source, unsigned char net[16])
-{
-	memset(net, 0, 16);
-	if (source->family == AF_INET) {
-		memcpy(net, &source->v4, sizeof(source->v4));
-		return;
-	}
-	memcpy(net, &source->v6, 8);
-	net[15] = 6;
-}
-
-static size_t row_of(const struct suspects *s, const unsigned char net[16])
+static size_t row_of(const struct suspects *s, const uint8_t net[16])
 {
 	uint64_t half[2], h;
 
@@ -57,7 +46,7 @@ static size_t row_of(const struct suspects *s, const unsigned char net[16])
 	return (h >> 32) % ROWS;
 }
 
-static struct suspect *find(struct suspects *s, const unsigned char net[16], uint64_t now_ms)
+static struct suspect *find(struct suspects *s, const uint8_t net[16], uint64_t now_ms)
 {
 	struct suspect *row = s->rows[row_of(s, net)];
 
@@ -68,7 +57,7 @@ static struct suspect *find(struct suspects *s, const unsigned char net[16], uin
 }
 
 /* The place of one whose minute is over, else of who failed least. */
-static struct suspect *make_room(struct suspects *s, const unsigned char net[16], uint64_t now_ms)
+static struct suspect *make_room(struct suspects *s, const uint8_t net[16], uint64_t now_ms)
 {
 	struct suspect *row = s->rows[row_of(s, net)], *least = row;
 
@@ -88,12 +77,12 @@ static struct suspect *make_room(struct suspects *s, const unsigned char net[16]
 bool suspects_failed(struct suspects *s, const struct addr *source, unsigned int limit,
 		     uint64_t now_ms)
 {
-	unsigned char net[16];
+	uint8_t net[16];
 	struct suspect *one;
 
 	if (!limit)
 		return false;
-	net_of(source, net);
+	addr_network(net, source);
 	one = find(s, net, now_ms);
 	if (!one)
 		one = make_room(s, net, now_ms);
@@ -107,9 +96,9 @@ bool suspects_failed(struct suspects *s, const struct addr *source, unsigned int
 bool suspects_shunned(struct suspects *s, const struct addr *source, uint64_t now_ms)
 {
 	const struct suspect *one;
-	unsigned char net[16];
+	uint8_t net[16];
 
-	net_of(source, net);
+	addr_network(net, source);
 	one = find(s, net, now_ms);
 	return one && one->shunned;
 }

@@ -32,7 +32,7 @@ struct sip_conn_key {
 
 /* How many connections one far end has opened. */
 struct sip_source {
-	uint8_t net[16]; /* IPv4, or the first 64 bits of IPv6; then the family */
+	uint8_t net[16]; /* addr_network() */
 	unsigned int n;
 	UT_hash_handle hh;
 };

@@ -12,23 +12,12 @@
 
 enum { BACKLOG = 1024, ACCEPTS_PER_TURN = 64 };
 
-/* Who has a /64 of IPv6 has all addresses of it. */
-static void net_of(uint8_t net[16], const struct addr *a)
-{
-	memset(net, 0, 16);
-	if (a->family == AF_INET6)
-		memcpy(net, &a->v6, 8);
-	else
-		memcpy(net, &a->v4, 4);
-	net[15] = a->family == AF_INET6 ? 6 : 4;
-}
-
 static struct sip_source *source_of(struct sip_streams *all, const struct addr *peer)
 {
 	struct sip_source *source;
 	uint8_t net[16];
 
-	net_of(net, peer);
+	addr_network(net, peer);
 	HASH_FIND(hh, all->sources, net, sizeof(net), source);
 	if (source)
 		return source;
