@@ -57,6 +57,7 @@ static int answer_here(struct call *c, enum side side, struct desc *offer)
 		return err;
 	call_heard(c, side, offer);
 	call_hold_answered(c, side);
+	leg_pass_who(c->side[side].leg);
 	leg_pass(c->side[side].leg, NULL);
 	answer_leg(c, side);
 	direct_changed(c);
@@ -133,6 +134,7 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 	}
 	if (s->said && desc_equal(offer, s->said)) {
 		desc_free(offer);
+		leg_pass_who(s->leg);
 		answer_leg(c, side);
 		return;
 	}

@@ -113,6 +113,8 @@ void leg_see_far(struct leg *leg, const struct sip_msg *m)
 
 	if (m->method == SIP_INVITE && (m->request || m->code < 300))
 		leg->far_natted = sip_msg_natted(m);
+	if (m->method == SIP_INVITE)
+		leg_see_who(leg, m);
 	if (m->first[SIP_H_ALLOW])
 		leg->far_updates = sip_msg_lists(m, SIP_H_ALLOW, "UPDATE");
 	if (!*agent)

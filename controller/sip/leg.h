@@ -177,6 +177,10 @@ void leg_bye(struct leg *leg, const char *reason);
  * waits for an answer (headers, and the parts of a body beside the description), goes into the next
  * message sent in `to`. Either may be NULL: nothing does. */
 void leg_pass(struct leg *to, const struct leg *from);
+/* The re-INVITE or UPDATE that is being answered is not put to the other leg, but may say who is
+ * there now (pitfall 51): the other leg's far end is told so, by itself, as soon as nothing else is
+ * open there. */
+void leg_pass_who(struct leg *from);
 
 /* The Q.850 cause in the Reason headers (RFC 3326) of the message of this dialog that is being
  * served; 0: none. */

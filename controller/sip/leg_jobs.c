@@ -17,6 +17,12 @@ static bool by_update(const struct leg *leg, const struct leg_job *job)
 	return job->update && leg_can_update(leg);
 }
 
+/* Is what is in force said again? */
+static bool repeats(const struct leg_job *job)
+{
+	return job->work == LEG_REFRESH || job->work == LEG_WHO;
+}
+
 static bool may_start(const struct leg *leg, const struct leg_job *job)
 {
 	if (leg->uct || leg->ost || leg->unacked || leg->ok.bytes || leg->bye_wanted)
@@ -34,7 +40,7 @@ static int start(struct leg *leg, struct leg_job *job)
 
 	if (by_update(leg, job))
 		return leg_send_update(leg, sdp, job->pass);
-	if (job->work == LEG_REFRESH) {
+	if (repeats(job)) {
 		if (leg->never_reinvite || !leg->events || !leg->events->in_force)
 			return -ENOTSUP;
 		sdp = leg->events->in_force(leg->owner, leg);
@@ -142,10 +148,11 @@ unsigned int leg_glare_ms(struct leg *leg)
 
 void leg_job_withdraw(struct leg *leg)
 {
-	struct leg_job *job = leg->jobs;
+	struct leg_job *job = NULL;
 
-	while (job && job->next)
-		job = job->next;
+	for (struct leg_job *j = leg->jobs; j; j = j->next)
+		if (!repeats(j))
+			job = j;
 	if (!job)
 		return;
 	job->withdrawn = true;
@@ -188,10 +195,22 @@ static bool try_again(struct leg *leg, int code, const struct sip_msg *m, bool u
 	return false;
 }
 
+/* The end of a LEG_WHO. */
+static void told_who(struct leg *leg, int code, struct slice sdp)
+{
+	if (leg->phase == LEG_OVER || !leg->events)
+		return;
+	if ((code == 481 || code == 408) && leg->events->gone)
+		leg->events->gone(leg->owner, leg, code);
+	else if (code < 300 && sdp.p && leg->events->refreshed)
+		leg->events->refreshed(leg->owner, leg, sdp);
+}
+
 void leg_job_done(struct leg *leg, int code, const struct sip_msg *m)
 {
 	struct leg_job *job = leg->jobs;
-	bool update = m ? m->method == SIP_UPDATE : false, refresh;
+	bool update = m ? m->method == SIP_UPDATE : false;
+	enum leg_work work;
 	struct slice sdp = m && code < 300 ? sip_msg_sdp(m) : (struct slice){ 0 };
 
 	if (!job || !job->sent)
@@ -201,10 +220,12 @@ void leg_job_done(struct leg *leg, int code, const struct sip_msg *m)
 		return;
 	if (job->expired && code == 487 && job->work != LEG_MOVE)
 		code = 408;
-	refresh = job->work == LEG_REFRESH;
+	work = job->work;
 	pop(leg);
-	if (refresh)
+	if (work == LEG_REFRESH)
 		leg_session_refreshed(leg, code, sdp);
+	else if (work == LEG_WHO)
+		told_who(leg, code, sdp);
 	else if (leg->phase != LEG_OVER && leg->events)
 		leg->events->reanswered(leg->owner, leg, code,
 					m && code == m->code ? m->reason : sip_reason(code), sdp);

@@ -78,3 +78,27 @@ void leg_pass(struct leg *to, const struct leg *from)
 	if (from && sip_dialog_strips(from->dialog.identity, to->dialog.identity))
 		sip_pass_strip(&to->pass);
 }
+
+void leg_see_who(struct leg *leg, const struct sip_msg *m)
+{
+	uint64_t who = sip_pass_who(m);
+
+	leg->who_changed = who && who != leg->who;
+	if (who)
+		leg->who = who;
+}
+
+void leg_pass_who(struct leg *from)
+{
+	struct leg *to = from->who_changed && from->events && from->events->twin
+				 ? from->events->twin(from->owner, from)
+				 : NULL;
+
+	from->who_changed = false;
+	if (!to || to->phase != LEG_UP || to->bye_wanted)
+		return;
+	leg_pass(to, from);
+	if (sip_pass_says_who(to->pass))
+		leg_job_add(to, LEG_WHO, true, NULL, 0);
+	sip_pass_drop(&to->pass);
+}

@@ -36,6 +36,7 @@ enum leg_work {
 	LEG_ASK,     /* re-INVITE without one: the far end offers */
 	LEG_REFRESH, /* of the session: UPDATE without an offer, or what is in force in a re-INVITE
 		      */
+	LEG_WHO,     /* who is on the other side: the same */
 };
 
 struct leg_job {
@@ -150,6 +151,8 @@ struct leg {
 	enum leg_reliability reliability; /* outgoing: to ask for */
 	bool far_updates;		  /* UPDATE is in its Allow */
 	bool far_natted;		  /* as its last INVITE or answer to one says */
+	uint64_t who;	  /* is there, as it said last (sip_pass_who()); 0: it did not */
+	bool who_changed; /* by the message heard last that may say it */
 	bool cancelled;			  /* leg_cancel() while it was out */
 	struct sip_client *ping;	  /* our OPTIONS, until it is answered */
 	struct sip_client *bye;		  /* our BYE, until it is answered */
@@ -181,6 +184,8 @@ struct leg *leg_of_dialog(const struct sip_bind *bind, const char *call_id, cons
 bool sip_msg_natted(const struct sip_msg *m);
 /* What a message says of its sender: User-Agent, Allow, NAT. */
 void leg_see_far(struct leg *leg, const struct sip_msg *m);
+/* leg_pass.c: who the message says is there. */
+void leg_see_who(struct leg *leg, const struct sip_msg *m);
 void leg_drop_ok(struct leg *leg);
 /* BYE, or CANCEL, or a final response: whatever ends it in its phase. `reason` as of leg_bye(). */
 void leg_end(struct leg *leg, const char *reason);

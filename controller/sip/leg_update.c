@@ -92,6 +92,7 @@ static void serve_plain(struct leg *leg, const struct sip_msg *m)
 	leg_reply(leg, m, &reply);
 	if (leg->phase == LEG_UP)
 		leg_session_answered(leg);
+	leg_pass_who(leg);
 }
 
 void leg_update_received(struct leg *leg, const struct sip_msg *m)
@@ -109,6 +110,7 @@ void leg_update_received(struct leg *leg, const struct sip_msg *m)
 		leg_reply(leg, m, &refusal);
 		return;
 	}
+	leg_see_who(leg, m);
 	if (!m->body_is_sdp) {
 		serve_plain(leg, m);
 		return;

@@ -376,10 +376,41 @@ void sip_pass_drop(struct sip_pass **at)
 	free(p);
 }
 
-static bool is_identity(const char *line)
+static bool is_identity(struct slice name)
 {
-	return strncasecmp(line, "P-Asserted-Identity:", 20) == 0 ||
-	       strncasecmp(line, "Remote-Party-ID:", 16) == 0;
+	return slice_is(name, "P-Asserted-Identity") || slice_is(name, "Remote-Party-ID");
+}
+
+static bool says_identity(const char *line)
+{
+	return is_identity((struct slice){ line, strcspn(line, ":") });
+}
+
+uint64_t sip_pass_who(const struct sip_msg *m)
+{
+	struct sip_hash h;
+	bool said = false;
+
+	sip_hash_start(&h, m->bind->sip);
+	for (size_t i = 0; i < m->n_lines; i++) {
+		const struct sip_line *line = &m->lines[i];
+		struct slice name = { line->name, strlen(line->name) };
+		bool identity = is_identity(name);
+
+		said |= identity;
+		if (identity || slice_is(name, "Privacy"))
+			sip_hash_text(&h, line->value);
+	}
+	return said ? sip_hash_end(&h).lo | 1 : 0;
+}
+
+bool sip_pass_says_who(const struct sip_pass *p)
+{
+	for (const char *line = p ? p->headers : NULL; line && *line;
+	     line = strstr(line, "\r\n") + 2)
+		if (says_identity(line))
+			return true;
+	return false;
 }
 
 /* The header lines without them. */
@@ -387,7 +418,7 @@ static void add_other_lines(struct buf *out, const char *headers)
 {
 	for (const char *line = headers, *end; *line; line = end) {
 		end = strstr(line, "\r\n") + 2;
-		if (!is_identity(line))
+		if (!says_identity(line))
 			buf_add(out, line, (size_t)(end - line));
 	}
 }

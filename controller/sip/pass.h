@@ -36,6 +36,12 @@ void sip_pass_drop(struct sip_pass **p);
 /* Takes the identities off that only a trusted side may tell or hear (RFC 3325). */
 void sip_pass_strip(struct sip_pass **p);
 
+/* Who the message says is there, in the headers of those identities and with its wish for privacy,
+ * as a number to compare; 0: it says nothing. */
+uint64_t sip_pass_who(const struct sip_msg *m);
+/* Does it say that? NULL-safe. */
+bool sip_pass_says_who(const struct sip_pass *p);
+
 /* The header lines. NULL-safe. */
 void sip_pass_headers(struct buf *out, const struct sip_pass *p);
 /* The end of a message of ours, with the description in its place among the parts. `p` may be NULL.

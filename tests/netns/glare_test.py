@@ -294,7 +294,7 @@ def pitfall_46_target_refresh(lab):
 
 def pitfall_51_identity_update(lab):
     """the far end tells who is connected, by a re-INVITE into our open one: 491, and again later;
-    by an UPDATE, which is no offer: at once"""
+    by an UPDATE, which is no offer: at once; the caller is told as soon as its own is done"""
     identity = [("P-Asserted-Identity", "\"Bob\" <sip:+4930@example.net>")]
     c = talking(lab)
     moved(lab, c)
@@ -310,6 +310,10 @@ def pitfall_51_identity_update(lab):
     final = c.b.expect("final")
     c.b.ack(final)
     equal((final.code, final.sdp.text), (200, ours.sdp.text), "the same later")
+    told = c.a.expect("INVITE")
+    equal(told.all("p-asserted-identity"), [identity[0][1]], "the caller is told who it is")
+    c.a.reply(told, 200, sip.sdp(CALLER, c.a_rtp.port, version=2))
+    c.a.expect("ACK")
     c.a.none("INVITE", seconds=0.2)
     end_whole(c)
 

@@ -133,6 +133,82 @@ def parts_without_offer(lab):
     c.hang_up()
 
 
+def connected(near, sdp, name, method="INVITE"):
+    """The far end that is there now says its name, and describes nothing new."""
+    headers = (("P-Asserted-Identity", f"<sip:{name}@carrier.example>"), ("Privacy", "id"))
+    if method == "INVITE":
+        near.reinvite(sdp, headers=headers)
+    else:
+        near.request(method, headers=headers)
+    final = near.expect("final")
+    equal(final.code, 200, f"answer to {method}")
+    if method == "INVITE":
+        near.ack(final)
+    return headers
+
+
+def told(far, headers, sdp, in_force, method="INVITE"):
+    """The other far end hears the name, by itself, and nothing else of it is new."""
+    got = far.expect(method)
+    passed(got, headers, f"in {method}")
+    equal(got.body.decode(), in_force, "description")
+    far.reply(got, 200, sdp)
+    if method == "INVITE":
+        far.expect("ACK")
+
+
+def pitfall_51_identity_passes(lab):
+    """a re-INVITE or UPDATE that says nothing new but who is there now: the other side is told,
+    once, with the description in force"""
+    c = invited(call(lab), PASSING)
+    answered(c)
+    sides = ((c.b, c.b_sdp, c.a, c.a_sdp, c.a_answer), (c.a, c.a_sdp, c.b, c.b_sdp, c.b_offer))
+    for i, (near, near_sdp, far, far_sdp, in_force) in enumerate(sides):
+        for method in ("INVITE", "UPDATE"):
+            headers = connected(near, near_sdp, f"+4930{i}{method}", method)
+            told(far, headers, far_sdp, in_force.text)
+            connected(near, near_sdp, f"+4930{i}{method}", method)
+            far.none("INVITE", seconds=0.2)
+    c.hang_up().gone()
+
+
+def pitfall_51_identity_by_update(lab):
+    """the same to who allows UPDATE: by that, without a description; also where canreinvite=no
+    forbids a re-INVITE, but never by one"""
+    may = (("Allow", "INVITE, ACK, BYE, UPDATE"),)
+    for number, b_ip in (("7", CALLEE), ("8", "10.91.2.21")):
+        c = invited(call(lab, number, b_ip=b_ip), may)
+        answered(c, may)
+        told(c.a, connected(c.b, c.b_sdp, "1"), None, "", "UPDATE")
+        told(c.b, connected(c.a, c.a_sdp, "2"), None, "", "UPDATE")
+        c.hang_up().gone()
+        lab.clear()
+    c = invited(call(lab, "8", b_ip="10.91.2.21"), ())
+    answered(c)
+    connected(c.a, c.a_sdp, "3")
+    c.b.none("INVITE", seconds=0.3)
+    c.hang_up().gone()
+
+
+def pitfall_51_identity_refused(lab):
+    """491 to what tells it: once more; another refusal changes nothing; 481 ends the call"""
+    c = invited(call(lab), ())
+    answered(c)
+    headers = connected(c.b, c.b_sdp, "1")
+    c.a.reply(c.a.expect("INVITE"), 491)
+    c.a.expect("ACK")
+    told(c.a, headers, c.a_sdp, c.a_answer.text)
+    connected(c.b, c.b_sdp, "2")
+    c.a.reply(c.a.expect("INVITE"), 488)
+    c.a.expect("ACK")
+    c.b.none("BYE", seconds=0.2)
+    connected(c.b, c.b_sdp, "3")
+    c.a.reply(c.a.expect("INVITE"), 481)
+    c.a.expect("ACK")
+    c.b.expect_bye()
+    c.gone()
+
+
 IDENTITIES = (("P-Asserted-Identity", "<sip:+4989@carrier.example>"),
               ("Remote-Party-ID", "<sip:+4989@carrier.example>;party=calling"))
 
@@ -164,6 +240,13 @@ def trust(lab):
         equal(identities(got), in_requests, f"{key}: MESSAGE")
         c.b_phone.send(d.reply(got, 200, headers=IDENTITIES, send=False), got.source)
         equal(identities(d.expect("final")), in_answers, f"{key}: answer to MESSAGE")
+        deaf, heard = ((c.a, c.a_sdp), (c.b, c.b_sdp))
+        if key == "trustrpid":
+            deaf, heard = heard, deaf
+        connected(*heard, "new")
+        deaf[0].none("INVITE", seconds=0.2)
+        headers = connected(*deaf, "new")
+        told(heard[0], headers, heard[1], (c.a_answer if heard[0] is c.a else c.b_offer).text)
         c.hang_up().gone()
         lab.clear()
         equal(lab.stop(), 0, "exit status")
@@ -276,8 +359,9 @@ def bad_parts(lab):
         lab.clear()
 
 
-TESTS = [headers_of_a_call, headers_of_update, parts_without_offer, refusal, why_cancelled,
-         smuggled, parts_of_an_invite, bad_parts, trust, next_target]
+TESTS = [headers_of_a_call, headers_of_update, pitfall_51_identity_passes,
+         pitfall_51_identity_by_update, pitfall_51_identity_refused, parts_without_offer, refusal,
+         why_cancelled, smuggled, parts_of_an_invite, bad_parts, trust, next_target]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
