@@ -52,11 +52,12 @@ struct media_step {
 	int code;	   /* 0: none */
 };
 
-enum { MEDIA_STEPS = 24 };
+enum { MEDIA_STEPS_FIRST = 3, MEDIA_STEPS = 24 };
 
 struct media_trail {
-	size_t n; /* since the beginning: the last MEDIA_STEPS of them are kept */
-	struct media_step steps[MEDIA_STEPS];
+	size_t n; /* since the beginning: the last `room` of them are kept */
+	size_t room; /* doubled up to MEDIA_STEPS: most calls need no more than the first */
+	struct media_step steps[];
 };
 
 struct call_leg_report {
@@ -130,11 +131,6 @@ enum media_result {
 };
 
 const char *media_result_text(enum media_result result);
-/* Offers within calls (re-INVITE, UPDATE) by direction, purpose and the code of their answer. */
-void calls_each_offer(const struct calls *calls,
-		      void (*each)(void *ctx, const char *direction, const char *purpose, int code,
-				   uint64_t n),
-		      void *ctx);
 
 struct calls_report {
 	uint64_t live[4]; /* by call_state */

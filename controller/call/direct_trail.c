@@ -38,6 +38,25 @@ const char *media_result_text(enum media_result result)
 	return texts[result];
 }
 
+/* Where no memory is to be had, the oldest step goes. NULL: not even for the first one. */
+static struct media_step *next_step(struct media_trail **trail)
+{
+	struct media_trail *t = *trail;
+	size_t n = t ? t->n : 0, room = t ? t->room : 0;
+
+	if (n == room && room < MEDIA_STEPS) {
+		room = room ? 2 * room : MEDIA_STEPS_FIRST;
+		t = realloc(*trail, sizeof(*t) + room * sizeof(t->steps[0]));
+		if (t) {
+			t->n = n;
+			t->room = room;
+			*trail = t;
+		}
+	}
+	t = *trail;
+	return t ? &t->steps[t->n++ % t->room] : NULL;
+}
+
 void direct_step(struct call *c, const char *event, int side, int code)
 {
 	struct media_step *step;
@@ -48,11 +67,9 @@ void direct_step(struct call *c, const char *event, int side, int code)
 		 : side == SIDE_B ? "b"
 				  : "-",
 		 code, c->media.reason);
-	if (!c->media.trail)
-		c->media.trail = calloc(1, sizeof(*c->media.trail));
-	if (!c->media.trail)
+	step = next_step(&c->media.trail);
+	if (!step)
 		return;
-	step = &c->media.trail->steps[c->media.trail->n++ % MEDIA_STEPS];
 	*step = (struct media_step){ .state = media_state_text(c->media.state),
 				     .event = event,
 				     .side = side,

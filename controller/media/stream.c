@@ -36,7 +36,6 @@ struct stream_side {
 	uint8_t event;		/* payload type by which it wants telephone-events */
 	bool mux;		/* it would have RTCP at the port of RTP */
 	bool ours;		/* what it hears is made here */
-	struct flow_counters last[KINDS];	/* once stopped */
 };
 
 struct stream {
@@ -45,6 +44,7 @@ struct stream {
 	bool stopped;
 	bool direct;
 	struct stream_side side[2];
+	struct flow_counters *last;	/* once stopped: KINDS of each side; NULL: no memory */
 	UT_hash_handle hh;
 };
 
@@ -166,7 +166,7 @@ static void remove_flows(const struct media *media, const struct stream_side *si
 		struct addr local = relay_of(side, (enum flow_kind)kind);
 
 		if (last)
-			last[kind].last_s = last[kind].round_trip_ms = -1;
+			last[kind].last_s = -1;
 		datapath_remove(media->dp, &local, last ? &last[kind] : NULL);
 	}
 }
@@ -215,8 +215,9 @@ void stream_stop(struct stream *s)
 	if (s->stopped)
 		return;
 	s->stopped = true;
+	s->last = calloc(2 * KINDS, sizeof(*s->last));
 	for (int i = 0; i < 2; i++)
-		remove_flows(s->media, &s->side[i], s->side[i].last);
+		remove_flows(s->media, &s->side[i], s->last ? s->last + i * KINDS : NULL);
 	for (int i = 0; i < 2; i++)
 		release_side(s->media, &s->side[i]);
 }
@@ -232,6 +233,7 @@ void stream_free(struct stream *s)
 void stream_leave(struct stream *s)
 {
 	HASH_DEL(s->media->streams, s);
+	free(s->last);
 	free(s);
 }
 
@@ -380,10 +382,10 @@ static void count(const struct stream *s, enum side side, enum flow_kind kind,
 {
 	struct addr local = relay_of(&s->side[side], kind);
 
-	if (s->stopped)
-		*out = s->side[side].last[kind];
-	else if (datapath_counters(s->media->dp, &local, out))
-		*out = (struct flow_counters){ .last_s = -1, .round_trip_ms = -1 };
+	if (s->stopped && s->last)
+		*out = s->last[side * KINDS + kind];
+	else if (s->stopped || datapath_counters(s->media->dp, &local, out))
+		*out = (struct flow_counters){ .last_s = -1 };
 }
 
 void stream_report(const struct stream *s, enum side side, struct stream_report *out)

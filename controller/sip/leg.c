@@ -19,7 +19,7 @@ static void destroy(struct leg *leg)
 	free(leg->ist_target);
 	free(leg->ost_target);
 	free(leg->bye_reason);
-	free(leg->ok.bytes);
+	free(leg->ok);
 	free(leg->user_agent);
 	sip_pass_drop(&leg->pass);
 	free(leg);
@@ -92,7 +92,7 @@ void leg_enter(struct leg *leg)
 static bool is_idle(const struct leg *leg)
 {
 	return !leg->ist && !leg->ict && !leg->uct && !leg->unacked && !leg->pracks && !leg->bye &&
-	       !leg->ping && !leg->ok.bytes;
+	       !leg->ping && !leg->ok;
 }
 
 void leg_leave(struct leg *leg)
@@ -125,11 +125,11 @@ void leg_see_far(struct leg *leg, const struct sip_msg *m)
 
 void leg_drop_ok(struct leg *leg)
 {
-	if (!leg->ok.bytes)
+	if (!leg->ok)
 		return;
 	timer_stop(&leg->timer);
-	free(leg->ok.bytes);
-	leg->ok.bytes = NULL;
+	free(leg->ok);
+	leg->ok = NULL;
 }
 
 static void end_up(struct leg *leg, const char *reason)
@@ -137,7 +137,7 @@ static void end_up(struct leg *leg, const char *reason)
 	if (leg->ist)
 		leg_refuse(leg, 487, NULL, 0);
 	leg_jobs_drop(leg);
-	if (leg->ok.bytes && leg->ok.initial) {
+	if (leg->ok && leg->ok->initial) {
 		/* RFC 3261 15: no BYE before the ACK, or before it is clear that none comes. */
 		leg->bye_wanted = true;
 		free(leg->bye_reason);
@@ -212,7 +212,7 @@ const char *leg_call_id(const struct leg *leg)
 
 bool leg_settled(const struct leg *leg)
 {
-	return leg->phase == LEG_UP && !leg->ist && !leg->ict && !leg->ok.bytes && !leg->ost &&
+	return leg->phase == LEG_UP && !leg->ist && !leg->ict && !leg->ok && !leg->ost &&
 	       !leg->uct && !leg->unacked && !leg->jobs;
 }
 

@@ -25,7 +25,7 @@ static bool repeats(const struct leg_job *job)
 
 static bool may_start(const struct leg *leg, const struct leg_job *job)
 {
-	if (leg->uct || leg->ost || leg->unacked || leg->ok.bytes || leg->bye_wanted)
+	if (leg->uct || leg->ost || leg->unacked || leg->ok || leg->bye_wanted)
 		return false;
 	if (leg->phase == LEG_SETUP)
 		return by_update(leg, job);

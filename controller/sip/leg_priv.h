@@ -18,8 +18,6 @@ enum leg_phase {
 
 /* Our 2xx until its ACK: it belongs to the dialog, not to a transaction (RFC 3261 13.3.1.4). */
 struct leg_ok {
-	char *bytes; /* NULL: none */
-	size_t len;
 	const struct sip_bind *bind;
 	struct addr to, fallback; /* of sip_send_back() */
 	uint32_t cseq;
@@ -27,6 +25,8 @@ struct leg_ok {
 	bool offer; /* it carries an offer, whose answer comes in the ACK */
 	unsigned int interval_ms;
 	uint64_t over_at_ms;
+	size_t len;
+	char bytes[];
 };
 
 /* What is to be sent in the dialog as soon as nothing else is open there. */
@@ -53,8 +53,6 @@ struct leg_job {
 	char sdp[];
 };
 
-enum { LEG_SESSION_LINES = 96 };
-
 /* Who refreshes, as a request says it. */
 enum leg_refresher { LEG_EITHER, LEG_UAC, LEG_UAS };
 
@@ -70,7 +68,6 @@ struct leg_session {
 	unsigned int asked_s;
 	bool asked_knows; /* it supports timers */
 	enum leg_refresher asked;
-	char lines[LEG_SESSION_LINES];
 };
 
 /* One of the dialogs that an INVITE of ours may end in (RFC 3261 12.1). */
@@ -158,7 +155,7 @@ struct leg {
 	struct sip_client *bye;		  /* our BYE, until it is answered */
 	bool bye_wanted; /* as soon as our first 2xx is acknowledged (RFC 3261 15) */
 	char *bye_reason;
-	struct leg_ok ok;
+	struct leg_ok *ok;     /* NULL: none */
 	struct timer timer;    /* 2xx again, or provisional response again */
 	struct sip_pass *pass; /* of the other side, for the next message sent */
 	struct relay *relays; /* requests of this dialog that the other side is to answer */

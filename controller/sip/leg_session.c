@@ -132,6 +132,7 @@ struct sip_reply leg_session_asked(struct leg *leg, const struct sip_msg *m)
 	bool required = sip_msg_lists(m, SIP_H_REQUIRE, "timer");
 	struct slice refresher;
 	uint32_t seconds = expires_of(m, &refresher);
+	char *lines = leg->sip->session;
 
 	s->asked_s = 0;
 	s->asked_knows = required || sip_msg_lists(m, SIP_H_SUPPORTED, "timer");
@@ -141,8 +142,8 @@ struct sip_reply leg_session_asked(struct leg *leg, const struct sip_msg *m)
 						      .extra_value = "timer" }
 				: (struct sip_reply){ 0 };
 	if (seconds && seconds < s->conf.min_s && s->asked_knows) {
-		snprintf(s->lines, sizeof(s->lines), "Min-SE: %u\r\n", s->conf.min_s);
-		return (struct sip_reply){ .code = 422, .lines = s->lines };
+		snprintf(lines, LEG_SESSION_LINES, "Min-SE: %u\r\n", s->conf.min_s);
+		return (struct sip_reply){ .code = 422, .lines = lines };
 	}
 	s->asked_s = granted_s(&s->conf, seconds, min_of(m));
 	s->asked = !refresher.p ? LEG_EITHER : is(refresher, "uas") ? LEG_UAS : LEG_UAC;
@@ -169,12 +170,13 @@ const char *leg_session_reply(struct leg *leg)
 {
 	struct leg_session *s = &leg->session;
 	bool ours = asked_of_us(leg);
+	char *lines = leg->sip->session;
 
 	if (!s->asked_s || (ours && !can_refresh(leg)))
 		return NULL;
-	snprintf(s->lines, sizeof(s->lines), "%sSession-Expires: %u;refresher=%s\r\n",
+	snprintf(lines, LEG_SESSION_LINES, "%sSession-Expires: %u;refresher=%s\r\n",
 		 ours ? "" : "Require: timer\r\n", s->asked_s, ours ? "uas" : "uac");
-	return s->lines;
+	return lines;
 }
 
 void leg_session_answered(struct leg *leg)

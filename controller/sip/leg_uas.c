@@ -149,12 +149,12 @@ int leg_progress(struct leg *leg, int code, const char *reason, const char *sdp,
 static void keep_ok(struct leg *leg, const struct sip_server *ist, bool described)
 {
 	struct buf *out = &leg->sip->out;
-	struct leg_ok *ok = &leg->ok;
+	struct leg_ok *ok = malloc(sizeof(*ok) + out->len);
 
 	leg_drop_ok(leg);
-	ok->bytes = malloc(out->len);
-	if (!ok->bytes)
+	if (!ok)
 		return;
+	leg->ok = ok;
 	memcpy(ok->bytes, out->data, out->len);
 	ok->len = out->len;
 	ok->bind = ist->bind;
@@ -240,7 +240,7 @@ static void no_ack(struct leg *leg)
 
 static void resend_ok(struct leg *leg)
 {
-	struct leg_ok *ok = &leg->ok;
+	struct leg_ok *ok = leg->ok;
 	uint64_t now = loop_now_ms(leg->sip->loop);
 	unsigned int t2 = leg->sip->timing.t2;
 
@@ -260,7 +260,7 @@ void leg_timer(void *owner)
 	struct leg *leg = owner;
 
 	leg_enter(leg);
-	if (leg->ok.bytes) {
+	if (leg->ok) {
 		resend_ok(leg);
 	} else if (leg->ist && leg->early && leg->early->reliable) {
 		leg_reliable_timer(leg);
@@ -273,7 +273,7 @@ void leg_timer(void *owner)
 
 static void acked(struct leg *leg, struct slice sdp)
 {
-	struct slice answer = leg->ok.offer ? sdp : (struct slice){ 0 };
+	struct slice answer = leg->ok->offer ? sdp : (struct slice){ 0 };
 
 	leg_drop_ok(leg);
 	if (leg->bye_wanted && leg->phase == LEG_UP)
@@ -285,7 +285,7 @@ static void acked(struct leg *leg, struct slice sdp)
 void leg_ack_received(struct leg *leg, const struct sip_msg *m)
 {
 	leg_enter(leg);
-	if (leg->ok.bytes && leg->ok.cseq == m->cseq) {
+	if (leg->ok && leg->ok->cseq == m->cseq) {
 		sip_dialog_heard(&leg->dialog, m);
 		acked(leg, sip_msg_sdp(m));
 	}
@@ -354,7 +354,7 @@ static bool ours_is_open(const struct leg *leg)
 
 static bool theirs_is_open(const struct leg *leg)
 {
-	if (leg->ost || (leg->ok.bytes && leg->ok.offer))
+	if (leg->ost || (leg->ok && leg->ok->offer))
 		return true;
 	if (leg->phase == LEG_SETUP)
 		return leg->incoming && !(leg->early && leg->early->settled);
@@ -395,7 +395,7 @@ static void on_reinvite(struct leg *leg, const struct sip_msg *m)
 		refusal = leg_session_asked(leg, m);
 	if (!refusal.code && !m->body_is_sdp && leg->events && !leg->events->asked)
 		refusal.code = 488;
-	if (!refusal.code && leg->ok.bytes) {
+	if (!refusal.code && leg->ok) {
 		/* Whoever offers anew has seen our answer: its ACK is lost or late. */
 		log_info("call %s: re-INVITE before the ACK", leg->dialog.call_id);
 		acked(leg, (struct slice){ 0 });

@@ -104,6 +104,8 @@ struct sip_bind {
 
 /* Length of our tags without the NUL: 64 random bits. */
 enum { SIP_TAG_LEN = 16, SIP_CALL_ID_LEN = 32 };
+/* Room for the header lines of a session timer (RFC 4028). */
+enum { LEG_SESSION_LINES = 96 };
 /* "z9hG4bK", 64 random bits and a 32-bit code by which we know our own again. */
 enum { SIP_BRANCH_LEN = 7 + 16 + 8 };
 
@@ -130,6 +132,7 @@ struct sip {
 	struct buf out;		   /* the message being built: never across an event */
 	struct buf head;	   /* the headers echoed in it */
 	struct buf list;	   /* of what is refused in it */
+	char session[LEG_SESSION_LINES]; /* of its session timer */
 	uint64_t secret[2];
 	unsigned char pool[512]; /* random bytes not yet given out */
 	size_t pool_left;

@@ -141,8 +141,6 @@ static json_t *render_leg(const struct call_leg_report *leg)
 	add(&o, "duplicates", count(rtp->duplicates));
 	add(&o, "gap_ms", rounded(rtp->gap_ms));
 	add(&o, "ssrc_changes", count(rtp->ssrc_changes));
-	add(&o, "rtt_ms", rtcp->round_trip_ms > 0 ? rounded(rtcp->round_trip_ms) : json_null());
-	add(&o, "far_lost", count(rtcp->far_lost));
 	add(&o, "mos", score(mos(leg->codec, rtp->packets, rtp->lost, rtp->jitter_ms)));
 	add(&o, "wrong_source", count(rtp->wrong_source + rtcp->wrong_source));
 	add(&o, "last_rx_s", seconds_since(rtp->last_s));
@@ -169,8 +167,8 @@ static json_t *render_trail(const struct media_trail *trail)
 	json_t *list = json_array();
 	size_t n = trail ? trail->n : 0;
 
-	for (size_t i = n > MEDIA_STEPS ? n - MEDIA_STEPS : 0; i < n; i++)
-		json_array_append_new(list, render_step(&trail->steps[i % MEDIA_STEPS]));
+	for (size_t i = n && n > trail->room ? n - trail->room : 0; i < n; i++)
+		json_array_append_new(list, render_step(&trail->steps[i % trail->room]));
 	return list;
 }
 
