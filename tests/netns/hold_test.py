@@ -336,6 +336,7 @@ def reloaded(lab):
     check(f"moh '{bad}': " in done.stderr and "rtpfwd.conf:" in done.stderr, done.stderr)
     equal(lab.run("-n", "-c", lab.conf).returncode, 1, "rtpfwd -n with a bad file")
     c = talking(lab)
+    rtp.drain(c.a_rtp, c.b_rtp)
     hold(c, "a")
     music_for(c, "a", lab.house, count=10)
     new = Tune(lab.house.path, 1600, seed=3)
