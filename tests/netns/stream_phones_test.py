@@ -20,6 +20,7 @@ type = friend
 realm = inside
 host = dynamic
 secret = s3cret
+canreinvite = no
 [alice](phone)
 [anna](phone)
 [tcponly](phone)
