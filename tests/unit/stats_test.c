@@ -282,8 +282,7 @@ static void test_phone(void **state)
 
 static void test_status(void **state)
 {
-	struct render_status status = {
-		.uptime_s = 61, .calls = 2, .flows = 8, .draining = true, .events = 12};
+	struct render_status status = {61, 2, 8, .events = 12, .draining = true};
 	struct conf_realm realm = {.name = "outside", .index = 1};
 	struct ports_report ports = {.used = 4, .free = 90, .quarantine = 6};
 	struct datapath_interface_report interfaces[] = {
