@@ -4,6 +4,7 @@
 #define RTPFWD_COUNT_H
 
 #include "flow.h"
+#include "report.h"
 #include "rtpfwd_rtp.h"
 #include "seen.h"
 
@@ -92,11 +93,14 @@ static __always_inline void count_gap(struct rtpfwd_counters *c, __u64 now)
  * addresses), and one source is admitted; atomics would cost as much as the rest of this function.
  */
 static __always_inline void count_forwarded(const struct flow *f, const struct packet *p,
-					    __u32 length, __u64 now)
+					    const struct rtpfwd_control *control, __u32 length,
+					    __u64 now)
 {
 	struct rtpfwd_counters *c = &f->slot->counters;
 
-	if (rtpfwd_measure && !(f->act->flags & RTPFWD_F_RTCP))
+	if (rtpfwd_measure && f->act->flags & RTPFWD_F_RTCP)
+		count_report(f, p, control);
+	else if (rtpfwd_measure)
 		count_rtp(f, p, now);
 	count_gap(c, now);
 	c->packets++;

@@ -69,7 +69,7 @@ int rtpfwd_xdp(struct xdp_md *ctx)
 	reason = rewrite(ctx, &p, control, &f);
 	if (reason)
 		return refuse(&f, reason);
-	count_forwarded(&f, &p, length, now);
+	count_forwarded(&f, &p, control, length, now);
 	return verdict;
 }
 

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a struct below changes; pinned maps of another version are never touched. */
-#define RTPFWD_ABI_VERSION 3
+#define RTPFWD_ABI_VERSION 4
 #define RTPFWD_ABI_MAGIC   0x72747066 /* "rtpf" */
 
 /* Map names (<= 15 characters), which are also their names under `bpffs`. */
@@ -69,16 +69,16 @@ struct rtpfwd_drops {
 };
 
 /* rtpfwd_action.flags */
-#define RTPFWD_F_RTCP	  1   /* RTCP is due at this port, else RTP */
-#define RTPFWD_F_ANY_PORT 2   /* any source port of the expected address is admitted */
-#define RTPFWD_F_LATE_ANY 4   /* the same for the late one */
-#define RTPFWD_F_EXPECT	  8   /* a source is known; else every packet is a stranger's */
-#define RTPFWD_F_REDIRECT 16  /* also where it came in: that driver does XDP_TX badly */
-#define RTPFWD_F_IPV6	  32  /* leaves by IPv6 */
-#define RTPFWD_F_TOS	  64  /* leaves with the traffic class `tos`, ECN kept */
-#define RTPFWD_F_TAG	  128 /* leaves with an 802.1Q tag of VLAN `vlan`, its priority kept */
-#define RTPFWD_F_KEEP_TAG 256 /* leaves with the tag that it came with, if any */
-#define RTPFWD_F_LEARN	  512 /* the source is not known for certain: see rtpfwd_heard */
+#define RTPFWD_F_RTCP	  1    /* RTCP is due at this port, else RTP */
+#define RTPFWD_F_ANY_PORT 2    /* any source port of the expected address is admitted */
+#define RTPFWD_F_LATE_ANY 4    /* the same for the late one */
+#define RTPFWD_F_EXPECT	  8    /* a source is known; else every packet is a stranger's */
+#define RTPFWD_F_REDIRECT 16   /* also where it came in: that driver does XDP_TX badly */
+#define RTPFWD_F_IPV6	  32   /* leaves by IPv6 */
+#define RTPFWD_F_TOS	  64   /* leaves with the traffic class `tos`, ECN kept */
+#define RTPFWD_F_TAG	  128  /* leaves with an 802.1Q tag of VLAN `vlan`, its priority kept */
+#define RTPFWD_F_KEEP_TAG 256  /* leaves with the tag that it came with, if any */
+#define RTPFWD_F_LEARN	  512  /* the source is not known for certain: see rtpfwd_heard */
 #define RTPFWD_F_MUX	  1024 /* RTCP that arrives here is the next slot's (RFC 5761) */
 
 /*
@@ -163,7 +163,13 @@ struct rtpfwd_heard {
 	__u32 candidate_ssrc;
 	__u16 candidate_seq;
 	__u16 candidate_packets;
-	__u64 pad[2];
+	/* Of RTCP (RFC 3550 6.4.1): middle of the last sender report's NTP time, and when it came,
+	 * in units of 1/65536 s; the fraction and total lost of the last report; time from here to
+	 * the sender of reports and back in 1/65536 s, 0: not known. */
+	__u32 sent_ntp;
+	__u32 sent_at;
+	__u32 far_lost; /* fraction << 24 | total */
+	__u32 round_trip;
 };
 
 #define RTPFWD_LEARN_RTP  5 /* packets in a row that make a source learned */

@@ -13,7 +13,13 @@
 
 #define RTPFWD_RTP_HEADER     12
 #define RTPFWD_RTCP_HEADER    8
-#define RTPFWD_MAX_DROPOUT    3000 /* RFC 3550 A.1 */
+#define RTPFWD_RTCP_SR	      200
+#define RTPFWD_RTCP_RR	      201
+#define RTPFWD_RTCP_COUNT     0x1f /* of report blocks, in the first byte */
+#define RTPFWD_RTCP_SR_SIZE   28   /* before its blocks */
+#define RTPFWD_REPORT_BLOCK   24
+#define RTPFWD_MAX_TRIP	      (10U << 16) /* ten seconds: longer is a clock gone wrong */
+#define RTPFWD_MAX_DROPOUT    3000	  /* RFC 3550 A.1 */
 #define RTPFWD_MAX_MISORDER   100
 #define RTPFWD_PAIR_MASK      15	 /* one pair of packets in 16 is timed */
 #define RTPFWD_PAIR_SHIFT     10	 /* of ns, to what is kept of an arrival */
@@ -103,6 +109,30 @@ rtpfwd_is_within(struct rtpfwd_counters *c, __u32 rate, __u32 hz, __u64 elapsed)
 		return 0;
 	c->credit = (__u32)(credit - hz);
 	return 1;
+}
+
+static inline __attribute__((always_inline)) __u32 rtpfwd_clock(__u64 ns)
+{
+	return (__u32)((ns << 4) / (1000000000 >> 12)); /* 1/65536 s */
+}
+
+/* A sender report passed by at `now` (ns). */
+static inline __attribute__((always_inline)) void rtpfwd_count_sent(struct rtpfwd_heard *h,
+								    __u32 ntp, __u64 now)
+{
+	h->sent_ntp = ntp;
+	h->sent_at = rtpfwd_clock(now);
+}
+
+/* RFC 3550 6.4.1: the report says which one it heard last, and how long ago. */
+static inline __attribute__((always_inline)) void
+rtpfwd_count_round_trip(struct rtpfwd_heard *h, const struct rtpfwd_heard *opposite, __u32 last,
+			__u32 delay, __u64 now)
+{
+	__u32 trip = rtpfwd_clock(now) - opposite->sent_at - delay;
+
+	if (last && last == opposite->sent_ntp && trip < RTPFWD_MAX_TRIP)
+		h->round_trip = trip ? trip : 1;
 }
 
 /* The first RTCP packet of a compound (RFC 3550 6.4)? */

@@ -26,9 +26,9 @@ static void offer_in_force(struct call *c)
 	c->ask.waiting = false;
 	if (call_keep_origin(&c->ask.before, &s->origin) == 0 &&
 	    call_tell_in_force(c, c->ask.from) == 0 &&
-	    leg_agree(s->leg, s->origin.last, s->origin.last_len) == 0)
+	    call_agree(c, c->ask.from, CALL_FOR_OFFER) == 0)
 		return;
-	leg_disagree(s->leg, 500, NULL, 0);
+	call_disagree(c, c->ask.from, CALL_FOR_OFFER, 500, NULL);
 	call_ask_close(c);
 	direct_changed(c);
 }
@@ -39,7 +39,7 @@ void call_asked(struct call *c, enum side side)
 
 	if (!other->leg || !other->said || c->state != CALL_UP || c->offer.open || c->ask.open ||
 	    direct_must_hold(c, side)) {
-		leg_disagree(s->leg, 491, NULL, 0);
+		call_disagree(c, side, CALL_FOR_OFFER, 491, NULL);
 		return;
 	}
 	c->ask = (struct call_ask){ .open = true, .waiting = true, .from = side };
@@ -97,7 +97,7 @@ void call_ask_reanswered(struct call *c, int code, struct slice sdp)
 	if (code < 300 && call_parse_within(&offer, c, side_other(c->ask.from), sdp) == 0 &&
 	    !c->ask.withdrawn && call_keep_origin(&c->ask.before, &s->origin) == 0 &&
 	    call_ask_offer(c, offer) == 0 &&
-	    leg_agree(s->leg, s->origin.last, s->origin.last_len) == 0)
+	    call_agree(c, c->ask.from, CALL_FOR_OFFER) == 0)
 		return;
 	c->ask.offer = offer;
 	if (code < 300 && sdp.p && !offer)
@@ -105,10 +105,10 @@ void call_ask_reanswered(struct call *c, int code, struct slice sdp)
 	if (c->ask.withdrawn) {
 		answer_without(c);
 	} else if (offer) {
-		leg_disagree(s->leg, 488, NULL, 0);
+		call_disagree(c, c->ask.from, CALL_FOR_OFFER, 488, NULL);
 		answer_without(c);
 	} else if (code == 491) {
-		leg_disagree(s->leg, 491, NULL, 0);
+		call_disagree(c, c->ask.from, CALL_FOR_OFFER, 491, NULL);
 		call_ask_close(c);
 		direct_changed(c);
 	} else {

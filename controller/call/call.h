@@ -131,6 +131,11 @@ enum media_result {
 };
 
 const char *media_result_text(enum media_result result);
+/* Offers within calls (re-INVITE, UPDATE) by direction, purpose and the code of their answer. */
+void calls_each_offer(const struct calls *calls,
+		      void (*each)(void *ctx, const char *direction, const char *purpose, int code,
+				   uint64_t n),
+		      void *ctx);
 
 struct calls_report {
 	uint64_t live[4]; /* by call_state */

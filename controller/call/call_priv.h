@@ -121,8 +121,22 @@ struct call {
 /* Codes that a re-INVITE may be refused with, each counted for itself. */
 enum { CALLS_REFUSALS_LO = 300, CALLS_REFUSALS = 400 };
 
+/* What an offer within a call is for. */
+enum call_purpose {
+	CALL_FOR_DIRECT, /* the other leg's address */
+	CALL_FOR_RECON,	 /* the same again, it has changed */
+	CALL_FOR_BACK,	 /* the relay's address */
+	CALL_FOR_THEM,	 /* what a far end offered */
+	CALL_FOR_OFFER,	 /* an offer is asked for */
+	CALL_PURPOSES
+};
+
+/* Final responses: 200 to 699. */
+enum { CALLS_CODE_LO = 200, CALLS_CODES = 500 };
+
 struct calls {
 	struct calls_setup setup;
+	uint64_t offers[2][CALL_PURPOSES][CALLS_CODES]; /* [1]: of far ends; by their answers */
 	struct peers *peers;
 	struct sip *sip;
 	struct call *list;
@@ -204,6 +218,13 @@ int call_parse(struct desc **out, struct slice sdp);
 int call_parse_within(struct desc **out, const struct call *c, enum side side, struct slice sdp);
 /* The first codec of the last answer is the one in use. */
 void call_note_codec(struct call *c, const struct desc *answer);
+
+/* offers.c: answers, and their number */
+void call_offer_answered(struct call *c, enum call_purpose purpose, int code); /* to ours */
+/* Answers `side`'s open offer with what its leg was told last. Errors of leg_agree(). */
+int call_agree(struct call *c, enum side side, enum call_purpose purpose);
+void call_disagree(struct call *c, enum side side, enum call_purpose purpose, int code,
+		   const char *reason);
 
 /* reinvite.c: changes during the call */
 void call_offered(struct call *c, enum side side, struct slice sdp);

@@ -46,6 +46,8 @@ const char *call_bye_reason(const char *cause)
 {
 	if (strcmp(cause, "rtp_timeout") == 0)
 		return "SIP;cause=408;text=\"RTP timeout\"";
+	if (strncmp(cause, "gone_", strlen("gone_")) == 0)
+		return "SIP;cause=481;text=\"The other dialog is gone\"";
 	if (strcmp(cause, "limit") == 0)
 		return "Q.850;cause=16;text=\"Call limit\"";
 	return NULL;

@@ -96,6 +96,11 @@ void direct_reanswered(struct call *c, enum side side, int code, struct slice sd
 	bool back = c->media.state >= MEDIA_BACK_1;
 
 	m->open = false;
+	call_offer_answered(c,
+			    !m->peer				? CALL_FOR_BACK
+			    : c->media.state == MEDIA_RECON ? CALL_FOR_RECON
+							    : CALL_FOR_DIRECT,
+			    code);
 	if (code < 300) {
 		accepted(c, side, sdp);
 		return;

@@ -31,18 +31,11 @@ static void other_told_as_before(struct call *c)
 	call_told_as_before(other_of(c, c->offer.from), &c->offer.before);
 }
 
-static void answer_leg(struct call *c, enum side side)
-{
-	struct call_side *s = &c->side[side];
-
-	leg_agree(s->leg, s->origin.last, s->origin.last_len);
-}
-
 /* The offer comes to nothing. Owns it. */
 static void disagree(struct call *c, enum side side, struct desc *offer, int code,
 		     const char *reason)
 {
-	leg_disagree(c->side[side].leg, code, reason, 0);
+	call_disagree(c, side, CALL_FOR_THEM, code, reason);
 	desc_free(offer);
 	direct_changed(c);
 }
@@ -59,7 +52,7 @@ static int answer_here(struct call *c, enum side side, struct desc *offer)
 	call_hold_answered(c, side);
 	leg_pass_who(c->side[side].leg);
 	leg_pass(c->side[side].leg, NULL);
-	answer_leg(c, side);
+	call_agree(c, side, CALL_FOR_THEM);
 	direct_changed(c);
 	return 0;
 }
@@ -129,13 +122,14 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 	int err = call_parse_within(&offer, c, side, sdp);
 
 	if (err) {
-		leg_disagree(s->leg, err == -EBADMSG ? 400 : err == -E2BIG ? 413 : 488, NULL, 0);
+		call_disagree(c, side, CALL_FOR_THEM,
+			      err == -EBADMSG ? 400 : err == -E2BIG ? 413 : 488, NULL);
 		return;
 	}
 	if (s->said && desc_equal(offer, s->said)) {
 		desc_free(offer);
 		leg_pass_who(s->leg);
-		answer_leg(c, side);
+		call_agree(c, side, CALL_FOR_THEM);
 		return;
 	}
 	if (direct_must_hold(c, side) && !leg_offer_by_update(s->leg)) {
@@ -195,7 +189,7 @@ static void agreed(struct call *c, struct desc *answer)
 	call_heard(c, from, offer);
 	leg_pass(c->side[from].leg, c->side[side_other(from)].leg);
 	call_note_codec(c, answer);
-	answer_leg(c, from);
+	call_agree(c, from, CALL_FOR_THEM);
 	direct_changed(c);
 }
 
@@ -268,6 +262,8 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		direct_reanswered(c, side, code, sdp);
 		return;
 	}
+	call_offer_answered(c, c->ask.open && c->ask.waiting ? CALL_FOR_OFFER : CALL_FOR_THEM,
+			    code);
 	if (code == 408)
 		call_note_move(c, side, QUIRK_TIMED_OUT);
 	if (code == 481 || (code == 408 && !call_heard_lately(c, side))) {

@@ -14,14 +14,12 @@ CONF_SETTER(conf_set_direct)
 {
 	struct conf_realm *realm = object;
 	struct conf_list list;
-	int rc = conf_value_list(l, e, &list);
+	int rc;
 
 	(void)key;
-	if (rc)
-		return rc;
-	realm->direct = arena_alloc(l->keep, list.n * sizeof(*realm->direct));
+	realm->direct = conf_value_array(l, e, &list, sizeof(*realm->direct), &rc);
 	if (!realm->direct)
-		return conf_no_memory(l);
+		return rc;
 	realm->n_direct = list.n;
 	for (size_t i = 0; !rc && i < list.n; i++)
 		rc = conf_value_keep(l, list.items[i], &realm->direct[i]);

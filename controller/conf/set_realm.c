@@ -38,14 +38,12 @@ CONF_SETTER(conf_set_interface)
 {
 	struct conf_realm *realm = object;
 	struct conf_list list;
-	int rc = conf_value_list(l, e, &list);
+	int rc;
 
 	(void)key;
-	if (rc)
-		return rc;
-	realm->interfaces = arena_alloc(l->keep, list.n * sizeof(*realm->interfaces));
+	realm->interfaces = conf_value_array(l, e, &list, sizeof(*realm->interfaces), &rc);
 	if (!realm->interfaces)
-		return conf_no_memory(l);
+		return rc;
 	realm->n_interfaces = 0;
 	for (size_t i = 0; i < list.n; i++) {
 		if (!is_interface_name(list.items[i]))
@@ -67,14 +65,12 @@ CONF_SETTER(conf_set_bind)
 {
 	struct conf_realm *realm = object;
 	struct conf_list list;
-	int rc = conf_value_list(l, e, &list);
+	int rc;
 
 	(void)key;
-	if (rc)
-		return rc;
-	realm->binds = arena_alloc(l->keep, list.n * sizeof(*realm->binds));
+	realm->binds = conf_value_array(l, e, &list, sizeof(*realm->binds), &rc);
 	if (!realm->binds)
-		return conf_no_memory(l);
+		return rc;
 	realm->n_binds = list.n;
 	for (size_t i = 0; !rc && i < list.n; i++)
 		rc = conf_transport_parse_bind(l, e, list.items[i], &realm->binds[i]);
@@ -99,14 +95,12 @@ CONF_SETTER(conf_set_media)
 {
 	struct conf_realm *realm = object;
 	struct conf_list list;
-	int rc = conf_value_list(l, e, &list);
+	int rc;
 
 	(void)key;
-	if (rc)
-		return rc;
-	realm->media = arena_alloc(l->keep, list.n * sizeof(*realm->media));
+	realm->media = conf_value_array(l, e, &list, sizeof(*realm->media), &rc);
 	if (!realm->media)
-		return conf_no_memory(l);
+		return rc;
 	realm->n_media = list.n;
 	for (size_t i = 0; !rc && i < list.n; i++)
 		rc = parse_relay_address(l, e, list.items[i], &realm->media[i]);

@@ -49,6 +49,20 @@ int conf_value_list(struct conf_loader *l, const struct conf_entry *e, struct co
 	}
 }
 
+void *conf_value_array(struct conf_loader *l, const struct conf_entry *e, struct conf_list *list,
+		       size_t size, int *rc)
+{
+	void *objects;
+
+	*rc = conf_value_list(l, e, list);
+	if (*rc)
+		return NULL;
+	objects = arena_alloc(l->keep, list->n * size);
+	if (!objects)
+		*rc = conf_no_memory(l);
+	return objects;
+}
+
 bool conf_value_bool(const char *text, bool *out)
 {
 	static const char *const yes[] = { "yes", "true", "on", "1", "y", "t" };

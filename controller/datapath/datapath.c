@@ -247,7 +247,7 @@ void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_
 	struct flow *flow = live_flow(dp, local);
 
 	if (last)
-		*last = (struct flow_counters){ .last_s = -1 };
+		*last = (struct flow_counters){ .last_s = -1, .round_trip_ms = -1 };
 	if (!flow)
 		return;
 	if (last)

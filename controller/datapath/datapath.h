@@ -67,6 +67,10 @@ struct flow_counters {
 	uint32_t ssrc_changes; /* times that another sender went on */
 	double gap_ms;	       /* longest time between two forwarded packets */
 	bool event;	       /* a telephone-event is under way (RFC 4733) */
+	/* RTCP: what its sender reports of what it was sent, and the time to it and back. */
+	double round_trip_ms; /* below 0: not known */
+	uint32_t far_lost;
+	double far_fraction; /* lost lately, 0 to 1 */
 };
 
 /* What flows up. Called in the loop; each may be NULL. */

@@ -29,8 +29,13 @@ static struct addr read_seen(const struct datapath *dp, uint32_t slot)
 static void read_heard(const struct datapath *dp, uint32_t slot, struct flow_counters *out)
 {
 	const struct rtpfwd_heard *h = &dp->rests[slot].heard;
+	uint32_t round_trip = LOAD(h->round_trip), far = LOAD(h->far_lost);
 	uint64_t event = LOAD(h->event);
 
+	if (round_trip)
+		out->round_trip_ms = round_trip * 1000.0 / 65536;
+	out->far_lost = far & 0x800000 ? 0 : far & 0x7fffff; /* signed: below 0 after duplicates */
+	out->far_fraction = (far >> 24) / 256.0;
 	out->reordered = LOAD(h->reordered);
 	out->duplicates = LOAD(h->duplicates);
 	out->ssrc_changes = LOAD(h->ssrc_changes);
@@ -45,7 +50,7 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 	uint64_t last, now = datapath_jiffies(dp);
 	int32_t lost;
 
-	*out = (struct flow_counters){ .last_s = -1 };
+	*out = (struct flow_counters){ .last_s = -1, .round_trip_ms = -1 };
 	if (flow->copy ==
 	    NO_COPY) /* leased anew, not in force: what stands there is the former flow's */
 		return;

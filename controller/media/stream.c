@@ -166,7 +166,7 @@ static void remove_flows(const struct media *media, const struct stream_side *si
 		struct addr local = relay_of(side, (enum flow_kind)kind);
 
 		if (last)
-			last[kind].last_s = -1;
+			last[kind].last_s = last[kind].round_trip_ms = -1;
 		datapath_remove(media->dp, &local, last ? &last[kind] : NULL);
 	}
 }
@@ -385,7 +385,7 @@ static void count(const struct stream *s, enum side side, enum flow_kind kind,
 	if (s->stopped && s->last)
 		*out = s->last[side * KINDS + kind];
 	else if (s->stopped || datapath_counters(s->media->dp, &local, out))
-		*out = (struct flow_counters){ .last_s = -1 };
+		*out = (struct flow_counters){ .last_s = -1, .round_trip_ms = -1 };
 }
 
 void stream_report(const struct stream *s, enum side side, struct stream_report *out)

@@ -47,7 +47,8 @@ static void send_report(struct player *p, bool bye)
 
 	if (!p->way.rtcp.port || !p->source.talking)
 		return;
-	way.from.port++;
+	if (!addr_equal(&p->way.rtcp, &way.to)) /* else the two share a port (RFC 5761) */
+		way.from.port++;
 	way.to = p->way.rtcp;
 	clock_gettime(CLOCK_REALTIME, &now);
 	wire_put(p->music->wire, &way, bytes, rtp_report(bytes, &p->source, &now, bye));

@@ -29,7 +29,8 @@ bool music_has(const struct music *music, const char *path);
 /* How one listener hears it. */
 struct music_way {
 	struct wire_way rtp;
-	struct addr rtcp;	/* where reports go, from the port above rtp.from; port 0: none */
+	struct addr rtcp;	/* where reports go, from the port above rtp.from unless that is
+				   where the music goes, too; port 0: none */
 	enum tune_coding coding;
 	uint8_t payload_type;
 };

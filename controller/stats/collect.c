@@ -40,6 +40,8 @@ static void add_calls(struct buf *out, const struct node *node)
 	families_calls(out, &report, &live.paths, &live.reasons);
 	calls_each_decision(node->calls, add_decision, &decisions);
 	families_policy(out, &live.relayed, &decisions);
+	families_offers_begin(out);
+	calls_each_offer(node->calls, families_offer, out);
 }
 
 static void add_realms(struct buf *out, const struct node *node)

@@ -108,6 +108,21 @@ void families_calls(struct buf *out, const struct calls_report *report, const st
 		  &report->call_seconds);
 }
 
+void families_offers_begin(struct buf *out)
+{
+	expo_family(out, "rtpfwd_reinvites_total", "counter",
+		    "Offers within calls, by who made them, what for, and their answer.");
+}
+
+void families_offer(void *out, const char *direction, const char *purpose, int code, uint64_t n)
+{
+	char text[8];
+
+	snprintf(text, sizeof(text), "%d", code);
+	expo_count(out, "rtpfwd_reinvites_total",
+		   EXPO_LABELS({"direction", direction}, {"purpose", purpose}, {"code", text}), n);
+}
+
 void families_policy(struct buf *out, const struct tally *relayed, const struct tally *decisions)
 {
 	expo_family(out, "rtpfwd_not_offloaded_streams", "gauge",

@@ -31,6 +31,9 @@ void families_calls(struct buf *out, const struct calls_report *report, const st
 		    const struct tally *reasons);
 
 /* Reasons: of the live streams whose media is here, and how often each came to decide. */
+void families_offers_begin(struct buf *out);
+/* For calls_each_offer(). */
+void families_offer(void *out, const char *direction, const char *purpose, int code, uint64_t n);
 void families_policy(struct buf *out, const struct tally *relayed, const struct tally *decisions);
 
 /* A realm with what its modules say of it. */

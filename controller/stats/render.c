@@ -141,6 +141,8 @@ static json_t *render_leg(const struct call_leg_report *leg)
 	add(&o, "duplicates", count(rtp->duplicates));
 	add(&o, "gap_ms", rounded(rtp->gap_ms));
 	add(&o, "ssrc_changes", count(rtp->ssrc_changes));
+	add(&o, "rtt_ms", rtcp->round_trip_ms > 0 ? rounded(rtcp->round_trip_ms) : json_null());
+	add(&o, "far_lost", count(rtcp->far_lost));
 	add(&o, "mos", score(mos(leg->codec, rtp->packets, rtp->lost, rtp->jitter_ms)));
 	add(&o, "wrong_source", count(rtp->wrong_source + rtcp->wrong_source));
 	add(&o, "last_rx_s", seconds_since(rtp->last_s));

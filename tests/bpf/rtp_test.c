@@ -308,6 +308,26 @@ static void jitter_never_overflows(void **state)
 	}
 }
 
+/* 30 ms there and back, 100 ms at the far end. */
+static void a_round_trip_is_what_was_not_delay(void **state)
+{
+	const uint32_t delay = 65536 / 10;
+	struct rtpfwd_heard sender = { 0 }, reporter = { 0 };
+	uint64_t ns = 5ULL << 45; /* near 49 hours: the clock has wrapped */
+
+	(void)state;
+	rtpfwd_count_sent(&sender, 0xabcd1234, ns);
+	rtpfwd_count_round_trip(&reporter, &sender, 0xabcd1234, delay, ns + 130 * MS);
+	assert_in_range(reporter.round_trip, 1965, 1968);
+	rtpfwd_count_round_trip(&reporter, &sender, 0xabcd1235, 0, ns + 900 * MS); /* another */
+	rtpfwd_count_round_trip(&reporter, &sender, 0, 0, ns + 900 * MS);	   /* none */
+	rtpfwd_count_round_trip(&reporter, &sender, 0xabcd1234, 2 * delay, ns + 130 * MS);
+	rtpfwd_count_round_trip(&reporter, &sender, 0xabcd1234, 0, ns + 10001 * MS);
+	assert_in_range(reporter.round_trip, 1965, 1968);
+	rtpfwd_count_round_trip(&reporter, &sender, 0xabcd1234, 0, ns);
+	assert_int_equal(reporter.round_trip, 1); /* known, if only just */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +343,7 @@ int main(void)
 		cmocka_unit_test(jitter_is_the_rfcs),
 		cmocka_unit_test(only_pairs_count_for_jitter),
 		cmocka_unit_test(jitter_never_overflows),
+		cmocka_unit_test(a_round_trip_is_what_was_not_delay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

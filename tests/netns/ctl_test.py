@@ -87,7 +87,7 @@ def call_fields(lab):
                             "signalled": ADDRESS, "learned": ADDRESS, "relay": ADDRESS,
                             "told": ADDRESS, "codec": str, "rx_packets": int, "rx_bytes": int,
                             "lost": int, "jitter_ms": NUMBER, "reordered": int, "duplicates": int,
-                            "gap_ms": NUMBER, "ssrc_changes": int, "mos": NUMBER,
+                            "gap_ms": NUMBER, "ssrc_changes": int, "far_lost": int, "mos": NUMBER,
                             "wrong_source": int,
                             "last_rx_s": NUMBER}, f"leg {side}")
         check(0 <= shown[side]["last_rx_s"] < 60, "last_rx_s", shown[side]["last_rx_s"])

@@ -71,15 +71,17 @@ def row(function, code):
     def test(lab):
         before = lab.metrics()
         function(lab, code)
-        grown(lab, before, "refused" if function is move_1_refused else "rolled_back")
+        grown(lab, before, "refused" if function is move_1_refused else "rolled_back", code)
     test.__name__ = f"{function.__name__.replace('refused', str(code))}"
     test.__doc__ = f"{code} by the {'first' if function is move_1_refused else 'second'} leg"
     return test
 
 
-def grown(lab, before, result):
-    name = f'rtpfwd_direct_transitions_total{{result="{result}"}}'
-    equal(lab.metrics()[name] - before[name], 1, name)
+def grown(lab, before, result, code):
+    after = lab.metrics()
+    for name in (f'rtpfwd_direct_transitions_total{{result="{result}"}}',
+                 f'rtpfwd_reinvites_total{{direction="out",purpose="direct",code="{code}"}}'):
+        equal(after[name] - before.get(name, 0), 1, name)
 
 
 def move_1_491(lab):
@@ -199,8 +201,8 @@ def move_2_500_twice(lab):
 def gone_both(c):
     c.a_rtp.stop()
     c.b_rtp.stop()
-    c.a.expect_bye()
-    c.b.expect_bye()
+    for dialog in (c.a, c.b):
+        check("cause=481" in dialog.expect_bye().get("reason", ""), "Reason of the BYE")
     c.gone()
 
 

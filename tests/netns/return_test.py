@@ -3,13 +3,23 @@
 """The way back to the relay, and out again: what is answered first, and what no longer is."""
 import moving
 import tap
-from lab import nothing_left
+from lab import PEERS, nothing_left
 from moving import call
 from tap import check, equal, wait_for
 
 
+LIMITED = """
+[limited]
+type = route
+from = inside
+match = _9X.
+to = bob
+options = L(3000)
+"""
+
+
 def make():
-    return moving.make(general={"rtptimeout": "2"})
+    return moving.make(general={"rtptimeout": "2"}, peers=PEERS + LIMITED)
 
 
 def end(c, limit=0):
@@ -178,7 +188,26 @@ def few_strays(lab):
     c.hang_up().gone()
 
 
-def media_timeout_rests(lab):
+def pitfall_65_transfer(lab):
+    """pitfall 65: a REFER while direct: both come back before anybody is joined anew"""
+    c = call(lab).direct()
+    c.a.request("REFER", headers=[("Refer-To", "<sip:7999@10.91.1.1>")])
+    c.b.reply(c.b.expect("REFER"), 202)
+    equal(c.a.expect(202).code, 202, "answer to REFER")
+    both_back(c)
+    c.is_relayed("TRANSFER")
+    end(c)
+
+
+def pitfall_69_limit(lab):
+    """pitfall 69: the limit of a bare L(x) ends a call whose media is direct"""
+    c = call(lab, prefix="9").direct()
+    c.a.expect_bye(6)
+    c.b.expect_bye()
+    c.gone()
+
+
+def pitfall_68_media_timeout(lab):
     """pitfall 68: rtptimeout does not end a call whose media is direct"""
     c = call(lab).direct()
     c.a.none("BYE", seconds=3.5)
@@ -190,7 +219,8 @@ def media_timeout_rests(lab):
 
 
 TESTS = [operator_relay_and_auto, back_in_either_order, operator_direct, operator_unknown, back_491,
-         split, back_481, drain_ignores_c, stray, few_strays, media_timeout_rests]
+         split, back_481, drain_ignores_c, stray, few_strays, pitfall_65_transfer,
+         pitfall_68_media_timeout, pitfall_69_limit]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, moving.between_tests, nothing_left)

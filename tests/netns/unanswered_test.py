@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Far ends that do not answer our offers. A transaction takes 32 s to end: all of these calls run
-at once, each with phones of its own, and each test looks at one of them."""
+"""Far ends that do not answer our offers, and what else takes long: all of these calls run at once,
+each with phones of its own, and each test looks at one of them."""
 import contextlib
 import threading
 
@@ -147,9 +147,35 @@ def back_timeout_alive(lab, i):
     end(c)
 
 
+def pitfall_59_refresh_while_direct(lab, i):
+    """pitfall 59: our session refresh of a direct call has the description in force, as it was"""
+    a, b = lab.phone(f"10.91.1.{10 + i}"), lab.phone(f"10.91.2.{20 + i}")
+    c = Moving(lab, a, b, lab.number())
+    c.a = a.call(c.number, c.a_sdp, headers=[("Supported", "timer"),
+                                             ("Session-Expires", "90;refresher=uas")])
+    c.a.expect(100)
+    c.b = b.incoming(c.number)
+    c.b_offer = c.b.invite.sdp
+    c.relay_b = c.b_offer.rtp()
+    c.answer().talk().heard(5)
+    c.sb.accept(c.sb.told())
+    second = c.sa.told()
+    check(second.get("session-expires"), "the offer refreshes the session, too")
+    c.sa.follow(second.sdp)
+    c.a.reply(second, 200, c.sa.sdp(), headers=[
+        ("Require", "timer"), ("Session-Expires", second.get("session-expires"))])
+    c.a.expect("ACK")
+    c.is_direct()
+    msg = c.sa.told(60)
+    equal(msg.sdp.text, second.sdp.text, "description in the refresh")
+    c.sa.accept(msg)
+    c.is_direct()
+    end(c)
+
+
 SCRIPTS = [move_1_timeout_alive, move_1_timeout_dead, move_2_timeout_alive, move_2_timeout_dead,
            move_1_provisional_then_silence, move_1_provisional_never_final, move_1_late_answer,
-           back_timeout_dead, back_timeout_alive]
+           back_timeout_dead, back_timeout_alive, pitfall_59_refresh_while_direct]
 
 
 class Running(threading.Thread):

@@ -402,6 +402,57 @@ static void own_answer(void **state)
 	desc_free(no_audio);
 }
 
+/* What a leg is told of the other one's own address: RTCP elsewhere, and only what both know. */
+static void told_the_peer(void **state)
+{
+	struct desc *in = parsed(HEAD "m=audio 5000 RTP/AVP 0 8 3\r\n"
+				      "a=rtcp:7001 IN IP4 10.0.0.9\r\n");
+	struct desc *other = parsed(HEAD "m=audio 4000 RTP/AVP 3 0\r\n");
+	struct desc_origin o = { .id = 5 };
+	struct desc_rewrite rw = { .common = other };
+
+	(void)state;
+	assert_int_equal(addr_parse(&rw.rtp, "10.0.0.1:5000"), 0);
+	assert_int_equal(addr_parse(&rw.rtcp, "10.0.0.9:7001"), 0);
+	assert_int_equal(desc_render(&o, in, &rw), 0);
+	assert_string_equal(o.last,
+			    "v=0\r\no=rtpfwd 5 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\n"
+			    "t=0 0\r\nm=audio 5000 RTP/AVP 0 3\r\n"
+			    "a=rtcp:7001 IN IP4 10.0.0.9\r\na=sendrecv\r\n");
+	desc_origin_free(&o);
+	desc_free(in);
+	desc_free(other);
+}
+
+static void still_true(void **state)
+{
+	static const struct {
+		const char *said;
+		bool still;
+	} cases[] = {
+		{ "m=audio 5000 RTP/AVP 0 8\r\n", true },
+		{ "m=audio 5000 RTP/AVP 8 0 3\r\na=recvonly\r\n", true },
+		{ "m=audio 5000 RTP/AVP 0\r\n", false },
+		{ "m=audio 5002 RTP/AVP 0 8\r\n", false },
+		{ "m=audio 5000 RTP/AVP 0 8\r\nc=IN IP4 10.0.0.2\r\n", false },
+		{ "m=audio 5000 RTP/AVP 0 8\r\na=rtcp:5003\r\n", false },
+	};
+	struct desc *told = parsed(HEAD "m=audio 5000 RTP/AVP 0 8\r\n");
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct desc *said;
+
+		snprintf(text, sizeof(text), HEAD "%s", cases[i].said);
+		said = parsed(text);
+		if (desc_still_true(told, said) != cases[i].still)
+			fail_msg("case %zu", i);
+		desc_free(said);
+	}
+	desc_free(told);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +467,8 @@ int main(void)
 		cmocka_unit_test(origin_version),
 		cmocka_unit_test(failure_leaves_origin),
 		cmocka_unit_test(pitfall_28_directions), cmocka_unit_test(own_answer),
+		cmocka_unit_test(told_the_peer),
+		cmocka_unit_test(still_true),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,6 +292,35 @@ static void many_listeners(void **state)
 	assert_true(report.wire.flushes * 4 <= all); /* a slot holds 17 or 18 of them */
 }
 
+/* Reports come from the port above, or from the same where RTP and RTCP share one. */
+static void where_reports_come_from(void **state)
+{
+	struct hall *h = hall(state);
+	struct addr shared, apart, above = h->way[0].rtp.from;
+	struct sockaddr_storage ss;
+
+	h->way[0].rtcp = h->way[2].rtp.to;
+	h->way[1].rtcp = h->way[1].rtp.to;
+	play(h, 0);
+	play(h, 1);
+	run(h, 60);
+	for (int i = 1; i < 3; i++) {
+		uint8_t bytes[WIRE_PAYLOAD_MAX] = { 0 };
+		socklen_t len = sizeof(ss);
+
+		while (bytes[1] != 200) {
+			len = sizeof(ss);
+			assert_true(recvfrom(h->ears[i], bytes, sizeof(bytes), 0,
+					     (struct sockaddr *)&ss, &len) > 0);
+		}
+		assert_int_equal(addr_from_sockaddr(i == 1 ? &shared : &apart,
+						    (struct sockaddr *)&ss), 0);
+	}
+	assert_true(addr_equal(&shared, &h->way[1].rtp.from));
+	above.port++;
+	assert_true(addr_equal(&apart, &above));
+}
+
 /* A loop that was held up goes on with the clock: timestamps jump, numbers do not. */
 static void late_loop(void **state)
 {
@@ -385,6 +414,7 @@ int main(void)
 		cmocka_unit_test(datagram_bytes),
 		cmocka_unit_test(checksum_zero),
 		cmocka_unit_test_setup_teardown(many_listeners, open_hall, close_hall),
+		cmocka_unit_test_setup_teardown(where_reports_come_from, open_hall, close_hall),
 		cmocka_unit_test_setup_teardown(late_loop, open_hall, close_hall),
 		cmocka_unit_test_setup_teardown(changed_in_midstream, open_hall, close_hall),
 		cmocka_unit_test_setup_teardown(no_such_tune, open_hall, close_hall),

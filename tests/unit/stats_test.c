@@ -41,7 +41,8 @@ static struct call_leg_report leg_a(void)
 				  .gap_ms = 60.5, .ssrc_changes = 1,
 				  .last_s = 0.0204,
 				  .seen = addr("10.0.0.5:4000")},
-			  .rtcp = {.packets = 4, .wrong_source = 1, .last_s = 1}},
+			  .rtcp = {.packets = 4, .wrong_source = 1, .last_s = 1,
+				   .round_trip_ms = 31.25, .far_lost = 7}},
 		.told = addr("10.0.0.1:10000"),
 		.codec = "PCMU/8000",
 		.user_agent = "baresip",
@@ -89,18 +90,16 @@ static struct call_report call_up(void)
 	"'signalled':'10.0.0.5:4000','learned':'10.0.0.5:4000','relay':'10.0.0.1:10000',"          \
 	"'told':'10.0.0.1:10000','direct':false,'offer':null,'codec':'PCMU/8000',"                 \
 	"'rx_packets':500,'rx_bytes':86000,"                                                       \
-	"'lost':2,'jitter_ms':1.235,"                                                              \
-	"'reordered':3,'duplicates':5,'gap_ms':60.5,'ssrc_changes':1,'mos':null,"                  \
-	"'wrong_source':4,'last_rx_s':0.02,'user_agent':'baresip',"     \
-	"'music':true}"
+	"'lost':2,'jitter_ms':1.235,'reordered':3,'duplicates':5,'gap_ms':60.5,"                   \
+	"'ssrc_changes':1,'rtt_ms':31.25,'far_lost':7,'mos':null,'wrong_source':4,"                \
+	"'last_rx_s':0.02,'user_agent':'baresip','music':true}"
 #define LEG_NONE                                                                                   \
 	"{'peer':null,'realm':null,'call_id':null,'canreinvite':null,'signalled':null,"            \
 	"'learned':null,'relay':null,'told':null,'direct':false,'offer':null,'codec':null,"        \
 	"'rx_packets':0,'rx_bytes':0,"                                                             \
-	"'lost':0,'jitter_ms':0.0,"                                                                \
-	"'reordered':0,'duplicates':0,'gap_ms':0.0,'ssrc_changes':0,'mos':null,"                   \
-	"'wrong_source':0,'last_rx_s':null,'user_agent':null,"            \
-	"'music':false}"
+	"'lost':0,'jitter_ms':0.0,'reordered':0,'duplicates':0,'gap_ms':0.0,"                      \
+	"'ssrc_changes':0,'rtt_ms':null,'far_lost':0,'mos':null,'wrong_source':0,"                 \
+	"'last_rx_s':null,'user_agent':null,'music':false}"
 #define TRAIL                                                                                      \
 	"[{'at':'2023-11-14T22:13:22.000Z','event':'offer_peer','state':'move_1','leg':'b',"       \
 	"'code':null},{'at':'2023-11-14T22:13:23.000Z','event':'torn_down','state':'direct',"      \
