@@ -12,7 +12,7 @@ struct conf_list {
 
 /* Comma-separated, blanks taken off; an empty item or list is a fault. Scratch memory. */
 int conf_value_list(struct conf_loader *l, const struct conf_entry *e, struct conf_list *out);
-/* The same, and room in the snapshot for an object of `size` bytes, zeroed, for each item; NULL: `rc`
+/* The same, and room in the snapshot for an object of `size` bytes, zeroed, per item. NULL: `rc`
  * says why. */
 void *conf_value_array(struct conf_loader *l, const struct conf_entry *e, struct conf_list *list,
 		       size_t size, int *rc);
