@@ -60,14 +60,22 @@ static int add_hull(struct layout *l, const struct layout_range *range)
 }
 
 /* IPv4 first. */
-static int by_address(const void *a, const void *b)
+static int order(const struct addr *x, const struct addr *y)
 {
-	const struct addr *x = &((const struct layout_address *)a)->ip,
-			  *y = &((const struct layout_address *)b)->ip;
-
 	if (x->family != y->family)
 		return x->family == AF_INET ? -1 : 1;
 	return memcmp(&x->v4, &y->v4, x->family == AF_INET ? sizeof(x->v4) : sizeof(x->v6));
+}
+
+static int by_address(const void *a, const void *b)
+{
+	return order(&((const struct layout_address *)a)->ip,
+		     &((const struct layout_address *)b)->ip);
+}
+
+static int by_range(const void *a, const void *b)
+{
+	return order(&((const struct layout_range *)a)->ip, &((const struct layout_range *)b)->ip);
 }
 
 static uint32_t bucket_of(const struct addr *ip, uint32_t seed)
@@ -107,6 +115,22 @@ static int find_seed(struct layout *l)
 	return -EINVAL;
 }
 
+/* Addresses and ranges are in the same order. */
+static void number(struct layout *l)
+{
+	uint16_t range = 0;
+
+	for (size_t i = 0; i < l->n_addresses; i++) {
+		struct layout_address *a = &l->addresses[i];
+
+		l->numbers[a->ip.family == AF_INET6][bucket_of(&a->ip, l->seed)] = (uint8_t)(i + 1);
+		a->first = range;
+		while (range < l->n_ranges && addr_same_ip(&l->ranges[range].ip, &a->ip))
+			range++;
+		a->n_ranges = (uint16_t)(range - a->first);
+	}
+}
+
 static int place(struct layout *l, char *why, size_t why_size)
 {
 	for (size_t i = 0; i < l->n_ranges; i++) {
@@ -117,6 +141,7 @@ static int place(struct layout *l, char *why, size_t why_size)
 		}
 	}
 	qsort(l->addresses, l->n_addresses, sizeof(l->addresses[0]), by_address);
+	qsort(l->ranges, l->n_ranges, sizeof(l->ranges[0]), by_range);
 	for (size_t i = 0; i < l->n_addresses; i++) {
 		l->addresses[i].base = l->slots;
 		l->slots += l->addresses[i].count;
@@ -126,6 +151,7 @@ static int place(struct layout *l, char *why, size_t why_size)
 			 "no relay address, or no way to tell them apart: `media =` of a realm");
 		return -EINVAL;
 	}
+	number(l);
 	return 0;
 }
 
@@ -147,24 +173,22 @@ int layout_build(struct layout *out, const struct conf *conf, char *why, size_t 
 
 static const struct layout_address *address_of(const struct layout *l, const struct addr *ip)
 {
-	for (size_t i = 0; i < l->n_addresses; i++)
-		if (addr_same_ip(&l->addresses[i].ip, ip))
-			return &l->addresses[i];
-	return NULL;
+	uint8_t number = l->numbers[ip->family == AF_INET6][bucket_of(ip, l->seed)];
+	const struct layout_address *a = number ? &l->addresses[number - 1] : NULL;
+
+	return a && addr_same_ip(&a->ip, ip) ? a : NULL;
 }
 
 int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot,
 		unsigned int *realm)
 {
-	const struct layout_address *a;
+	const struct layout_address *a = address_of(l, local);
 
-	for (size_t i = 0; i < l->n_ranges; i++) {
-		const struct layout_range *range = &l->ranges[i];
+	for (size_t i = 0; a && i < a->n_ranges; i++) {
+		const struct layout_range *range = &l->ranges[a->first + i];
 
-		if (!addr_same_ip(&range->ip, local) || local->port < range->lo ||
-		    local->port > range->hi)
+		if (local->port < range->lo || local->port > range->hi)
 			continue;
-		a = address_of(l, &range->ip);
 		*slot = a->base + local->port - a->lo;
 		if (realm)
 			*realm = range->realm;

@@ -14,9 +14,12 @@ struct layout {
 		struct addr ip; /* without a port */
 		uint32_t base, count;
 		uint16_t lo;
+		uint16_t first, n_ranges; /* of `ranges` */
 	} addresses[RTPFWD_MAX_ADDRESSES];
 	size_t n_addresses;
-	/* One for each realm and address; what lies in no range is not ours. */
+	/* Number in `addresses` and 1 added, by family (IPv6: 1) and bucket; 0: none. */
+	uint8_t numbers[2][1 << RTPFWD_HASH_BITS];
+	/* One for each realm and address; what lies in no range is not ours. In order of address. */
 	struct layout_range {
 		struct addr ip;
 		uint16_t lo, hi;
