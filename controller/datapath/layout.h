@@ -19,7 +19,7 @@ struct layout {
 	size_t n_addresses;
 	/* Number in `addresses` and 1 added, by family (IPv6: 1) and bucket; 0: none. */
 	uint8_t numbers[2][1 << RTPFWD_HASH_BITS];
-	/* One for each realm and address; what lies in no range is not ours. In order of address. */
+	/* One for each realm and address, in order of address; what lies in none is not ours. */
 	struct layout_range {
 		struct addr ip;
 		uint16_t lo, hi;
