@@ -258,16 +258,19 @@ static void test_status_table(void **state)
 		      "{'name':'eth0','xdp':'native'},{'name':'eth2','xdp':'off'}],"
 		      "'ports_used':4,'ports_free':49996,'ports_quarantine':0},"
 		      "{'name':'outside','interfaces':[],'ports_used':4,'ports_free':90,"
-		      "'ports_quarantine':6}],'kmod':'absent','survives':true}}";
+		      "'ports_quarantine':6}],'kmod':'absent','survives':true,"
+		      "'events':12,'heap_bytes':4096}}";
 	assert_int_equal(ask(f, "show status"), 0);
 	assert_string_equal(f->out,
-			    "version   1\n"
-			    "uptime_s  61\n"
-			    "calls     2\n"
-			    "flows     8\n"
-			    "draining  no\n"
-			    "kmod      absent\n"
-			    "survives  yes\n"
+			    "version     1\n"
+			    "uptime_s    61\n"
+			    "calls       2\n"
+			    "flows       8\n"
+			    "draining    no\n"
+			    "kmod        absent\n"
+			    "survives    yes\n"
+			    "events      12\n"
+			    "heap_bytes  4096\n"
 			    "\n"
 			    "REALM    PORTS-USED  PORTS-FREE  RESTING  INTERFACES\n"
 			    "inside            4       49996        0  eth0 (native), eth2 (off)\n"
