@@ -276,6 +276,17 @@ bool direct_is_here(const struct call *c)
 	return !leg[SIDE_A].peer && !leg[SIDE_B].peer && !leg[SIDE_A].open && !leg[SIDE_B].open;
 }
 
+bool direct_is_out(const struct call *c)
+{
+	for (int i = 0; i < 2; i++) {
+		const struct media_leg *m = &c->media.leg[i];
+
+		if (!(m->open ? m->peer_before : m->peer))
+			return false;
+	}
+	return true;
+}
+
 void direct_set_need(struct call *c, enum media_need need, bool on)
 {
 	c->media.needs = on ? c->media.needs | need : c->media.needs & ~(unsigned int)need;

@@ -99,6 +99,8 @@ void direct_changed(struct call *c);
 void direct_set_need(struct call *c, enum media_need need, bool on);
 /* Every leg is told the relay's address. */
 bool direct_is_here(const struct call *c);
+/* Every leg was told the other's, and has agreed to nothing else since. */
+bool direct_is_out(const struct call *c);
 /* What the policy says but for what ends by itself (settling, glare, a move in progress). */
 struct media_verdict {
 	bool direct, stay;

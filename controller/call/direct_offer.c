@@ -74,6 +74,8 @@ static void accepted(struct call *c, enum side side, struct slice sdp)
 	desc_origin_free(&m->before);
 	m->glares = m->refusals = 0;
 	m->postponed = false;
+	if (!m->peer)
+		c->media.here_ms = loop_now_ms(c->all->setup.loop);
 	direct_step(c, "accepted", (int)side, 200);
 	if (call_parse_within(&answer, c, side, sdp) == 0) {
 		call_note_codec(c, answer);

@@ -42,7 +42,7 @@ static void on_idle(void *owner)
 {
 	struct call *c = owner;
 	/* Who is direct is not heard here (pitfall 68). */
-	unsigned int limit = c->media.state == MEDIA_DIRECT ? 0 : timeout_s(c);
+	unsigned int limit = direct_is_out(c) ? 0 : timeout_s(c);
 	double idle = idle_s(c);
 
 	call_review(c);

@@ -124,6 +124,22 @@ def split(lab):
     end(c)
 
 
+def split_both(lab):
+    """neither comes back: both stay direct, and no media timeout ends what is not heard here"""
+    c = call(lab).direct()
+    operator(c, "relay")
+    for _ in range(3):
+        for side in (c.sa, c.sb):
+            side.refuse(side.told(5), 488)
+    c.shows(path="split", reason="OPERATOR")
+    equal(c.sources("a")[-1], c.address("b"), "where the caller's audio comes from")
+    c.heard(10)
+    for side in (c.sb, c.sa):
+        side.accept(side.told(15))
+    c.is_relayed("OPERATOR")
+    end(c)
+
+
 def back_481(lab):
     """481 on the way back: both are ended"""
     c = call(lab).direct()
@@ -219,8 +235,8 @@ def pitfall_68_media_timeout(lab):
 
 
 TESTS = [operator_relay_and_auto, back_in_either_order, operator_direct, operator_unknown, back_491,
-         split, back_481, drain_ignores_c, stray, few_strays, pitfall_65_transfer,
-         pitfall_68_media_timeout, pitfall_69_limit]
+         split, split_both, back_481, drain_ignores_c, stray, few_strays,
+         pitfall_65_transfer, pitfall_68_media_timeout, pitfall_69_limit]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, moving.between_tests, nothing_left)
