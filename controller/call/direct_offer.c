@@ -120,6 +120,16 @@ void direct_reanswered(struct call *c, enum side side, int code, struct slice sd
 	(back ? direct_back_refused : direct_move_refused)(c, side, code);
 }
 
+/* The leg has taken the offer that we gave up: it was told that last, and that version. */
+static void told_after_all(struct call *c, enum side side)
+{
+	struct desc_origin *told = &c->side[side].origin;
+	uint64_t seen = told->version--;
+
+	if (call_tell_path(c, side) || told->version < seen)
+		told->version = seen;
+}
+
 void direct_late(struct call *c, enum side side, struct slice sdp)
 {
 	struct media_leg *m = &c->media.leg[side];
@@ -129,6 +139,7 @@ void direct_late(struct call *c, enum side side, struct slice sdp)
 		return;
 	m->swallowed = false;
 	m->peer = true;
+	told_after_all(c, side);
 	if (call_parse_within(&answer, c, side, sdp) == 0)
 		call_heard(c, side, answer);
 	direct_back(c, "late_answer", (int)side, 200);

@@ -116,6 +116,7 @@ def move_1_late_answer(lab, i):
     c.b.expect("ACK")
     back = c.sb.told()
     equal(back.sdp.rtp(), c.relay_b, "address told to b")
+    equal(back.sdp.version, msg.sdp.version + 1, "version: the late 200 took that of ours")
     c.sb.accept(back)
     c.is_relayed("PEER_TIMEOUT")
     end(c)
