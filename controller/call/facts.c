@@ -128,6 +128,11 @@ void call_read_said(struct call *c)
 		desc_compare(a, b, &c->said.pair);
 }
 
+static bool sends_to_peer(const struct call *c, enum side side)
+{
+	return c->media.leg[side].peer && !c->media.leg[side].open;
+}
+
 static void collect_leg(const struct call *c, enum side side, struct policy_leg *out)
 {
 	const struct call_side *s = &c->side[side];
@@ -137,7 +142,8 @@ static void collect_leg(const struct call *c, enum side side, struct policy_leg 
 	if (!s->peer)
 		return;
 	out->canreinvite = s->peer->canreinvite;
-	out->no_reinvite = call_breaks_on_reinvite(c, side);
+	/* Who was told the other's address already would need one to be brought back. */
+	out->no_reinvite = !sends_to_peer(c, side) && call_breaks_on_reinvite(c, side);
 	out->fixed = !s->peer->dynamic && !s->peer->nat;
 	if (s->leg) {
 		out->source = leg_source(s->leg);

@@ -11,7 +11,8 @@ from tap import check, equal
 
 
 def make():
-    peers = PEERS.replace("host = 10.91.2.20\n", "host = 10.91.2.20\nnat = no\n") \
+    peers = PEERS.replace("host = 10.91.2.20\n", "host = 10.91.2.20\nnat = no\n"
+                            "quirk = Fragile *: no-reinvite\n") \
         .replace("host = 10.91.1.10\n", "host = 10.91.1.10\nnat = no\n")
     return moving.make(general={"directsetup": "yes"}, peers=peers)
 
@@ -87,6 +88,22 @@ def setup_fallback(lab):
     end(c)
 
 
+def device_that_breaks(lab):
+    """the answer tells that the callee's device breaks on re-INVITE: none is sent, it stays out"""
+    c = set_up(lab)
+    c.b.reply(c.b.invite, 200, c.b_sdp, headers=[("Server", "Fragile 1.0")])
+    answer = c.a.expect(200)
+    c.a.ack(answer)
+    c.b.expect("ACK")
+    equal(answer.sdp.rtp(), (c.b_phone.ip, c.b_rtp.port), "address answered to the caller")
+    c.shows(path="direct", reason="DIRECT_SETUP")
+    c.b.none("INVITE", seconds=0.5)
+    c.a.none("INVITE")
+    c.a.request("BYE")
+    c.b.expect_bye()
+    equal(c.a.expect("final").code, 200, "answer to BYE")
+
+
 def no_setup_by_policy(lab):
     """canreinvite=no on a leg: the relay is offered as ever"""
     c = call(lab, prefix="8", b_ip="10.91.2.21").up().talk()
@@ -105,7 +122,8 @@ def refused_setup(lab):
     c.gone()
 
 
-TESTS = [direct_setup, setup_then_relay, setup_fallback, no_setup_by_policy, refused_setup]
+TESTS = [direct_setup, setup_then_relay, setup_fallback, device_that_breaks, no_setup_by_policy,
+         refused_setup]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, moving.between_tests, nothing_left)
