@@ -1,0 +1,143 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Offers of a move that are asked for more than an answer, and moves that the operator turns round
+on their way: what each leg is told stays one row of versions."""
+import random
+
+import digest
+import moving
+import tap
+from lab import PEERS, nothing_left
+from moving import call
+from tap import check, equal, wait_for
+
+SECRET = "s3cret"
+SEED = 4
+CHALLENGES = {401: "WWW-Authenticate", 407: "Proxy-Authenticate"}
+
+
+def make():
+    peers = PEERS.replace("host = 10.91.2.20\n", "host = 10.91.2.20\nusername = node\n"
+                          f"remotesecret = {SECRET}\nsession-timers = originate\n")
+    check(SECRET in peers, "the lab's peers have changed")
+    return moving.make(peers=peers)
+
+
+def end(c, limit=0):
+    c.heard(10).lost(limit)
+    c.hang_up().gone()
+
+
+def challenged(c, msg, code, nonce):
+    c.sb.refuse(msg, code, [(CHALLENGES[code], f'Digest realm="far", nonce="{nonce}"')])
+    return c.sb.told()
+
+
+def move_1_challenged(lab, code):
+    c = call(lab).up().talk().heard(5)
+    msg = c.sb.told()
+    again = challenged(c, msg, code, "one")
+    check(digest.proves(again, "node", SECRET), "the credentials")
+    equal(again.body, msg.body, "what is offered again")
+    c.sb.accept(again)
+    c.sa.accept(c.sa.told())
+    c.is_direct()
+    end(c)
+
+
+def move_1_401(lab):
+    """401: the same offer again with credentials"""
+    move_1_challenged(lab, 401)
+
+
+def move_1_407(lab):
+    """407: the same offer again with credentials"""
+    move_1_challenged(lab, 407)
+
+
+def move_1_401_twice(lab):
+    """credentials that are not believed: a refusal, and nobody is asked on and on"""
+    c = call(lab).up().talk().heard(5)
+    again = challenged(c, c.sb.told(), 401, "one")
+    c.sb.refuse(again, 401, [(CHALLENGES[401], 'Digest realm="far", nonce="two"')])
+    c.is_relayed("PEER_REFUSED_401")
+    c.b.none("INVITE", seconds=0.3)
+    end(c)
+
+
+def move_1_422(lab):
+    """422: the same offer again for as long as they want"""
+    c = call(lab).up().talk().heard(5)
+    msg = c.sb.told()
+    c.sb.refuse(msg, 422, [("Min-SE", "4000")])
+    again = c.sb.told()
+    check(again.get("session-expires").startswith("4000"), "Session-Expires", again)
+    equal(again.body, msg.body, "what is offered again")
+    c.sb.accept(again)
+    c.sa.accept(c.sa.told())
+    c.is_direct()
+    end(c)
+
+
+class Told:
+    """What one leg was told, in order: another text has the next version, the same text the same
+    one; but what was refused may come again as new."""
+
+    def __init__(self, side, first):
+        self.side, self.last, self.refused = side, first, False
+
+    def take(self, msg):
+        before, now = self.last.split("\r\n"), msg.body.decode().split("\r\n")
+        number = [int(x[1].split()[2]) for x in (before, now)]
+        steps = {True} if before[2:] != now[2:] else {False, self.refused}
+        check(number[1] - number[0] in steps,
+              f"step of the version told to {self.side.name}: {before} -> {now}")
+        self.last = msg.body.decode()
+
+
+def answer_all(c, told, draw):
+    """Takes what was offered by now: accepts, or says 491, which is asked again."""
+    for side in (c.sa, c.sb):
+        msg = side.dialog.phone.find("INVITE", side.dialog.call_id)
+        if not msg:
+            continue
+        told[side.name].take(msg)
+        told[side.name].refused = draw.random() < 0.2
+        if told[side.name].refused:
+            side.refuse(msg, 491)
+        else:
+            side.accept(msg)
+
+
+def operator_amid_the_move(lab):
+    """relay, direct and auto in any order, whatever is under way: each leg is told in one row of
+    versions, and it ends as the last word wants, both heard"""
+    draw = random.Random(SEED)
+    c = call(lab).up().talk().heard(2)
+    told = {"a": Told(c.sa, c.phone_final().body.decode()),
+            "b": Told(c.sb, c.b.invite.body.decode())}
+    ident = c.show()["id"]
+    for _ in range(40):
+        lab.ctl_run("call", ident, draw.choice(("relay", "direct", "auto")))
+        for phone in (c.a_phone, c.b_phone):
+            phone.pump(draw.choice((0, 0.02, 0.1)))
+        answer_all(c, told, draw)
+
+    def settled(word, path):
+        lab.ctl("call", ident, word)
+
+        def so():
+            c.a_phone.pump(0.02)
+            c.b_phone.pump(0.02)
+            answer_all(c, told, random.Random(0))
+            return c.show()["path"] == path
+        wait_for(so, 30, lambda: f"{path}: {c.trail(c.show())}")
+    settled("relay", "relay")
+    settled("auto", "direct")
+    end(c)
+
+
+TESTS = [move_1_401, move_1_407, move_1_401_twice, move_1_422, operator_amid_the_move]
+
+if __name__ == "__main__":
+    tap.run(TESTS, make, moving.between_tests, nothing_left)
