@@ -104,7 +104,28 @@ def hangup_in_each_state(lab):
         lab.clear()
 
 
-TESTS = [direct_kill_9, direct_sigterm, move_2_kill_9, drain_kill_9, hangup_in_each_state]
+def end_with_an_offer_held(lab):
+    """the caller's offer waits for ours to the callee, which hangs up: it is answered all the same"""
+    c = call(lab).up().talk().heard(2)
+    msg = c.sb.told()
+    c.a.reinvite(c.sa.sdp(port=c.a_rtp.port + 2))
+    c.shows(path="moving")
+    wait_for(lambda: ("offer_waits", "move_1", "a", None) in c.trail(c.show()), 3, "the offer held")
+    c.a_rtp.stop()
+    c.b_rtp.stop()
+    c.b.request("BYE")
+    equal(c.b.expect("final").code, 200, "answer to BYE")
+    c.a.expect_bye()
+    final = c.a.expect("final")
+    c.a.ack(final)
+    check(final.code >= 400, "answer to the offer", final)
+    c.b.reply(msg, 488)
+    c.b.expect("ACK")
+    c.gone()
+
+
+TESTS = [direct_kill_9, direct_sigterm, move_2_kill_9, drain_kill_9, hangup_in_each_state,
+         end_with_an_offer_held]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, moving.between_tests, nothing_left)
