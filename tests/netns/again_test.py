@@ -79,6 +79,44 @@ def move_1_422(lab):
     end(c)
 
 
+def both_back(c):
+    for side in (c.sa, c.sb):
+        msg = side.told()
+        equal(msg.sdp.rtp(), c.relay(side.name), f"address told to {side.name}")
+        side.accept(msg)
+
+
+def move_2_unusable(lab):
+    """the second leg's 200 refuses the audio (port 0), or says nothing: both are brought back"""
+    for described in (True, False):
+        c = call(lab).up().talk().heard(5)
+        c.sb.accept(c.sb.told())
+        msg = c.sa.told()
+        text = c.sa.sdp().replace(f"audio {c.a_rtp.port}", "audio 0") if described else None
+        c.a.reply(msg, 200, text)
+        c.a.expect("ACK")
+        both_back(c)
+        c.is_relayed("PEER_REFUSED_488")
+        end(c)
+        lab.clear()
+
+
+def move_1_held_in_answer(lab):
+    """the first leg's 200 holds: it is brought back, and goes out when it resumes"""
+    c = call(lab).up().talk().heard(5)
+    c.sb.accept(c.sb.told(), direction="sendonly")
+    msg = c.sb.told()
+    equal(msg.sdp.rtp(), c.relay_b, "address told to b")
+    c.sb.accept(msg, direction="sendonly")
+    c.is_relayed("HOLD")
+    c.b.reinvite(c.sb.sdp())
+    c.sa.accept(c.sa.told())
+    c.b.ack(c.b.expect(200))
+    c.move_out()
+    c.is_direct()
+    end(c)
+
+
 class Told:
     """What one leg was told, in order: another text has the next version, the same text the same
     one; but what was refused may come again as new."""
@@ -137,7 +175,8 @@ def operator_amid_the_move(lab):
     end(c)
 
 
-TESTS = [move_1_401, move_1_407, move_1_401_twice, move_1_422, operator_amid_the_move]
+TESTS = [move_1_401, move_1_407, move_1_401_twice, move_1_422, move_2_unusable,
+         move_1_held_in_answer, operator_amid_the_move]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, moving.between_tests, nothing_left)
