@@ -105,7 +105,7 @@ def hangup_in_each_state(lab):
 
 
 def end_with_an_offer_held(lab):
-    """the caller's offer waits for ours to the callee, which hangs up: it is answered all the same"""
+    """the caller's offer waits for ours to the callee, which hangs up: it is answered yet"""
     c = call(lab).up().talk().heard(2)
     msg = c.sb.told()
     c.a.reinvite(c.sa.sdp(port=c.a_rtp.port + 2))
