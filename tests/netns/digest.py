@@ -5,8 +5,11 @@ import hashlib
 import re
 
 import sip
+from tap import check, equal
 
 HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
+LOGIN = "acc", "their-secret"
+CHALLENGE = 'Digest realm="sip.provider.example", nonce="{}", opaque="o\\"p", qop="auth-int,auth"{}'
 
 
 def fields(value):
@@ -50,3 +53,27 @@ def proves(msg, user, secret, method=None):
                     f["uri"], f["nonce"], f.get("nc"), f.get("cnonce"), f.get("qop"))
     good = want == f["response"] and f["username"] == user and f["uri"] == msg.uri
     return f if good else None
+
+
+def challenge(dialog, req, code=401, nonce="n1", more="", others=()):
+    """Refuses a request so, and sees the ACK."""
+    name = "WWW-Authenticate" if code == 401 else "Proxy-Authenticate"
+    dialog.reply(req, code, reason="Who?", headers=[(name, o) for o in others] +
+                 [(name, CHALLENGE.format(nonce, more))])
+    if req.method == "INVITE":
+        ack = dialog.expect("ACK")
+        equal((ack.branch, ack.cseq[0]), (req.branch, req.cseq[0]), "ACK of the challenge")
+
+
+def again(dialog, req, header="authorization", login=LOGIN):
+    """The same request with credentials that hold."""
+    got = dialog.expect(req.method)
+    check(got.branch != req.branch, "the same branch")
+    equal(got.cseq[0], req.cseq[0] + 1, "CSeq")
+    for name in ("from", "call-id", "contact", "max-forwards", "user-agent"):
+        equal(got.get(name), req.get(name), name)
+    equal(got.body, req.body, "body")
+    equal((got.tag("to"), got.uri), (req.tag("to"), req.uri), "To tag and URI")
+    check(proves(got, *login), f"credentials: {got.all(header)}")
+    equal(len(got.all(header)), 1, "credentials")
+    return got

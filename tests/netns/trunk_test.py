@@ -9,6 +9,7 @@ import digest
 import sip
 import tap
 from calls import Call
+from digest import again, challenge
 from lab import CALLEE, CALLER, OUTSIDE, Lab, config, nothing_left
 from phone import Dialog
 from tap import check, equal, wait_for
@@ -54,8 +55,6 @@ from = outside
 to = alice
 """
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK")
-LOGIN = "acc", "their-secret"
-CHALLENGE = 'Digest realm="sip.provider.example", nonce="{}", opaque="o\\"p", qop="auth-int,auth"{}'
 
 
 @contextlib.contextmanager
@@ -69,30 +68,6 @@ def make():
 
 def peer(lab, name):
     return next(p for p in lab.ctl("show", "peers") if p["name"] == name)
-
-
-def challenge(dialog, req, code=401, nonce="n1", more="", others=()):
-    """Refuses a request so, and sees the ACK."""
-    name = "WWW-Authenticate" if code == 401 else "Proxy-Authenticate"
-    dialog.reply(req, code, reason="Who?", headers=[(name, o) for o in others] +
-                 [(name, CHALLENGE.format(nonce, more))])
-    if req.method == "INVITE":
-        ack = dialog.expect("ACK")
-        equal((ack.branch, ack.cseq[0]), (req.branch, req.cseq[0]), "ACK of the challenge")
-
-
-def again(dialog, req, header="authorization", login=LOGIN):
-    """The same request with credentials that hold."""
-    got = dialog.expect(req.method)
-    check(got.branch != req.branch, "the same branch")
-    equal(got.cseq[0], req.cseq[0] + 1, "CSeq")
-    for name in ("from", "call-id", "contact", "max-forwards", "user-agent"):
-        equal(got.get(name), req.get(name), name)
-    equal(got.body, req.body, "body")
-    equal((got.tag("to"), got.uri), (req.tag("to"), req.uri), "To tag and URI")
-    check(digest.proves(got, *login), f"credentials: {got.all(header)}")
-    equal(len(got.all(header)), 1, "credentials")
-    return got
 
 
 def invited(lab, number=None):
