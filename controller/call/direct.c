@@ -133,6 +133,8 @@ void direct_enter(struct call *c, enum media_state state, const char *event, int
 	m->since_ms = now;
 	c->course.settling = state == MEDIA_SETTLE;
 	c->course.moving = state >= MEDIA_MOVE_1 && state <= MEDIA_RECON;
+	if (!c->course.settling && !c->course.moving)
+		m->digit_ms = 0;
 	direct_step(c, event, side, code);
 }
 

@@ -76,6 +76,7 @@ struct call_media {
 	uint64_t withheld_ms; /* since when a leg's own re-INVITE is waited for; 0: it is not */
 	struct timer timer;	/* of the state */
 	uint64_t not_before_ms; /* no offer before that */
+	uint64_t digit_ms;	/* since when a key that is down is waited for; 0: none is */
 	uint64_t since_ms;	/* of the state */
 	uint64_t move_ms;	/* first offer of the present move */
 	uint64_t here_ms;	/* since when media is to be expected here; 0: since the answer */

@@ -13,8 +13,9 @@ enum {
 	LATER_MAX_S = 32,
 	/* 500 without Retry-After: our re-INVITE overtook an ACK (pitfall 36). */
 	OVERTOOK_MS = 2000,
-	/* Somebody's transaction is still open. */
+	/* Somebody's transaction is still open, or a key is held down. */
 	LOOK_AGAIN_MS = 100,
+	DIGIT_MAX_MS = 5000,
 };
 
 /* First the leg with the worse record, else the callee's: its dialog is ours, and a refusal costs
@@ -45,6 +46,25 @@ static bool withhold(struct call *c)
 	return true;
 }
 
+/* A telephone-event is under way: it shall not begin here and end elsewhere (pitfall 14). */
+static bool waits_for_digit(struct call *c)
+{
+	uint64_t now = loop_now_ms(c->all->setup.loop);
+	bool under_way = false;
+
+	for (int i = 0; i < 2; i++) {
+		struct stream_report r;
+
+		stream_report(c->stream, (enum side)i, &r);
+		under_way |= r.rtp.event;
+	}
+	if (!under_way)
+		c->media.digit_ms = 0;
+	else if (!c->media.digit_ms)
+		c->media.digit_ms = now;
+	return under_way && now - c->media.digit_ms < DIGIT_MAX_MS;
+}
+
 void direct_move(struct call *c)
 {
 	struct call_media *m = &c->media;
@@ -57,6 +77,10 @@ void direct_move(struct call *c)
 	}
 	if (withhold(c))
 		return;
+	if (waits_for_digit(c)) {
+		timer_set(&m->timer, LOOK_AGAIN_MS);
+		return;
+	}
 	c->course.glare = POLICY_GLARE_NONE;
 	m->first = worse(c);
 	m->recons = 0;
@@ -79,6 +103,10 @@ static void offer_peer(struct call *c, enum side side, enum media_state state)
 
 	if (timer_running(&c->media.leg[side].again))
 		return;
+	if (waits_for_digit(c)) {
+		timer_set(&c->media.timer, LOOK_AGAIN_MS);
+		return;
+	}
 	if (state != c->media.state)
 		direct_enter(c, state, "next", (int)side, 0);
 	err = direct_offer(c, side, true);

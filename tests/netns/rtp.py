@@ -26,8 +26,17 @@ def rtcp_packet(ssrc, index):
     return struct.pack("!BBHIQIII", 0x80, 200, 6, ssrc, index << 32, index * PAYLOAD, index, 0)
 
 
+def event_packet(pt, seq, timestamp, ssrc, event, duration, marker, end):
+    """RFC 4733 2.3: the time stamp is that of the key's being pressed."""
+    return struct.pack("!BBHIIBBH", 0x80, (0x80 if marker else 0) | pt, seq & 0xffff,
+                       timestamp & 0xffffffff, ssrc, event, (0x80 if end else 0) | 10, duration)
+
+
 def number_of(data, rtcp):
     """(ssrc, number) of a packet made here, or None."""
+    if not rtcp and len(data) == 16:
+        since, ssrc, _, duration = struct.unpack("!IIHH", data[4:])
+        return ssrc, (since + duration) // PAYLOAD - 1
     if rtcp:
         if len(data) == 28 and data[1] == 200:
             return struct.unpack("!I", data[4:8])[0], struct.unpack("!I", data[20:24])[0]
@@ -128,6 +137,7 @@ class RtpEnd:
         self.gap, self.next_at = 0.02, 0.0
         self.socks, self.pairs = [], {}
         self.refused = 0    # sends that this machine refused
+        self.key = None     # held down: (payload type, event, number of the first packet, end)
         self.open(port, rtcp_port)
 
     def open(self, port, rtcp_port=None):
@@ -173,7 +183,22 @@ class RtpEnd:
         if self.rtp.next % RTCP_EVERY == 1:
             self._out(self.tx[1], self.rtcp.put(lambda i: rtcp_packet(self.ssrc, i)), self.rtcp_to)
 
+    def press(self, event, pt=101):
+        """Sends telephone-events instead of audio until release()."""
+        with self.engine.lock:
+            self.key = (pt, event, self.rtp.next, False)
+
+    def release(self):
+        """The next packet is the last of the event."""
+        with self.engine.lock:
+            self.key = (*self.key[:3], True)
+
     def packet(self, index):
+        if self.key:
+            pt, event, first, end = self.key
+            self.key = None if end else self.key
+            return event_packet(pt, self.seq0 + index, first * PAYLOAD, self.ssrc, event,
+                                (index - first + 1) * PAYLOAD, index == first, end)
         return rtp_packet(self.pt, self.seq0 + index, index * PAYLOAD, self.ssrc, index,
                           marker=index == 0)
 
