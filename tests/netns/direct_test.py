@@ -12,8 +12,8 @@ def make():
     return moving.make()
 
 
-def end(c, limit=0):
-    c.heard(10).lost(limit)
+def end(c):
+    c.heard(10).lost()
     c.hang_up().gone()
 
 

@@ -14,8 +14,8 @@ def make():
     return moving.make()
 
 
-def end(c, limit=0):
-    c.heard(10).lost(limit)
+def end(c, limit=0, row=0):
+    c.heard(10).lost(limit, row)
     c.hang_up().gone()
 
 
@@ -397,7 +397,7 @@ def unstable(lab):
         equal(msg.sdp.rtp(), c.relay(side), f"told to {side}")
         c.at(side).accept(msg)
     c.is_relayed("UNSTABLE_SDP")
-    end(c, limit=4)
+    end(c, limit=4, row=4)
 
 
 def asked_while_direct(lab):

@@ -160,13 +160,10 @@ class Moving(Call):
                 found.append(source)
         return found
 
-    def silence(self, side):
-        """The longest time between two packets that this side heard, in seconds."""
-        times = [g[3] for g in self.at(side).end.rtp.got]
-        return max((b - a for a, b in zip(times, times[1:])), default=0.0)
-
-    def lost(self, limit=0):
-        """Stops the media; no more than so many packets of either direction are missing."""
+    def lost(self, limit=0, row=0):
+        """Stops the media; no more than so many packets of either direction are missing, and no
+        more than `row` of them one after the other: no silence is longer than 20 ms * (row + 1),
+        counted in packets, for a clock would measure the machine."""
         ends = self.a_rtp, self.b_rtp
         for end in ends:
             end.stop()
@@ -174,10 +171,19 @@ class Moving(Call):
                  all(e.rtp.got and quiet(e) for e in ends), 3, "the last packets")
         for x, y, name in ((*ends, "a to b"), (*ends[::-1], "b to a")):
             d = rtp.Delivery(x, y)
-            check(d.sent and len(d.lost) <= limit and not (d.duplicated or d.corrupt or
-                                                           d.strangers),
-                  f"{name}: {d}; at most {limit} may be missing")
+            check(d.sent and len(d.lost) <= limit and in_a_row(d.lost) <= row and
+                  not (d.duplicated or d.corrupt or d.strangers),
+                  f"{name}: {d}; at most {limit} may be missing, {row} in a row")
         return self
+
+
+def in_a_row(numbers):
+    """How many of them follow one another at most."""
+    longest = n = 0
+    for i, number in enumerate(numbers):
+        n = n + 1 if i and number == numbers[i - 1] + 1 else 1
+        longest = max(longest, n)
+    return longest
 
 
 def quiet(end):

@@ -19,8 +19,8 @@ def talking(lab, **kw):
     return call(lab, **kw).up().talk().heard(5)
 
 
-def end(c, limit=0):
-    c.heard(10).lost(limit)
+def end(c):
+    c.heard(10).lost()
     c.hang_up().gone()
 
 

@@ -22,8 +22,8 @@ def make():
     return moving.make(general={"rtptimeout": "2"}, peers=PEERS + LIMITED)
 
 
-def end(c, limit=0):
-    c.heard(10).lost(limit)
+def end(c):
+    c.heard(10).lost()
     c.hang_up().gone()
 
 

@@ -35,8 +35,8 @@ def talking(lab, i):
     return c.up().talk().heard(5)
 
 
-def end(c, limit=0):
-    c.heard(10).lost(limit)
+def end(c):
+    c.heard(10).lost()
     c.hang_up().gone()
 
 
