@@ -34,7 +34,29 @@ def moves_out(lab):
     end(c)
 
 
-TESTS = [moves_out]
+def pitfall_16_silence_suppressed(lab):
+    """pitfall 16: three packets a second: drained all the same, nothing lost"""
+    c = call(lab).up().talk(pps=3).heard(1)
+    c.move_out()
+    c.is_direct()
+    c.heard(3).lost()
+    c.hang_up().gone()
+
+
+def pitfall_16_nobody_speaks(lab):
+    """pitfall 16: not a packet while the call moves; who speaks then is heard directly"""
+    c = call(lab).up()
+    c.move_out()
+    c.is_direct()
+    c.a_rtp.start(c.address("b"))
+    c.b_rtp.start(c.address("a"))
+    c.heard(10)
+    for side, far in ("ab", "ba"):
+        equal(c.sources(side), [c.address(far)], f"where the audio of {far} came from")
+    end(c)
+
+
+TESTS = [moves_out, pitfall_16_silence_suppressed, pitfall_16_nobody_speaks]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, moving.between_tests, nothing_left)
