@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -233,8 +234,18 @@ static bool take(struct sip_conn *conn)
 	if (kind == FRAME_PING)
 		sip_conn_write(conn, "\r\n", 2);
 	else if (kind == FRAME_MESSAGE)
-		sip_receive(conn->bind, &conn->peer, text, len);
+		sip_receive(conn->bind, &conn->overload, &conn->peer, text, len);
 	return !conn->dead && !conn->lingering && !conn->paused;
+}
+
+/* As much was read as may be at once: is there more? */
+static void see_queue(struct sip_conn *conn)
+{
+	int left = 0;
+
+	if (ioctl(bufferevent_getfd(conn->bev), FIONREAD, &left))
+		left = 0;
+	overload_read(&conn->overload, left > 0, loop_now_us(conn->sip->loop));
 }
 
 static void on_input(struct bufferevent *bev, void *arg)
@@ -245,6 +256,7 @@ static void on_input(struct bufferevent *bev, void *arg)
 	if (conn->dead || conn->paused)
 		return;
 	conn->last_ms = loop_now_ms(conn->sip->loop);
+	see_queue(conn);
 	while (!conn->lingering && take(conn))
 		;
 	if (conn->dead || conn->paused)

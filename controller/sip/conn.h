@@ -45,6 +45,7 @@ struct sip_conn {
 	struct bufferevent *bev;
 	struct sip_source *source; /* NULL: we opened it */
 	struct sip_frame frame;
+	struct sip_overload overload; /* of what waits in its socket */
 	struct sip_wait *waits;
 	bool up;	   /* it stands, TLS included */
 	bool proven;	   /* a whole message came */

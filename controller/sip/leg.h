@@ -199,7 +199,8 @@ struct addr leg_source(const struct leg *leg);
  * and no proxy has recorded a route) that is not its source; or a private Contact from a public
  * source. */
 bool leg_natted(const struct leg *leg);
-/* When the INVITE of an incoming leg arrived (loop_now_us()), for the set-up histogram. */
+/* When the INVITE of an incoming leg arrived at the socket (loop_now_us()), for the set-up
+ * histogram. */
 uint64_t leg_arrived_us(const struct leg *leg);
 
 #endif

@@ -66,7 +66,7 @@ static struct leg *incoming_leg(const struct sip_msg *m, const char *target,
 	leg->dialog.grows = verdict->grows;
 	leg_session_setup(leg, &verdict->session);
 	leg->ist_offer = m->body_is_sdp;
-	leg->arrived_us = loop_now_us(leg->sip->loop);
+	leg->arrived_us = m->queue->oldest_us;
 	leg_see_far(leg, m);
 	if (fill_dialog(leg, m, target) && remember_reliability(leg, reliability_of(m)))
 		leg->ist = sip_server_new(m, leg, leg->dialog.local_tag, force_rport);

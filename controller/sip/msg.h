@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct sip_bind;
+struct sip_overload;
 
 enum {
 	SIP_HEADERS_MAX = 256, /* header lines of a message */
@@ -69,6 +70,7 @@ struct sip_line {
 struct sip_msg {
 	const struct sip_bind *bind;
 	struct addr source;
+	const struct sip_overload *queue; /* of the socket by which it came */
 	const char *fault; /* why it is malformed; NULL: it is not */
 	bool answerable; /* a request but ACK whose Via, From, To, Call-ID and CSeq can be echoed */
 	bool version_known; /* SIP/2.0 */

@@ -8,14 +8,24 @@ enum { RETRY_LEAST_S = 2, RETRY_SPREAD_S = 8 };
 
 void overload_waited(struct sip_overload *o, uint64_t lag_us, uint64_t now_us)
 {
+	o->oldest_us = now_us - lag_us;
 	if (lag_us < OVERLOAD_LAG_US) {
-		*o = (struct sip_overload){0};
+		o->since_us = 0;
+		o->on = false;
 		return;
 	}
 	if (!o->since_us)
 		o->since_us = now_us;
 	else if (now_us - o->since_us >= OVERLOAD_STANDING_US)
 		o->on = true;
+}
+
+void overload_read(struct sip_overload *o, bool more, uint64_t now_us)
+{
+	uint64_t lag_us = more && o->more ? now_us - o->oldest_us : 0;
+
+	o->more = more;
+	overload_waited(o, lag_us, now_us);
 }
 
 int overload_stamps(int fd)

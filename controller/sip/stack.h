@@ -179,8 +179,10 @@ int sip_send_back(const struct sip_bind *bind, const struct addr *to, const stru
 int sip_send_waiting(const struct sip_bind *bind, const struct addr *to, const char *bytes,
 		     size_t len, struct sip_wait *wait);
 
-/* ua.c: one message; `text` may be written to and has room for a NUL at `len`. */
-void sip_receive(const struct sip_bind *bind, const struct addr *source, char *text, size_t len);
+/* ua.c: one message; `text` may be written to and has room for a NUL at `len`. `queue`: of the
+ * socket by which it came. */
+void sip_receive(const struct sip_bind *bind, const struct sip_overload *queue,
+		 const struct addr *source, char *text, size_t len);
 /* A message whose end nobody can tell, as far as its headers: refused if it can be. */
 void sip_receive_endless(const struct sip_bind *bind, const struct addr *source, char *text,
 			 size_t len, const struct sip_unframed *why);

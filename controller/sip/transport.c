@@ -72,7 +72,7 @@ static void take_datagram(struct sip_bind *bind, const struct addr *source, char
 	if (n)
 		send_datagram(bind, source, answer, n);
 	else
-		sip_receive(bind, source, text, len);
+		sip_receive(bind, &bind->overload, source, text, len);
 }
 
 static bool begins_call(const struct sip_inbox *inbox, int i)

@@ -364,7 +364,7 @@ static void on_request(const struct sip_msg *m)
 		sip_server_again(s);
 		return;
 	}
-	if (!*m->to_tag && m->method == SIP_INVITE && m->bind->overload.on) {
+	if (!*m->to_tag && m->method == SIP_INVITE && m->queue->on) {
 		refuse_for_overload(m);
 		return;
 	}
@@ -417,7 +417,7 @@ static bool shed(const struct sip_msg *m)
 		m->bind->sip->stats.requests[SIP_ACK][SIP_IN]++;
 		return true;
 	}
-	if (!m->bind->overload.on || m->method != SIP_INVITE || to_tag.p || !m->answerable ||
+	if (!m->queue->on || m->method != SIP_INVITE || to_tag.p || !m->answerable ||
 	    !m->version_known || !sip_server_by_branch(m) || sip_server_find(m, SIP_INVITE))
 		return false;
 	m->bind->sip->stats.requests[SIP_INVITE][SIP_IN]++;
@@ -453,7 +453,8 @@ void sip_receive_endless(const struct sip_bind *bind, const struct addr *source,
 	sip_msg_clear(&m);
 }
 
-void sip_receive(const struct sip_bind *bind, const struct addr *source, char *text, size_t len)
+void sip_receive(const struct sip_bind *bind, const struct sip_overload *queue,
+		 const struct addr *source, char *text, size_t len)
 {
 	struct sip_msg m;
 
@@ -462,6 +463,7 @@ void sip_receive(const struct sip_bind *bind, const struct addr *source, char *t
 	sip_msg_begin(&m, text, len);
 	m.bind = bind;
 	m.source = *source;
+	m.queue = queue;
 	bind->sip->now = &m;
 	on_message(&m);
 	bind->sip->now = NULL;

@@ -32,6 +32,27 @@ static void test_pause_is_none(void **state)
 	assert_false(o.on);
 }
 
+/* A connection whose reads always leave something is a queue, since the first of them. */
+static void test_standing_stream(void **state)
+{
+	struct sip_overload o = {0};
+	const uint64_t on = OVERLOAD_LAG_US + OVERLOAD_STANDING_US;
+
+	(void)state;
+	overload_read(&o, false, 1000);
+	overload_read(&o, true, 9000000);
+	assert_int_equal(o.oldest_us, 9000000);
+	overload_read(&o, true, 9000000 + OVERLOAD_LAG_US);
+	overload_read(&o, true, 9000000 + on - 1);
+	assert_false(o.on);
+	overload_read(&o, true, 9000000 + on);
+	assert_true(o.on);
+	assert_int_equal(o.oldest_us, 9000000);
+	overload_read(&o, false, 9000001 + on);
+	assert_false(o.on);
+	assert_int_equal(o.oldest_us, 9000001 + on);
+}
+
 static void test_stamps(void **state)
 {
 	struct lab *lab = *state;
@@ -97,7 +118,8 @@ static void receive(struct lab *lab, const char *start, const char *branch, cons
 			 lab->node_text, *to_tag ? ";tag=" : "", to_tag, call_id, start,
 			 lab->far_text);
 
-	sip_receive(&lab->sip->binds[0], &lab->far.at, text, (size_t)n);
+	sip_receive(&lab->sip->binds[0], &lab->sip->binds[0].overload, &lab->far.at, text,
+		    (size_t)n);
 }
 
 static void test_new_calls_are_refused(void **state)
@@ -154,7 +176,8 @@ static void test_refusals_need_headers(void **state)
 		      "To: <sip:1@10.0.0.1>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n";
 
 	lab->sip->binds[0].overload.on = true;
-	sip_receive(&lab->sip->binds[0], &lab->far.at, text, strlen(text));
+	sip_receive(&lab->sip->binds[0], &lab->sip->binds[0].overload, &lab->far.at, text,
+		    strlen(text));
 	far_expect_nothing(lab, &lab->far);
 	assert_int_equal(lab->sip->stats.malformed, 1);
 	/* RFC 2543: the branch does not tell whether the call is under way. */
@@ -205,6 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_standing_queue),
 		cmocka_unit_test(test_pause_is_none),
+		cmocka_unit_test(test_standing_stream),
 		T(test_stamps, lab_setup),
 		cmocka_unit_test(test_retry_after),
 		T(test_new_calls_are_refused, lab_setup),

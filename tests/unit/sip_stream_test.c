@@ -2,6 +2,8 @@
 /* Transactions over connections, and what a connection may cost. */
 #include "sip_lab.h"
 
+#include "sip/conn.h"
+
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -453,6 +455,47 @@ static void test_output(void **state)
 	close(fd);
 }
 
+/* Sends `text` over and over as far as the connection takes it, from where the last time ended; at
+ * the `end` only what is left of it. What came back is read away. */
+static void press(int fd, const char *text, size_t len, size_t *at, bool end)
+{
+	char answers[4096];
+	ssize_t n;
+
+	while (!(end && *at == 0) &&
+	       (n = send(fd, text + *at, len - *at, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
+		*at = (*at + (size_t)n) % len;
+	while (recv(fd, answers, sizeof(answers), MSG_DONTWAIT) > 0)
+		;
+}
+
+/* New calls are refused to one who sends more than can be read, and only as long as he does. */
+static void test_overload(void **state)
+{
+	struct lab *lab = *state;
+	const struct sip_conn *conn;
+	char invite[1024];
+	size_t at = 0, len;
+
+	as_far(lab, dial(lab));
+	options(lab, "o1");
+	conn = lab->sip->streams->all;
+	snprintf(invite, sizeof(invite),
+		 "INVITE sip:200@%s SIP/2.0\r\nVia: SIP/2.0/TCP %s;branch=z9hG4bKi\r\n"
+		 "Max-Forwards: 0\r\nFrom: <sip:100@h>;tag=ft\r\nTo: <sip:200@h>\r\n"
+		 "Call-ID: c1\r\nCSeq: 1 INVITE\r\nContact: <sip:100@h>\r\n"
+		 "Content-Length: 0\r\n\r\n",
+		 lab->node_text, lab->far_text);
+	len = strlen(invite);
+	lab_until(lab, (press(lab->far.fd, invite, len, &at, false),
+			lab_counter(lab, SIP_REJECTED, "", 0, "overload") > 0));
+	lab_until(lab, (press(lab->far.fd, invite, len, &at, true),
+			at == 0 && !conn->overload.more));
+	assert_false(conn->overload.on);
+	assert_int_equal(connections(lab), 1);
+	assert_int_equal(lab->sip->stats.malformed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -472,6 +515,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unproven, setup_endless, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_not_reading, setup_endless, lab_teardown),
 		cmocka_unit_test_setup_teardown(test_output, setup_endless, lab_teardown),
+		cmocka_unit_test_setup_teardown(test_overload, setup_endless, lab_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

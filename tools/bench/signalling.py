@@ -226,7 +226,7 @@ def report(results):
     ours = next(iter(results.values()))
     half = Spread(ours.clean).median / 2
     say()
-    say(f"rtpfwd at {half:.0f} calls/s, from an INVITE that is read to the one that "
+    say(f"rtpfwd at {half:.0f} calls/s, from an INVITE's arrival to the one that "
         f"leaves:")
     say(f"   {Spread(ours.within).text('{:.2f}')} % within {LATE_S * 1000:.0f} ms; half of them "
         f"within {Spread(ours.half_p50).text('{:g}')} s, 99 % within "
