@@ -29,9 +29,9 @@ class Call:
         self.b_sdp = sip.sdp(b_phone.ip, self.b_rtp.port, codecs, **(b_kw or {}))
         self.relay_a = self.relay_b = None
 
-    def ring(self):
+    def ring(self, headers=()):
         """INVITE, 100, INVITE at the callee, 180 at the caller."""
-        self.a = self.a_phone.call(self.number, self.a_sdp)
+        self.a = self.a_phone.call(self.number, self.a_sdp, headers=headers)
         self.a.expect(100)
         self.b = self.b_phone.incoming(self.number)
         self.b_offer = self.b.invite.sdp

@@ -40,6 +40,7 @@ class Side:
     def __init__(self, name, dialog, end, sdp_kw):
         self.name, self.dialog, self.end, self.kw = name, dialog, end, sdp_kw
         self.version = 1
+        self.headers = ()       # in each 200 to an offer
         self.sent_to = []       # each address that it was told, in order
 
     @property
@@ -65,7 +66,7 @@ class Side:
         if follow:
             self.follow(msg.sdp)
         text = self.sdp(**kw)
-        self.dialog.reply(msg, 200, text)
+        self.dialog.reply(msg, 200, text, headers=self.headers)
         if msg.method == "INVITE":
             self.dialog.expect("ACK")
         return sip.Sdp(text)
