@@ -196,7 +196,7 @@ static inline void wire_receive(struct sip *sip, const struct addr *from, const 
 	if (!text)
 		return;
 	memcpy(text, filled, size);
-	sip_receive(&sip->binds[0], from, text, size);
+	sip_receive(&sip->binds[0], &sip->binds[0].overload, from, text, size);
 	free(text);
 	for (int i = 0; i < 2; i++)
 		event_base_loop(loop_base(sip->loop), EVLOOP_NONBLOCK);
