@@ -6,7 +6,7 @@
  *	X(reason code, row, class, decision, predicate of match.c, text for people)
  *
  * Class: PERMANENT for the call; CONDITION: decided again when a fact changes; TRANSIENT: it ends
- *by itself. Everything that names a row is made from this.
+ * by itself. Everything that names a row is made from this.
  */
 #ifndef RTPFWD_POLICY_ROWS_H
 #define RTPFWD_POLICY_ROWS_H
