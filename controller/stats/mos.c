@@ -25,9 +25,9 @@ static double of_rating(double r)
 	return r <= 0 || score < 1 ? 1 : score; /* just above 0 the curve dips below */
 }
 
-double mos(const char *codec, uint64_t packets, uint64_t lost, double jitter_ms)
+double mos(const char *codec, uint64_t packets, uint64_t lost, double jitter_ms, double trip_ms)
 {
-	double delay = PACKET_MS + 2 * jitter_ms, percent, r = R_BEST - 0.024 * delay;
+	double delay = PACKET_MS + 2 * jitter_ms + trip_ms / 2, percent, r = R_BEST - 0.024 * delay;
 	const struct impairment *found = NULL;
 
 	for (size_t i = 0; i < sizeof(impairments) / sizeof(*impairments); i++)

@@ -117,7 +117,21 @@ static json_t *score(double mos)
 	return mos < 0 ? json_null() : rounded(mos);
 }
 
-static json_t *render_leg(const struct call_leg_report *leg)
+static double trip_ms(const struct call_leg_report *leg)
+{
+	return leg->media.rtcp.round_trip_ms > 0 ? leg->media.rtcp.round_trip_ms : 0;
+}
+
+/* What the other side hears of `leg`. */
+static json_t *render_mos(const struct call_leg_report *leg, const struct call_leg_report *other)
+{
+	const struct flow_counters *rtp = &leg->media.rtp;
+
+	return score(mos(leg->codec, rtp->packets, rtp->lost, rtp->jitter_ms,
+			 trip_ms(leg) + trip_ms(other)));
+}
+
+static json_t *render_leg(const struct call_leg_report *leg, const struct call_leg_report *other)
 {
 	const struct flow_counters *rtp = &leg->media.rtp, *rtcp = &leg->media.rtcp;
 	json_t *o = json_object();
@@ -141,9 +155,9 @@ static json_t *render_leg(const struct call_leg_report *leg)
 	add(&o, "duplicates", count(rtp->duplicates));
 	add(&o, "gap_ms", rounded(rtp->gap_ms));
 	add(&o, "ssrc_changes", count(rtp->ssrc_changes));
-	add(&o, "rtt_ms", rtcp->round_trip_ms > 0 ? rounded(rtcp->round_trip_ms) : json_null());
+	add(&o, "rtt_ms", trip_ms(leg) > 0 ? rounded(trip_ms(leg)) : json_null());
 	add(&o, "far_lost", count(rtcp->far_lost));
-	add(&o, "mos", score(mos(leg->codec, rtp->packets, rtp->lost, rtp->jitter_ms)));
+	add(&o, "mos", render_mos(leg, other));
 	add(&o, "wrong_source", count(rtp->wrong_source + rtcp->wrong_source));
 	add(&o, "last_rx_s", seconds_since(rtp->last_s));
 	add(&o, "user_agent", text_or_null(leg->user_agent));
@@ -193,8 +207,8 @@ json_t *render_call(const struct call_report *call)
 	add(&o, "route", text_or_null(call->route));
 	add(&o, "direct_s", rounded(call->direct_s));
 	add(&o, "trail", render_trail(call->trail));
-	add(&o, "a", render_leg(&call->leg[SIDE_A]));
-	add(&o, "b", render_leg(&call->leg[SIDE_B]));
+	add(&o, "a", render_leg(&call->leg[SIDE_A], &call->leg[SIDE_B]));
+	add(&o, "b", render_leg(&call->leg[SIDE_B], &call->leg[SIDE_A]));
 	return o;
 }
 
