@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. What happened, per flow and per reason. */
+/* Both planes. What happened, per flow and per reason. */
 #ifndef RTPFWD_COUNT_H
 #define RTPFWD_COUNT_H
 
@@ -11,26 +11,12 @@
 #define PAYLOAD_TYPE 0x7f
 #define EVENT_END    0x80
 
-/*
- * One packet more in the global count of `reason` (enum rtpfwd_reason), drop or passed on. Masked,
- * not compared: the verifier of 6.1 forgets the outcome when the register was spilled.
- */
-static __always_inline void count_reason(__u32 reason, __u64 packets)
-{
-	struct rtpfwd_drops *drops;
-	__u32 zero = 0;
-
-	drops = bpf_map_lookup_elem(&rtpfwd_drops, &zero);
-	if (drops)
-		drops->packets[reason & (RTPFWD_MAX_REASONS - 1)] += packets;
-}
-
 /* Strangers may come in on several queues at once, hence atomic; this is not the path of media. */
 static __always_inline void count_refused(const struct flow *f, __u32 reason)
 {
 	struct rtpfwd_rest *rest = flow_rest(f);
 
-	count_reason(reason, 1);
+	count_reason(f->host, reason);
 	if (!rest)
 		return;
 	__sync_fetch_and_add(&rest->refused.dropped, 1);
@@ -76,7 +62,7 @@ static __always_inline void count_rtp(const struct flow *f, const struct packet 
 	}
 	if (f->act->clock_rate && rtpfwd_is_sampled(seq))
 		rtpfwd_count_jitter(c, f->act->clock_rate, seq, rtpfwd_get32(rtp + 4),
-				    bpf_ktime_get_ns());
+				    now_ns(f->host));
 }
 
 static __always_inline void count_gap(struct rtpfwd_counters *c, __u64 now)
@@ -86,6 +72,21 @@ static __always_inline void count_gap(struct rtpfwd_counters *c, __u64 now)
 	if (gap <= c->gap || !c->packets)
 		return;
 	c->gap = gap > 65535 ? 65535 : gap;
+}
+
+/* A forwarded packet of a flow whose counters are XDP's. What is only stored, not added to, both
+ * may write. */
+static __always_inline void count_passed_up(const struct flow *f, __u32 length, __u64 now)
+{
+	struct rtpfwd_rest *rest = flow_rest(f);
+
+	f->slot->counters.last = now;
+	if (!rest)
+		return;
+	__sync_fetch_and_add(&rest->refused.up_packets, 1);
+	__sync_fetch_and_add(&rest->refused.up_bytes, length);
+	if (!(f->act->flags & RTPFWD_F_RTCP))
+		__sync_fetch_and_add(&rest->refused.up_rtp, 1);
 }
 
 /*
@@ -98,6 +99,10 @@ static __always_inline void count_forwarded(const struct flow *f, const struct p
 {
 	struct rtpfwd_counters *c = &f->slot->counters;
 
+	if (!counts_alone(f->host)) {
+		count_passed_up(f, length, now);
+		return;
+	}
 	if (rtpfwd_measure && f->act->flags & RTPFWD_F_RTCP)
 		count_report(f, p, control);
 	else if (rtpfwd_measure)

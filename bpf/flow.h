@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. Which flow a packet belongs to, and whether it may be there. */
+/* Both planes. Which flow a packet belongs to, and whether it may be there. */
 #ifndef RTPFWD_FLOW_H
 #define RTPFWD_FLOW_H
 
-#include "maps.h"
 #include "parse.h"
 #include "rtpfwd_rtp.h"
 
 struct flow {
+	struct host *host;
 	struct rtpfwd_slot *slot;
 	const struct rtpfwd_action *act; /* in force */
 	__u32 index;
@@ -25,7 +25,7 @@ static __always_inline bool find_ip(struct flow *f, const struct rtpfwd_control 
 	const struct rtpfwd_address *address;
 	__u32 offset;
 
-	address = &control->addresses[rtpfwd_bucket(p->ip->daddr, rtpfwd_seed)];
+	address = &control->addresses[rtpfwd_bucket(p->ip->daddr, seed_of(f->host))];
 	offset = (__u32)bpf_ntohs(p->udp->dest) - address->lo;
 	f->index = address->base + offset;
 	return address->ip == p->ip->daddr && offset < address->count;
@@ -38,7 +38,7 @@ static __always_inline bool find_ip6(struct flow *f, const struct rtpfwd_control
 	const struct rtpfwd_address6 *address;
 	__u32 offset;
 
-	address = &control->addresses6[rtpfwd_bucket6(to, rtpfwd_seed)];
+	address = &control->addresses6[rtpfwd_bucket6(to, seed_of(f->host))];
 	offset = (__u32)bpf_ntohs(p->udp->dest) - address->lo;
 	f->index = address->base + offset;
 	return same_ip6(address->ip, to) && offset < address->count;
@@ -50,13 +50,13 @@ static __always_inline bool flow_find(struct flow *f, const struct rtpfwd_contro
 {
 	if (!(p->six ? find_ip6(f, control, p) : find_ip(f, control, p)))
 		return false;
-	f->slot = bpf_map_lookup_elem(&rtpfwd_slots, &f->index);
+	f->slot = slot_at(f->host, f->index);
 	return f->slot;
 }
 
 static __always_inline struct rtpfwd_rest *flow_rest(const struct flow *f)
 {
-	return bpf_map_lookup_elem(&rtpfwd_rests, &f->index);
+	return rest_at(f->host, f->index);
 }
 
 /*
@@ -93,7 +93,7 @@ static __always_inline bool flow_demultiplex(struct flow *f, const struct packet
 	    !rtpfwd_is_rtcp_type(p->payload[1]))
 		return true;
 	f->index++;
-	f->slot = bpf_map_lookup_elem(&rtpfwd_slots, &f->index);
+	f->slot = slot_at(f->host, f->index);
 	if (!f->slot)
 		return false;
 	select = *(volatile __u32 *)&f->slot->select;

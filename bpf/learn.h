@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. The source of a leg behind an address translator, which its description does not
+/* Both planes. The source of a leg behind an address translator, which its description does not
  * name. Nothing is admitted here: who has sent enough is told to the controller, which decides. */
 #ifndef RTPFWD_LEARN_H
 #define RTPFWD_LEARN_H
@@ -42,10 +42,8 @@ static __always_inline bool has_qualified(struct rtpfwd_heard *heard, const stru
 static __always_inline void tell_learned(struct rtpfwd_heard *heard, const struct flow *f,
 					 __u64 source)
 {
-	struct rtpfwd_event event = { .slot = f->index };
-
 	heard->learned = source;
-	bpf_ringbuf_output(&rtpfwd_events, &event, sizeof(event), 0);
+	tell(f->host, f->index);
 }
 
 /* What comes from the very source that was signalled ends the search: nobody else can be meant.
@@ -58,8 +56,8 @@ static __always_inline void learn_signalled(const struct flow *f, const struct p
 	    !from_expected(f, p))
 		return;
 	rest = flow_rest(f);
-	if (rest && (rest->heard.learned != seen_of(p) ||
-		     !(f->slot->counters.packets % TELL_EVERY)))
+	if (rest &&
+	    (rest->heard.learned != seen_of(p) || !(f->slot->counters.packets % TELL_EVERY)))
 		tell_learned(&rest->heard, f, seen_of(p));
 }
 

@@ -46,6 +46,14 @@ struct {
 } rtpfwd_drops SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct rtpfwd_relay);
+} rtpfwd_relay SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP);
 	__uint(max_entries, RTPFWD_MAX_LINKS);
 	__type(key, __u32);
@@ -64,11 +72,25 @@ struct {
 	__uint(max_entries, 1 << 16);
 } rtpfwd_events SEC(".maps");
 
-static __always_inline struct rtpfwd_control *control_get(void)
+static __always_inline struct rtpfwd_control *map_control(void)
 {
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&rtpfwd_control, &zero);
+}
+
+/*
+ * More in the global count of `reason` (enum rtpfwd_reason), drops or passed on. Masked, not
+ * compared: the verifier of 6.1 forgets the outcome when the register was spilled.
+ */
+static __always_inline void map_count(__u32 reason, __u64 packets)
+{
+	struct rtpfwd_drops *drops;
+	__u32 zero = 0;
+
+	drops = bpf_map_lookup_elem(&rtpfwd_drops, &zero);
+	if (drops)
+		drops->packets[reason & (RTPFWD_MAX_REASONS - 1)] += packets;
 }
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. The frame as Ethernet, IPv4 or IPv6, and UDP. Nothing here judges: it says where
+/* Both planes. The frame as Ethernet, IPv4 or IPv6, and UDP. Nothing here judges: it says where
  * things are and what is unusual. */
 #ifndef RTPFWD_PARSE_H
 #define RTPFWD_PARSE_H
@@ -11,8 +11,6 @@
 #include <linux/ipv6.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
-
-#include "maps.h"
 
 #define IP_MORE_FRAGMENTS  0x2000
 #define IP_FRAGMENT_OFFSET 0x1fff
@@ -130,13 +128,13 @@ static __always_inline __be16 parse_eth(struct packet *p)
 }
 
 /* True: UDP whose ports can be read. False: something that is not ours. */
-static __always_inline bool parse(struct packet *p, const struct xdp_md *ctx)
+static __always_inline bool parse(struct packet *p, const struct host *h)
 {
 	bool udp = false;
 	__be16 proto;
 
-	p->eth = (void *)(long)ctx->data;
-	p->end = (void *)(long)ctx->data_end;
+	p->eth = frame_begin(h);
+	p->end = frame_end(h);
 	p->six = false;
 	p->up = 0;
 	proto = parse_eth(p);

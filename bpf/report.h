@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. What RTCP reports say that passes by (RFC 3550 6.4): what the far end lost, and
+/* Both planes. What RTCP reports say that passes by (RFC 3550 6.4): what the far end lost, and
  * how long it took from here to there and back. */
 #ifndef RTPFWD_REPORT_H
 #define RTPFWD_REPORT_H
@@ -9,8 +9,9 @@
 
 /* What the flow the other way has heard: it arrives where this one leaves from. */
 static __always_inline const struct rtpfwd_heard *
-report_opposite(const struct rtpfwd_control *control, const struct rtpfwd_action *act)
+report_opposite(const struct flow *f, const struct rtpfwd_control *control)
 {
+	const struct rtpfwd_action *act = f->act;
 	__u32 port = bpf_ntohs(act->from_port) | 1, index; /* of RTCP, also where it is muxed */
 	const struct rtpfwd_address6 *six;
 	const struct rtpfwd_address *four;
@@ -20,10 +21,10 @@ report_opposite(const struct rtpfwd_control *control, const struct rtpfwd_action
 		six = &control->addresses6[act->from_ip % (1 << RTPFWD_HASH_BITS)];
 		index = six->base + port - six->lo;
 	} else {
-		four = &control->addresses[rtpfwd_bucket(act->from_ip, rtpfwd_seed)];
+		four = &control->addresses[rtpfwd_bucket(act->from_ip, seed_of(f->host))];
 		index = four->base + port - four->lo;
 	}
-	rest = bpf_map_lookup_elem(&rtpfwd_rests, &index);
+	rest = rest_at(f->host, index);
 	return rest ? &rest->heard : NULL;
 }
 
@@ -55,8 +56,8 @@ static __always_inline void count_report(const struct flow *f, const struct pack
 	rest = flow_rest(f);
 	if (!rest)
 		return;
-	now = bpf_ktime_get_ns();
-	opposite = report_opposite(control, f->act);
+	now = now_ns(f->host);
+	opposite = report_opposite(f, control);
 	if (data[1] == RTPFWD_RTCP_RR) {
 		if (data[0] & RTPFWD_RTCP_COUNT)
 			count_block(&rest->heard, opposite, data + 8, p->end, now);

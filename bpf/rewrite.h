@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. New addresses, ports, TTL, Ethernet header and tag; the checksum of UDP by
+/* Both planes. New addresses, ports, TTL, Ethernet header and tag; the checksum of UDP by
  * difference (RFC 1624), payload unread. */
 #ifndef RTPFWD_REWRITE_H
 #define RTPFWD_REWRITE_H
@@ -164,39 +164,39 @@ static __always_inline void *write_eth(struct packet *p, const struct rtpfwd_con
 }
 
 /* `size` bytes before UDP where `old` has its own. False: no room for them. */
-static __always_inline bool exchange(struct xdp_md *ctx, struct packet *p, const struct old *old,
+static __always_inline bool exchange(struct host *h, struct packet *p, const struct old *old,
 				     __u32 size)
 {
-	if (size != old->size && bpf_xdp_adjust_head(ctx, (int)old->size - (int)size))
+	if (size != old->size && !frame_grow(h, (int)size - (int)old->size))
 		return false;
-	p->eth = (void *)(long)ctx->data;
-	p->end = (void *)(long)ctx->data_end;
+	p->eth = frame_begin(h);
+	p->end = frame_end(h);
 	p->payload = (void *)p->eth + size + sizeof(struct udphdr);
 	return (void *)p->payload <= p->end;
 }
 
-static __always_inline bool leave_ip6(struct xdp_md *ctx, struct packet *p, const struct old *old,
+static __always_inline bool leave_ip6(struct host *h, struct packet *p, const struct old *old,
 				      const struct rtpfwd_control *control, const struct flow *f,
 				      const struct rtpfwd_wide *wide, __u32 tag)
 {
 	__u32 size = sizeof(struct ethhdr) + sizeof(struct ipv6hdr);
 	void *ip6;
 
-	if (!exchange(ctx, p, old, tag ? size + sizeof(struct vlan_tag) : size))
+	if (!exchange(h, p, old, tag ? size + sizeof(struct vlan_tag) : size))
 		return false;
 	ip6 = write_eth(p, control, f->act, bpf_htons(ETH_P_IPV6), tag);
 	write_ip6(ip6, old, from6(control, f->act), wide->to_ip);
 	return true;
 }
 
-static __always_inline bool leave_ip(struct xdp_md *ctx, struct packet *p, const struct old *old,
+static __always_inline bool leave_ip(struct host *h, struct packet *p, const struct old *old,
 				     const struct rtpfwd_control *control, const struct flow *f,
 				     __u32 tag)
 {
 	__u32 size = sizeof(struct ethhdr) + sizeof(struct iphdr);
 	void *ip;
 
-	if (!exchange(ctx, p, old, tag ? size + sizeof(struct vlan_tag) : size))
+	if (!exchange(h, p, old, tag ? size + sizeof(struct vlan_tag) : size))
 		return false;
 	ip = write_eth(p, control, f->act, bpf_htons(ETH_P_IP), tag);
 	write_ip(ip, old, f->act);
@@ -212,7 +212,7 @@ static __always_inline __u32 tag_of(const struct packet *p, const struct rtpfwd_
 }
 
 /* From or to IPv6 or a VLAN. */
-static __always_inline __u32 rewrite_other(struct xdp_md *ctx, struct packet *p,
+static __always_inline __u32 rewrite_other(struct host *h, struct packet *p,
 					   const struct rtpfwd_control *control,
 					   const struct flow *f)
 {
@@ -223,27 +223,27 @@ static __always_inline __u32 rewrite_other(struct xdp_md *ctx, struct packet *p,
 
 	if (!wide)
 		return RTPFWD_R_headroom;
-	if (!p->udp->check && f->act->flags & RTPFWD_F_IPV6 && !sum_missing(ctx, p))
+	if (!p->udp->check && f->act->flags & RTPFWD_F_IPV6 && !sum_missing(h, p))
 		return RTPFWD_R_bad_checksum;
 	write_udp(p->udp, f->act, difference_of(p, control, f->act, wide->to_ip));
 	/* The verifier wants to see constants: no variable of either. */
 	if (f->act->flags & RTPFWD_F_IPV6)
-		fits = tag ? leave_ip6(ctx, p, &old, control, f, wide, tag)
-			   : leave_ip6(ctx, p, &old, control, f, wide, 0);
+		fits = tag ? leave_ip6(h, p, &old, control, f, wide, tag)
+			   : leave_ip6(h, p, &old, control, f, wide, 0);
 	else
-		fits = tag ? leave_ip(ctx, p, &old, control, f, tag)
-			   : leave_ip(ctx, p, &old, control, f, 0);
+		fits = tag ? leave_ip(h, p, &old, control, f, tag)
+			   : leave_ip(h, p, &old, control, f, 0);
 	return fits ? 0 : RTPFWD_R_headroom;
 }
 
 /* 0, or why it cannot be sent on. Afterwards only the payload of `p` is to be found. */
-static __always_inline __u32 rewrite(struct xdp_md *ctx, struct packet *p,
+static __always_inline __u32 rewrite(struct host *h, struct packet *p,
 				     const struct rtpfwd_control *control, const struct flow *f)
 {
-	const __u16 others = RTPFWD_F_IPV6 | RTPFWD_F_TAG;
+	const __u32 others = RTPFWD_F_IPV6 | RTPFWD_F_TAG;
 
 	if ((rtpfwd_ipv6 || rtpfwd_vlan) && (p->six || p->tagged || f->act->flags & others))
-		return rewrite_other(ctx, p, control, f);
+		return rewrite_other(h, p, control, f);
 	rewrite_ip(p, control, f->act);
 	return 0;
 }

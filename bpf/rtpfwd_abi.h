@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a struct below changes; pinned maps of another version are never touched. */
-#define RTPFWD_ABI_VERSION 4
+#define RTPFWD_ABI_VERSION 5
 #define RTPFWD_ABI_MAGIC   0x72747066 /* "rtpf" */
 
 /* Map names (<= 15 characters), which are also their names under `bpffs`. */
@@ -20,11 +20,13 @@
 #define RTPFWD_MAP_DROPS   "rtpfwd_drops"   /* struct rtpfwd_drops, one per CPU */
 #define RTPFWD_MAP_TX	   "rtpfwd_tx"	    /* DEVMAP: link key -> interface */
 #define RTPFWD_MAP_LINKS   "rtpfwd_links"   /* struct rtpfwd_link_stats by link key */
+#define RTPFWD_MAP_RELAY   "rtpfwd_relay"   /* one struct rtpfwd_relay, mapped */
 #define RTPFWD_MAP_EVENTS  "rtpfwd_events"  /* ring of struct rtpfwd_event; not pinned */
 
 #define RTPFWD_MAX_ADDRESSES 64
 #define RTPFWD_HASH_BITS     8 /* of buckets of relay addresses; the seed avoids collisions */
 #define RTPFWD_MAX_LINKS     32
+#define RTPFWD_RELAYS	     2 /* of the userspace relay at once: one ends, one begins */
 
 /* Why a packet that is ours is dropped: name, help. Written once; everything that names a reason is
  * made from this. */
@@ -69,17 +71,25 @@ struct rtpfwd_drops {
 };
 
 /* rtpfwd_action.flags */
-#define RTPFWD_F_RTCP	  1    /* RTCP is due at this port, else RTP */
-#define RTPFWD_F_ANY_PORT 2    /* any source port of the expected address is admitted */
-#define RTPFWD_F_LATE_ANY 4    /* the same for the late one */
-#define RTPFWD_F_EXPECT	  8    /* a source is known; else every packet is a stranger's */
-#define RTPFWD_F_REDIRECT 16   /* also where it came in: that driver does XDP_TX badly */
-#define RTPFWD_F_IPV6	  32   /* leaves by IPv6 */
-#define RTPFWD_F_TOS	  64   /* leaves with the traffic class `tos`, ECN kept */
-#define RTPFWD_F_TAG	  128  /* leaves with an 802.1Q tag of VLAN `vlan`, its priority kept */
-#define RTPFWD_F_KEEP_TAG 256  /* leaves with the tag that it came with, if any */
-#define RTPFWD_F_LEARN	  512  /* the source is not known for certain: see rtpfwd_heard */
-#define RTPFWD_F_MUX	  1024 /* RTCP that arrives here is the next slot's (RFC 5761) */
+#define RTPFWD_F_RTCP	    0x1	   /* RTCP is due at this port, else RTP */
+#define RTPFWD_F_ANY_PORT   0x2	   /* any source port of the expected address is admitted */
+#define RTPFWD_F_LATE_ANY   0x4	   /* the same for the late one */
+#define RTPFWD_F_EXPECT	    0x8	   /* a source is known; else every packet is a stranger's */
+#define RTPFWD_F_REDIRECT   0x10   /* also where it came in: that driver does XDP_TX badly */
+#define RTPFWD_F_IPV6	    0x20   /* leaves by IPv6 */
+#define RTPFWD_F_TOS	    0x40   /* leaves with the traffic class `tos`, ECN kept */
+#define RTPFWD_F_TAG	    0x80   /* leaves with an 802.1Q tag of VLAN `vlan`, its priority kept */
+#define RTPFWD_F_KEEP_TAG   0x100  /* leaves with the tag that it came with, if any */
+#define RTPFWD_F_LEARN	    0x200  /* the source is not known for certain: see rtpfwd_heard */
+#define RTPFWD_F_MUX	    0x400  /* RTCP that arrives here is the next slot's (RFC 5761) */
+#define RTPFWD_F_UNPROTECT  0x800  /* arrives as SRTP or SRTCP: authenticated before all else */
+#define RTPFWD_F_PROTECT    0x1000 /* leaves as SRTP or SRTCP */
+#define RTPFWD_F_TO_ALAW    0x2000 /* G.711 mu-law leaves as A-law */
+#define RTPFWD_F_TO_ULAW    0x4000 /* and the other way round */
+#define RTPFWD_F_OPAQUE	    0x8000 /* what it holds is not judged (UDPTL; RFC 7983 end to end) */
+#define RTPFWD_F_USER	    0x10000 /* the userspace relay's: XDP passes it up, uncounted */
+#define RTPFWD_F_LOCAL	    0x20000 /* goes to a relay port of ours: judged again there at once */
+#define RTPFWD_F_UNRESOLVED 0x40000 /* the next hop's address is being asked for */
 
 /*
  * What to do with packets of one flow. Never changed while a reader may see it: see rtpfwd_slot.
@@ -90,8 +100,7 @@ struct rtpfwd_action {
 	__be16 expect_port;
 	__u8 drop; /* enum rtpfwd_reason; 0: forward */
 	__u8 tos;
-	__u16 flags;
-	__be16 late_port;
+	__u32 flags;
 	__be32 late_ip;	  /* the former source, admitted until late_until */
 	__u64 late_until; /* in 64-bit jiffies; 0: nobody is late */
 	__be32 from_ip;	  /* source written: the other side's relay address; IPv6: its bucket */
@@ -102,9 +111,15 @@ struct rtpfwd_action {
 	__u8 link;  /* key of the outgoing interface */
 	__u8 event; /* payload type of telephone-event (RFC 4733); 0: none */
 	__u8 to_mac[6];
-	__u8 pad[6];
+	__be16 late_port;
+	__u8 usual; /* payload number that passes unchanged; RTPFWD_ANY_PAYLOAD: every one does */
+	__u8 pad[3];
 	__u32 clock_rate; /* RTP clock in Hz; 0: no jitter figure */
 };
+
+#define RTPFWD_ANY_PAYLOAD 0xff
+#define RTPFWD_NO_PAYLOAD  0xff
+#define RTPFWD_PAYLOADS	   12 /* admitted beside the usual one */
 
 /* The rest of it, which plain IPv4 does not touch: its own cache line. */
 struct rtpfwd_wide {
@@ -112,6 +127,14 @@ struct rtpfwd_wide {
 	__be32 late_ip[4];
 	__be32 to_ip[4];
 	__be32 learn_ip[4]; /* a source that may be learned; IPv4: the first word */
+};
+
+/* What only a flow needs whose payload is looked at or changed. */
+struct rtpfwd_extra {
+	__u8 in[RTPFWD_PAYLOADS]; /* payload numbers admitted beside the usual; RTPFWD_NO_PAYLOAD */
+	__u8 out[RTPFWD_PAYLOADS]; /* what each becomes */
+	__u32 unprotect;	   /* contexts of the kernel module for SRTP; 0: none */
+	__u32 protect;
 };
 
 /* What happened: written by the data path alone. All that a forwarded packet touches. */
@@ -144,7 +167,12 @@ struct rtpfwd_refused {
 	__u64 dropped; /* wrong_source included */
 	__u64 wrong_source;
 	__be32 seen_ip[4]; /* where rtpfwd_counters.seen is IPv6's */
-	__u64 pad[4];
+	/* Forwarded by the userspace relay where rtpfwd_counters are XDP's: on top of those. Such
+	 * RTP is a gap in the sequence that XDP saw: `up_rtp` comes off its loss. */
+	__u64 up_packets;
+	__u64 up_bytes;
+	__u64 up_rtp;
+	__u64 pad;
 };
 
 #define RTPFWD_BAD_SEQ 0x10000
@@ -211,7 +239,9 @@ struct rtpfwd_rest {
 	struct rtpfwd_action second;
 	__u64 pad;
 	struct rtpfwd_action third;
-	struct rtpfwd_wide wide[3]; /* of each copy */
+	struct rtpfwd_wide wide[3];   /* of each copy */
+	struct rtpfwd_extra extra[3]; /* the same */
+	__u64 pad2[4];
 	struct rtpfwd_heard heard;
 };
 
@@ -239,13 +269,15 @@ struct rtpfwd_control {
 	__u32 magic;
 	__u32 version;
 	__u32 slot_size;
-	__u32 slots;	 /* how many */
-	__u32 seed;	 /* rtpfwd_bucket() */
-	__u32 tx_map_id; /* of RTPFWD_MAP_TX, to tell our failed redirects from others' */
-	__u32 netns;	 /* inode of the network namespace, to tell our interfaces from others' */
-	__u32 probing;	 /* 1: a transmit failure is the probe's, no media was lost */
-	__u32 hz;	 /* jiffies of a second */
-	__u32 pad[7];
+	__u32 slots;	  /* how many */
+	__u32 seed;	  /* rtpfwd_bucket() */
+	__u32 tx_map_id;  /* of RTPFWD_MAP_TX, to tell our failed redirects from others' */
+	__u32 netns;	  /* inode of the network namespace, to tell our interfaces from others' */
+	__u32 probing;	  /* 1: a transmit failure is the probe's, no media was lost */
+	__u32 hz;	  /* jiffies of a second */
+	__u32 user_links; /* bit by link key: without XDP, the userspace relay counts there alone */
+	__u32 relay;	  /* generation of the userspace relay that is to run; 0: none */
+	__u32 pad[5];
 	__u64 lease_until;    /* 64-bit jiffies; a line of its own: it is renewed once a second */
 	__u64 lease_until_ns; /* the same by CLOCK_MONOTONIC, for a later controller */
 	__u64 pad2[6];
@@ -253,6 +285,13 @@ struct rtpfwd_control {
 	__u64 mac[RTPFWD_MAX_LINKS];	 /* the same: its first six bytes; one store changes it */
 	struct rtpfwd_address addresses[1 << RTPFWD_HASH_BITS];
 	struct rtpfwd_address6 addresses6[1 << RTPFWD_HASH_BITS];
+};
+
+/* Written by the userspace relay alone. */
+struct rtpfwd_relay {
+	struct rtpfwd_drops drops; /* where it counts alone; atomic: two may run for a moment */
+	/* By generation modulo RTPFWD_RELAYS: odd while it may be reading what a slot says. */
+	__u32 reading[RTPFWD_RELAYS];
 };
 
 struct rtpfwd_link_stats {
@@ -289,19 +328,24 @@ static inline __u32 rtpfwd_digest6(const __be32 ip[4])
 
 _Static_assert(sizeof(struct rtpfwd_action) == 56, "action");
 _Static_assert(sizeof(struct rtpfwd_wide) == 64, "wide");
+_Static_assert(sizeof(struct rtpfwd_extra) == 32, "extra");
 _Static_assert(sizeof(struct rtpfwd_counters) == 64, "counters");
 _Static_assert(sizeof(struct rtpfwd_refused) == 64, "refused");
 _Static_assert(sizeof(struct rtpfwd_heard) == 64, "heard");
 _Static_assert(sizeof(struct rtpfwd_slot) == 128, "slot");
 _Static_assert(RTPFWD_AT(rtpfwd_slot, counters) == 64, "one line to read, the next to write");
-_Static_assert(sizeof(struct rtpfwd_rest) == 448, "rest");
+_Static_assert(sizeof(struct rtpfwd_rest) == 576, "rest");
 _Static_assert(RTPFWD_AT(rtpfwd_rest, owner) == 64, "one writer per line");
-_Static_assert(RTPFWD_AT(rtpfwd_rest, heard) == 384, "one writer per line");
+_Static_assert(RTPFWD_AT(rtpfwd_rest, heard) == 512, "one writer per line");
 _Static_assert(RTPFWD_AT(rtpfwd_rest, second) == 8 + RTPFWD_COPY_OFFSET(RTPFWD_SECOND), "second");
 _Static_assert(RTPFWD_AT(rtpfwd_rest, third) == 8 + RTPFWD_COPY_OFFSET(RTPFWD_THIRD), "third");
 _Static_assert(RTPFWD_AT(rtpfwd_rest, wide[1]) ==
 		       RTPFWD_AT(rtpfwd_rest, wide) + RTPFWD_COPY_OFFSET(RTPFWD_SECOND),
 	       "wide");
+_Static_assert(RTPFWD_AT(rtpfwd_rest, extra) == 384, "extra");
+_Static_assert(RTPFWD_AT(rtpfwd_rest, extra[1]) ==
+		       RTPFWD_AT(rtpfwd_rest, extra) + RTPFWD_COPY_OFFSET(RTPFWD_SECOND) / 2,
+	       "extra");
 _Static_assert(sizeof(struct rtpfwd_address) == 16, "address");
 _Static_assert(sizeof(struct rtpfwd_address6) == 32, "address6");
 _Static_assert(RTPFWD_AT(rtpfwd_control, lease_until) == 64, "lease on its own line");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* BPF side only. Where a packet came from, in one word; kept as the last source seen. */
+/* Both planes. Where a packet came from, in one word; kept as the last source seen. */
 #ifndef RTPFWD_SEEN_H
 #define RTPFWD_SEEN_H
 

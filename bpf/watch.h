@@ -7,7 +7,6 @@
 #include <linux/errno.h>
 #include <bpf/bpf_tracing.h>
 
-#include "count.h"
 #include "maps.h"
 
 struct ns_common {
@@ -43,12 +42,12 @@ static __always_inline void link_failed(struct rtpfwd_control *control, __u32 ke
 	__sync_fetch_and_add(&stats->tx_failed, frames);
 	if (err < 0 && err != -EMSGSIZE) /* too long for that link: the packet's fault */
 		__sync_fetch_and_add(&stats->refused, 1);
-	count_reason(RTPFWD_R_tx_failed, frames);
+	map_count(RTPFWD_R_tx_failed, frames);
 }
 
 static __always_inline void device_failed(const struct net_device *dev, int frames, int err)
 {
-	struct rtpfwd_control *control = control_get();
+	struct rtpfwd_control *control = map_control();
 	__u32 key;
 
 	if (!control || dev->nd_net.net->ns.inum != control->netns)
@@ -85,7 +84,7 @@ SEC("tp_btf/xdp_redirect_err")
 int BPF_PROG(rtpfwd_redir, const struct net_device *dev, const struct bpf_prog *prog,
 	     const void *target, int err, enum bpf_map_type map_type, __u32 map_id, __u32 index)
 {
-	struct rtpfwd_control *control = control_get();
+	struct rtpfwd_control *control = map_control();
 
 	if (control && err && map_type == BPF_MAP_TYPE_DEVMAP && map_id == control->tx_map_id)
 		link_failed(control, index, 1, err);
@@ -96,7 +95,7 @@ int BPF_PROG(rtpfwd_redir, const struct net_device *dev, const struct bpf_prog *
 SEC("syscall")
 int rtpfwd_beat(struct rtpfwd_beat *beat)
 {
-	struct rtpfwd_control *control = control_get();
+	struct rtpfwd_control *control = map_control();
 
 	beat->ns = bpf_ktime_get_ns();
 	beat->jiffies = bpf_jiffies64();

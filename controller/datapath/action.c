@@ -80,8 +80,11 @@ static void set_learn(struct action *out, const struct flow_want *want)
 static struct action desired(const struct datapath *dp, const struct flow *flow)
 {
 	const struct flow_want *want = &flow->want;
-	struct action out = { .act = { .clock_rate = want->clock_rate, .event = want->event } };
+	struct action out = { .act = { .clock_rate = want->clock_rate,
+				       .event = want->event,
+				       .usual = RTPFWD_ANY_PAYLOAD } };
 
+	memset(out.extra.in, RTPFWD_NO_PAYLOAD, sizeof(out.extra.in));
 	if (want->kind == FLOW_RTCP)
 		out.act.flags |= RTPFWD_F_RTCP;
 	if (want->mux)
@@ -107,7 +110,7 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 
 static bool same_source(const struct action *a, const struct action *b)
 {
-	const uint16_t flags = RTPFWD_F_EXPECT | RTPFWD_F_ANY_PORT;
+	const uint32_t flags = RTPFWD_F_EXPECT | RTPFWD_F_ANY_PORT;
 
 	return a->act.expect_ip == b->act.expect_ip && a->act.expect_port == b->act.expect_port &&
 	       (a->act.flags & flags) == (b->act.flags & flags) &&
@@ -145,7 +148,7 @@ static struct action without_late(const struct action *a)
 	out.act.late_ip = 0;
 	out.act.late_port = 0;
 	out.act.late_until = 0;
-	out.act.flags &= (uint16_t)~RTPFWD_F_LATE_ANY;
+	out.act.flags &= ~(uint32_t)RTPFWD_F_LATE_ANY;
 	memset(out.wide.late_ip, 0, sizeof(out.wide.late_ip));
 	return out;
 }

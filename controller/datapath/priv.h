@@ -31,10 +31,11 @@ struct link {
 	uint64_t refused;    /* last seen figure of rtpfwd_link_stats */
 };
 
-/* Both parts of one copy of what to do (rtpfwd_abi.h). */
+/* The parts of one copy of what to do (rtpfwd_abi.h). */
 struct action {
 	struct rtpfwd_action act;
 	struct rtpfwd_wide wide;
+	struct rtpfwd_extra extra;
 };
 
 #define COPIES	3

@@ -48,17 +48,17 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 	const struct rtpfwd_counters *c = &dp->slots[flow->slot].counters;
 	const struct rtpfwd_refused *refused = &dp->rests[flow->slot].refused;
 	uint64_t last, now = datapath_jiffies(dp);
-	int32_t lost;
+	int64_t lost;
 
 	*out = (struct flow_counters){ .last_s = -1, .round_trip_ms = -1 };
 	if (flow->copy ==
 	    NO_COPY) /* leased anew, not in force: what stands there is the former flow's */
 		return;
-	out->packets = LOAD(c->packets);
-	out->bytes = LOAD(c->bytes);
+	out->packets = LOAD(c->packets) + LOAD(refused->up_packets);
+	out->bytes = LOAD(c->bytes) + LOAD(refused->up_bytes);
 	out->dropped = LOAD(refused->dropped);
 	out->wrong_source = LOAD(refused->wrong_source);
-	lost = LOAD(c->lost);
+	lost = LOAD(c->lost) - (int64_t)LOAD(refused->up_rtp);
 	out->lost = lost > 0 ? (uint64_t)lost : 0;
 	out->ssrc = LOAD(c->ssrc);
 	read_heard(dp, flow->slot, out);

@@ -21,7 +21,9 @@ static struct rtpfwd_action *copy_of(const struct datapath *dp, uint32_t slot, u
 
 static struct action read_copy(const struct datapath *dp, uint32_t slot, unsigned int copy)
 {
-	return (struct action){ *copy_of(dp, slot, copy), dp->rests[slot].wide[copy] };
+	const struct rtpfwd_rest *rest = &dp->rests[slot];
+
+	return (struct action){ *copy_of(dp, slot, copy), rest->wide[copy], rest->extra[copy] };
 }
 
 static void write_copy(struct datapath *dp, uint32_t slot, unsigned int copy,
@@ -29,6 +31,7 @@ static void write_copy(struct datapath *dp, uint32_t slot, unsigned int copy,
 {
 	*copy_of(dp, slot, copy) = action->act;
 	dp->rests[slot].wide[copy] = action->wide;
+	dp->rests[slot].extra[copy] = action->extra;
 }
 
 static unsigned int selected(const struct rtpfwd_slot *slot)

@@ -20,7 +20,7 @@
 #include "rtpfwd.skel.h"
 #pragma GCC diagnostic pop
 
-#define MAPS 6
+#define MAPS 7
 
 static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -43,6 +43,7 @@ static void list_maps(struct rtpfwd_bpf *bpf, struct bpf_map *maps[MAPS])
 	maps[3] = bpf->maps.rtpfwd_tx;
 	maps[4] = bpf->maps.rtpfwd_links;
 	maps[5] = bpf->maps.rtpfwd_rests;
+	maps[6] = bpf->maps.rtpfwd_relay;
 }
 
 static size_t page_round(size_t size)

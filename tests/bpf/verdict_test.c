@@ -48,7 +48,7 @@ static void goes_back_where_it_came_in(void **state)
 	relay_due(&due, &in, &want, IN_MACS);
 	assert_memory_equal(out.bytes, due.bytes, due.size);
 	slots = lab_slots(&lab);
-	slots[0].first.flags &= (uint16_t)~RTPFWD_F_REDIRECT;
+	slots[0].first.flags &= ~(uint32_t)RTPFWD_F_REDIRECT;
 	lab_unmap(NULL, slots);
 	assert_int_equal(relay_run(&in, &out), XDP_TX);
 	assert_memory_equal(out.bytes, due.bytes, due.size);

@@ -50,6 +50,7 @@ static void fill_slots(struct rtpfwd_slot *slots)
 			.from_port = bpf_htons(BENCH_LO),
 			.to_ip = BENCH_PHONE,
 			.to_port = BENCH_PHONE_PORT,
+			.usual = RTPFWD_ANY_PAYLOAD,
 			.clock_rate = 8000,
 		};
 		slots[i].select = RTPFWD_FIRST;

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
+/*
+ * A packet's way, top to bottom: parse, lookup, admit, rewrite, emit. What is not ours is passed on
+ * untouched; what is ours and wrong is dropped, and every such drop has a name and a counter.
+ *
+ * Two planes compile it: XDP (host.h) and the userspace relay (controller/datapath/user_host.h).
+ * Who includes this has included one of those.
+ */
+#ifndef RTPFWD_VERDICT_H
+#define RTPFWD_VERDICT_H
+
+#include "parse.h"
+#include "flow.h"
+#include "learn.h"
+#include "rewrite.h"
+#include "count.h"
+
+static __always_inline int refuse(const struct flow *f, __u32 reason)
+{
+	count_refused(f, reason);
+	return XDP_DROP;
+}
+
+/* The packet's flow is known: may it pass, and where to? Before `length` is known nothing of the
+ * payload was looked at. */
+static __always_inline int verdict_of_flow(struct host *h, struct packet *p, struct flow *f,
+					   const struct rtpfwd_control *control)
+{
+	__u64 now = now_jiffies(h);
+	int length, verdict;
+	__u32 reason;
+
+	count_seen(f, p);
+	if (now >= *(volatile __u64 *)&control->lease_until)
+		return refuse(f, RTPFWD_R_expired);
+	length = payload_length(p);
+	if (!flow_described(f))
+		return refuse(f, RTPFWD_R_not_signalled);
+	if (!source_admitted(f, p, now))
+		return refuse(f, learn(f, p, length));
+	reason = flow_admit(f, p, length);
+	if (reason)
+		return refuse(f, reason);
+	if (f->act->flags & RTPFWD_F_UNRESOLVED && !resolves(h)) {
+		count_reason(h, RTPFWD_R_up_unresolved);
+		return XDP_PASS;
+	}
+	if (!within_rate(f, control, now))
+		return refuse(f, RTPFWD_R_rate);
+	learn_signalled(f, p);
+	verdict = frame_leave(h, control, f->act);
+	if (verdict == XDP_DROP)
+		return refuse(f, RTPFWD_R_tx_failed);
+
+	reason = rewrite(h, p, control, f);
+	if (reason)
+		return refuse(f, reason);
+	count_forwarded(f, p, control, length, now);
+	return verdict;
+}
+
+static __always_inline int verdict(struct host *h)
+{
+	struct rtpfwd_control *control;
+	struct flow f = { .host = h };
+	struct packet p;
+	__u32 select;
+
+	if (!parse(&p, h))
+		return XDP_PASS;
+
+	control = control_get(h);
+	if (!control || !flow_find(&f, control, &p))
+		return XDP_PASS;
+	select = *(volatile __u32 *)&f.slot->select;
+	if (select == RTPFWD_FOREIGN)
+		return XDP_PASS;
+	if (p.up) {
+		count_reason(h, p.up);
+		return XDP_PASS;
+	}
+	if (select == RTPFWD_UNLEASED || !flow_choose(&f, select) || !flow_demultiplex(&f, &p)) {
+		count_reason(h, RTPFWD_R_unleased);
+		return XDP_DROP;
+	}
+	if (f.act->flags & RTPFWD_F_USER && !takes_user_flow(h))
+		return XDP_PASS;
+	return verdict_of_flow(h, &p, &f, control);
+}
+
+#endif
