@@ -146,8 +146,11 @@ void datapath_close(struct datapath *dp)
 	link_close_all(dp);
 	trace_close(dp);
 	adopt_free(dp);
-	for (uint32_t slot = 0; dp->flows && slot < dp->layout.slots; slot++)
+	for (uint32_t slot = 0; dp->flows && slot < dp->layout.slots; slot++) {
+		if (dp->flows[slot])
+			flow_forget_keys(&dp->flows[slot]->want);
 		free(dp->flows[slot]);
+	}
 	free(dp->flows);
 	xdp_close(dp);
 	if (dp->lock >= 0)
@@ -206,8 +209,15 @@ void datapath_end_flow(struct datapath *dp, struct flow *flow)
 	flow->live = false;
 	dp->n_flows--;
 	dp->n_strays -= is_stray(flow);
+	flow_forget_keys(&flow->want);
 	nexthop_leave(dp, flow);
 	slots_withdraw(dp, flow);
+}
+
+bool datapath_encrypts(const struct datapath *dp)
+{
+	(void)dp;
+	return false;
 }
 
 int datapath_apply(struct datapath *dp, const struct flow_want *want)
@@ -216,6 +226,8 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 	struct flow *flow;
 	uint32_t slot;
 
+	if ((want->in.suite || want->out.suite) && !datapath_encrypts(dp))
+		return -EOPNOTSUPP;
 	if (layout_find(&dp->layout, &want->local, &slot, &realm))
 		return -EINVAL;
 	flow = dp->flows[slot];

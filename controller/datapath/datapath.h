@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct conf;
 struct datapath;
@@ -27,6 +28,13 @@ enum flow_mode {
 		       not_signalled */
 	FLOW_FORWARD,
 	FLOW_STRAY, /* media is direct: drop as direct_stray */
+};
+
+/* The keys of one direction, and how they are used (RFC 3711, RFC 7714). Never shown or logged; who
+ * has one wipes it. */
+struct flow_crypt {
+	uint8_t suite;	 /* enum rtpfwd_suite of kmod/rtpfwd_nl.h; 0: not encrypted, no key */
+	uint8_t key[48]; /* master key, then master salt, as RFC 4568's `inline` has them; 0 behind */
 };
 
 /* One desired flow. `owner` groups the flows of one stream (never 0; kept in the kernel, so that a
@@ -50,7 +58,16 @@ struct flow_want {
 	bool mux;		   /* RTP: RTCP that arrives here, too, is the next port's flow's */
 	uint8_t event;		   /* payload type of telephone-event; 0: none */
 	uint32_t rate;		   /* packets a second; 0: no limit */
+	/* What arrives is SRTP (SRTCP) under `in`: nothing is believed of it that does not
+	 * authenticate. What leaves is made SRTP (SRTCP) under `out`. */
+	struct flow_crypt in, out;
 };
+
+static inline void flow_forget_keys(struct flow_want *want)
+{
+	explicit_bzero(want->in.key, sizeof(want->in.key));
+	explicit_bzero(want->out.key, sizeof(want->out.key));
+}
 
 struct flow_counters {
 	uint64_t packets; /* received and forwarded */
@@ -102,8 +119,12 @@ int datapath_detach(const struct conf *conf, char *why, size_t why_size);
 
 /* Makes the flow at want->local as desired; the same again changes nothing. A change of a
  * forwarding flow loses no packet: its former source stays admitted for two seconds. 0; -EINVAL: no
- * relay port of ours. No system call on the common path. */
+ * relay port of ours; -EOPNOTSUPP: encrypted, and datapath_encrypts() is false. No system call on
+ * the common path. */
 int datapath_apply(struct datapath *dp, const struct flow_want *want);
+
+/* Some plane here carries flows with `in` or `out`. */
+bool datapath_encrypts(const struct datapath *dp);
 
 /* Removes the flow; later packets are `unleased`. Its last counters go to `last` (may be NULL) and
  * into the realm totals. */
@@ -120,7 +141,7 @@ unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const stru
 
 /* Reports: snapshots for ctl, metrics and status. */
 struct flow_report {
-	struct flow_want want;
+	struct flow_want want; /* of its keys the suites alone */
 	struct flow_counters counters;
 	bool adopted;	   /* found at start; its call is not known */
 	const char *plane; /* "xdp" */

@@ -82,6 +82,7 @@ void datapath_each(const struct datapath *dp,
 		report = (struct flow_report){ .want = flow->want,
 					       .adopted = flow->adopted,
 					       .plane = "xdp" };
+		flow_forget_keys(&report.want);
 		report_flow(dp, flow, &report.counters);
 		if (!each(ctx, &report))
 			return;
