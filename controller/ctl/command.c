@@ -2,6 +2,7 @@
 #include "ctl/ctl.h"
 
 #include "ctl/grammar.h"
+#include "doctor/doctor.h"
 #include "lib/log.h"
 #include "stats/node.h"
 #include "stats/render.h"
@@ -222,6 +223,29 @@ static json_t *show_drops(const struct node *node, const char *arg)
 	(void)arg;
 	datapath_drops(node->dp, add_drop, drops);
 	return ctl_ok(drops);
+}
+
+static void add_finding(void *ctx, const struct doctor_finding *finding)
+{
+	list_add(ctx, render_finding(finding));
+}
+
+static json_t *doctor(const struct node *node, const char *arg)
+{
+	struct datapath_interface_report interfaces[INTERFACES_MAX];
+	size_t n = datapath_interfaces(node->dp, interfaces, INTERFACES_MAX);
+	struct doctor_node facts = {
+		.conf = peers_conf(node->peers(node->ctx)),
+		.root = "",
+		.interfaces = interfaces,
+		.n_interfaces = n < INTERFACES_MAX ? n : INTERFACES_MAX,
+		.survives = datapath_survives(node->dp),
+	};
+	struct list list = {.array = json_array()};
+
+	(void)arg;
+	doctor_run(&facts, add_finding, &list);
+	return list_done(&list);
 }
 
 static json_t *call_relay(const struct node *node, const char *arg)

@@ -17,6 +17,7 @@
 	X(show_flows, "show flows", "every forwarding entry, one for each direction and kind")     \
 	X(show_peers, "show peers", "the configured peers")                                        \
 	X(show_drops, "show drops", "packets refused, or passed up, by reason")                    \
+	X(doctor, "doctor", "what of this host keeps media from being fast and safe")              \
 	X(peer_quirk_show, "peer NAME quirk show",                                                 \
 	  "devices of a peer that were found to break on re-INVITE")                               \
 	X(peer_quirk_clear, "peer NAME quirk clear", "forget them")                                \

@@ -315,6 +315,17 @@ json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report
 	return o;
 }
 
+json_t *render_finding(const struct doctor_finding *finding)
+{
+	json_t *o = json_object();
+
+	add(&o, "check", render_text(finding->check));
+	add(&o, "ok", json_boolean(finding->ok));
+	add(&o, "found", render_text(finding->found));
+	add(&o, "advice", render_text(finding->advice));
+	return o;
+}
+
 json_t *render_quirk(const struct quirk_report *quirk)
 {
 	struct timespec since = {.tv_sec = quirk->since_s}, until = {.tv_sec = quirk->until_s};

@@ -6,6 +6,7 @@
 
 #include "call/call.h"
 #include "datapath/datapath.h"
+#include "doctor/doctor.h"
 #include "media/ports.h"
 #include "peer/quirk.h"
 #include "reach/reach.h"
@@ -30,6 +31,7 @@ json_t *render_peer(const struct conf_peer *peer, const struct reach_peer_report
 		    const struct peer_load *load, unsigned int rests_s, bool quirk);
 json_t *render_quirk(const struct quirk_report *quirk);
 json_t *render_quirks(const struct conf_peer *peer, json_t *learned); /* takes `learned` */
+json_t *render_finding(const struct doctor_finding *finding);
 json_t *render_cdr(const struct call_report *call, const struct timespec *ended);
 
 struct render_status {

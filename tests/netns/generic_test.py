@@ -79,6 +79,22 @@ def whole_in_mode(configured, shown):
         ended(lab)
 
 
+def doctor_says(lab):
+    one = next(f for f in lab.ctl("doctor") if f["check"] == "xdp in0")
+    return one["ok"], one["found"]
+
+
+def doctor_of_generic(_):
+    """doctor: generic mode is found wanting, unless the configuration wants it"""
+    with Lab(napi=False) as lab:
+        lab.start(config(lab))
+        equal(doctor_says(lab), (False, "generic, driver veth"), "xdp = auto")
+        ended(lab)
+        lab.start(config(lab, inside={"xdp": "generic"}, outside={"xdp": "generic"}))
+        equal(doctor_says(lab), (True, "generic, driver veth"), "xdp = generic")
+        ended(lab)
+
+
 def tx_failed_counted(_):
     """xdp=native, ends without NAPI: what the egress refuses is counted as tx_failed"""
     with Lab(napi=False) as lab:
@@ -109,7 +125,7 @@ def off(_):
         check("off" in done.stderr and "xdp" in done.stderr, "text:", done.stderr)
 
 
-TESTS = [auto_with_napi, auto_without_napi, forced_generic, forced_native,
+TESTS = [auto_with_napi, auto_without_napi, forced_generic, forced_native, doctor_of_generic,
          tx_failed_counted, off]
 
 if __name__ == "__main__":

@@ -400,6 +400,7 @@ static void test_grammar(void **state)
 	assert_command(GRAMMAR_show_call, "hangup", "show|call|hangup");
 	assert_command(GRAMMAR_call_hangup, "show", "call|show|hangup");
 	assert_command(GRAMMAR_drain, NULL, "drain");
+	assert_command(GRAMMAR_doctor, NULL, "doctor");
 	assert_command(-1, NULL, "");
 	assert_command(-1, NULL, "show");
 	assert_command(-1, NULL, "show|call");

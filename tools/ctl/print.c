@@ -296,6 +296,18 @@ static void print_show_drops(const json_t *drops)
 	table_print(&t);
 }
 
+static void print_doctor(const json_t *findings)
+{
+	const json_t *one;
+	struct table t;
+	size_t i;
+
+	table_begin(&t, "CHECK OK FOUND ADVICE");
+	json_array_foreach(findings, i, one)
+		add_fields(&t, one, FIELDS("check", "ok", "found", "advice"));
+	table_print(&t);
+}
+
 /* What was done needs no words: the exit status says it. */
 static void print_nothing(const json_t *result)
 {
