@@ -67,7 +67,7 @@ static __always_inline void count_rtp(const struct flow *f, const struct packet 
 
 static __always_inline void count_gap(struct rtpfwd_counters *c, __u64 now)
 {
-	__u64 gap = now - c->last;
+	__s64 gap = now - c->last; /* the two planes' jiffies may be one apart */
 
 	if (gap <= c->gap || !c->packets)
 		return;

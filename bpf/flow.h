@@ -163,7 +163,9 @@ static __always_inline bool within_rate(const struct flow *f, const struct rtpfw
 {
 	struct rtpfwd_counters *c = &f->slot->counters;
 
-	return !f->slot->rate || rtpfwd_is_within(c, f->slot->rate, control->hz, now - c->last);
+	/* The two planes' jiffies may be one apart. */
+	return !f->slot->rate ||
+	       rtpfwd_is_within(c, f->slot->rate, control->hz, now > c->last ? now - c->last : 0);
 }
 
 /*

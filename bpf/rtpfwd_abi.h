@@ -278,9 +278,11 @@ struct rtpfwd_control {
 	__u32 user_links; /* bit by link key: without XDP, the userspace relay counts there alone */
 	__u32 relay;	  /* generation of the userspace relay that is to run; 0: none */
 	__u32 pad[5];
-	__u64 lease_until;    /* 64-bit jiffies; a line of its own: it is renewed once a second */
-	__u64 lease_until_ns; /* the same by CLOCK_MONOTONIC, for a later controller */
-	__u64 pad2[6];
+	__u64 lease_until;     /* 64-bit jiffies; a line of its own: it is renewed once a second */
+	__u64 lease_until_ns;  /* the same by CLOCK_MONOTONIC, for a later controller */
+	__u64 jiffies_zero_ns; /* CLOCK_MONOTONIC when jiffies were 0, for who cannot ask for them
+				*/
+	__u64 pad2[5];
 	__u32 ifindex[RTPFWD_MAX_LINKS]; /* by link key; 0: none */
 	__u64 mac[RTPFWD_MAX_LINKS];	 /* the same: its first six bytes; one store changes it */
 	struct rtpfwd_address addresses[1 << RTPFWD_HASH_BITS];

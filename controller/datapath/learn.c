@@ -31,21 +31,24 @@ static struct addr source_of(const struct flow_want *want, uint64_t learned)
 	return source;
 }
 
-static int on_event(void *owner, void *data, size_t size)
+void learn_found(struct datapath *dp, uint32_t slot)
 {
-	struct datapath *dp = owner;
-	const struct rtpfwd_event *event = data;
-	struct flow *flow;
+	struct flow *flow = slot < dp->layout.slots ? dp->flows[slot] : NULL;
 	struct addr source;
 
-	if (size < sizeof(*event) || event->slot >= dp->layout.slots)
-		return 0;
-	flow = dp->flows[event->slot];
 	if (!flow || !flow->live || !flow->want.learning || !dp->events.learned)
-		return 0;
-	source = source_of(&flow->want, dp->rests[event->slot].heard.learned);
+		return;
+	source = source_of(&flow->want, dp->rests[slot].heard.learned);
 	if (source.family == flow->want.local.family && source.port && !addr_is_any(&source))
 		dp->events.learned(dp->events.ctx, flow->want.owner, &flow->want.local, &source);
+}
+
+static int on_event(void *owner, void *data, size_t size)
+{
+	const struct rtpfwd_event *event = data;
+
+	if (size >= sizeof(*event))
+		learn_found(owner, event->slot);
 	return 0;
 }
 

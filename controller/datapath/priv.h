@@ -115,6 +115,7 @@ struct datapath {
 	struct rtpfwd_control *control; /* mapped */
 	struct rtpfwd_slot *slots;	/* mapped */
 	struct rtpfwd_rest *rests;	/* mapped; at the same index */
+	struct rtpfwd_relay *relay;	/* mapped; what the userspace relay counts */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
 
 	struct { /* jiffies as a line through the last heartbeat */
@@ -224,6 +225,7 @@ void pins_prune(struct datapath *dp); /* links of interfaces that are no realm's
 /* learn.c: sources that the data path has found. */
 int learn_open(struct datapath *dp);
 void learn_close(struct datapath *dp);
+void learn_found(struct datapath *dp, uint32_t slot); /* told by either plane */
 
 /* adopt.c: flows of a former controller. */
 int adopt_find(struct datapath *dp);	 /* 0 or -ENOMEM; clears what the lease has ended */

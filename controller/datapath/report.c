@@ -132,7 +132,8 @@ static void read_drops(const struct datapath *dp, uint64_t packets[RTPFWD_MAX_RE
 	struct rtpfwd_drops *each;
 	uint32_t zero = 0;
 
-	memset(packets, 0, RTPFWD_MAX_REASONS * sizeof(packets[0]));
+	for (int reason = 0; reason < RTPFWD_MAX_REASONS; reason++)
+		packets[reason] = LOAD(dp->relay->drops.packets[reason]);
 	each = cpus > 0 ? calloc((size_t)cpus, sizeof(*each)) : NULL;
 	if (each && !bpf_map_lookup_elem(dp->fd.drops, &zero, each))
 		for (int cpu = 0; cpu < cpus; cpu++)

@@ -210,7 +210,8 @@ static int map_all(struct datapath *dp)
 			       (size_t)dp->layout.slots * sizeof(*dp->slots));
 	dp->rests = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_rests),
 			       (size_t)dp->layout.slots * sizeof(*dp->rests));
-	if (!dp->control || !dp->slots || !dp->rests)
+	dp->relay = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_relay), sizeof(*dp->relay));
+	if (!dp->control || !dp->slots || !dp->rests || !dp->relay)
 		return -errno;
 	if (bpf_obj_get_info_by_fd(dp->fd.tx, &info, &size) || stat("/proc/self/ns/net", &netns))
 		return -errno;
@@ -227,6 +228,12 @@ static int map_all(struct datapath *dp)
 	return 0;
 }
 
+/* Modulo 2^64: jiffies begin five minutes below 2^32. */
+static uint64_t zero_ns(const struct rtpfwd_beat *beat, double hz)
+{
+	return beat->ns - (uint64_t)((double)beat->jiffies * (1e9 / hz));
+}
+
 int xdp_beat(struct datapath *dp, bool renew)
 {
 	struct rtpfwd_beat beat = { 0 };
@@ -240,6 +247,9 @@ int xdp_beat(struct datapath *dp, bool renew)
 		return -errno;
 	dp->clock.jiffies = beat.jiffies;
 	dp->clock.ns = beat.ns;
+	if (dp->clock.hz > 0)
+		__atomic_store_n(&dp->control->jiffies_zero_ns, zero_ns(&beat, dp->clock.hz),
+				 __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -354,6 +364,8 @@ void xdp_close(struct datapath *dp)
 		munmap(dp->rests, page_round((size_t)dp->layout.slots * sizeof(*dp->rests)));
 	if (dp->control)
 		munmap(dp->control, page_round(sizeof(*dp->control)));
+	if (dp->relay)
+		munmap(dp->relay, page_round(sizeof(*dp->relay)));
 	rtpfwd_bpf__destroy(dp->bpf);
 	dp->bpf = NULL;
 }

@@ -331,6 +331,27 @@ static void tx_failed(void **state)
 	relay_expect_forwarded(&f, &want);
 }
 
+static void tx_failed_of_user(void **state)
+{
+	struct flow_want want = relay_want();
+	uint32_t key = 0, ifindex = if_nametoindex("out0");
+	struct rtpfwd_control *control;
+	struct frame f;
+
+	(void)state;
+	NEED_ROOT;
+	relay_apply(&want);
+	control = lab_control(&lab);
+	while (control->ifindex[key] != ifindex)
+		assert_true(++key < RTPFWD_MAX_LINKS);
+	control->ifindex[key] = 0;
+	frame_rtp(&f, PHONE, RELAY, 1);
+	relay_expect_drop(&f, "tx_failed", true);
+	control->ifindex[key] = ifindex;
+	relay_expect_forwarded(&f, &want);
+	lab_unmap(control, NULL);
+}
+
 /* Reasons of what later versions do: listed, at zero. */
 static void bad_payload(void **state)
 {
@@ -379,8 +400,6 @@ static void rate(void **state)
 	}
 }
 
-#define T(name) cmocka_unit_test_teardown(name, relay_remove)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,10 +418,11 @@ int main(void)
 		T(ttl),
 		T(no_neighbour),
 		T(no_route),
-		T(tx_failed),
+		T_XDP(tx_failed),
+		T_USER(tx_failed_of_user),
 		T(bad_payload),
 		T(rate),
 	};
 
-	return cmocka_run_group_tests(tests, relay_start, relay_stop);
+	return relay_run_tests(tests, relay_start, relay_stop);
 }

@@ -485,8 +485,6 @@ static void rtcp_over_ipv6(void **state)
 	assert_int_equal(relay_counters().packets, 1);
 }
 
-#define T(name) cmocka_unit_test_teardown(name, relay_remove)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -497,7 +495,7 @@ int main(void)
 		T(ipv4_to_ipv6_holds_for_any_packet),
 		T(ipv6_to_ipv4_holds_for_any_packet),
 		T(zero_checksum_of_ipv4_is_made_for_ipv6),
-		T(headroom),
+		T_XDP(headroom),
 		T(bad_checksum),
 		T(wrong_source_of_ipv6),
 		T(former_source_of_ipv6_is_late_in_every_copy),
@@ -511,5 +509,5 @@ int main(void)
 		T(rtcp_over_ipv6),
 	};
 
-	return cmocka_run_group_tests(tests, relay_start, relay_stop);
+	return relay_run_tests(tests, relay_start, relay_stop);
 }

@@ -215,8 +215,6 @@ static void rtcp_is_learned_from_one_report(void **state)
 	assert_int_equal(told.source.port, 31009);
 }
 
-#define T(name) cmocka_unit_test_teardown(name, relay_remove)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,5 +228,5 @@ int main(void)
 		T(rtcp_is_learned_from_one_report),
 	};
 
-	return cmocka_run_group_tests(tests, start, relay_stop);
+	return relay_run_tests(tests, start, relay_stop);
 }

@@ -175,8 +175,6 @@ static void tagged_strangers_are_refused(void **state)
 	relay_expect_drop(&f, "unleased", false);
 }
 
-#define T(name) cmocka_unit_test_teardown(name, relay_remove)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,5 +186,5 @@ int main(void)
 		T(tagged_strangers_are_refused),
 	};
 
-	return cmocka_run_group_tests(tests, start, relay_stop);
+	return relay_run_tests(tests, start, relay_stop);
 }

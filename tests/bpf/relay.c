@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "relay.h"
+#include "datapath/priv.h"
+#include "datapath/user_verdict.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static struct world world;
 struct lab lab;
 static int program;
 static uint32_t in0;
+
+static struct user_maps maps;
+static bool user; /* the plane under test */
 
 static struct addr applied; /* where the flow under test is */
 
@@ -42,6 +50,7 @@ int relay_start_as(void (*change)(struct lab *lab))
 		fail_msg("%s", lab.why);
 	program = lab_program(&lab, "in0");
 	in0 = if_nametoindex("in0");
+	maps = (struct user_maps){ lab.dp->control, lab.dp->slots, lab.dp->rests, lab.dp->relay };
 	return datapath_apply(lab.dp, &(struct flow_want){ .local = lab_addr(CLOCK), .owner = 1 });
 }
 
@@ -120,9 +129,105 @@ int relay_remove(void **state)
 	return struck ? 0 : -1;
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* The frame in memory of its own, so that a look beyond it is noticed. */
+static uint32_t run_user(const struct frame *f, struct frame *out)
+{
+	uint8_t *buffer = malloc(USER_HEADROOM + 2 + f->size);
+	struct user_frame frame = { .maps = &maps, .ingress = in0, .ns = now_ns() };
+	int verdict;
+
+	assert_non_null(buffer);
+	frame.begin = buffer + USER_HEADROOM + 2;
+	frame.end = frame.begin + f->size;
+	memcpy(frame.begin, f->bytes, f->size);
+	verdict = user_verdict(&frame);
+	if (frame.learned)
+		learn_found(lab.dp, frame.slot);
+	if (out) {
+		out->size = (uint32_t)(frame.end - frame.begin);
+		memcpy(out->bytes, frame.begin, out->size);
+	}
+	free(buffer);
+	return (uint32_t)verdict;
+}
+
 uint32_t relay_run(const struct frame *f, struct frame *out)
 {
-	return frame_run(program, f, out, in0);
+	return user ? run_user(f, out) : frame_run(program, f, out, in0);
+}
+
+struct planed {
+	const struct CMUnitTest *test;
+	bool user;
+};
+
+/* Its links have no XDP program as far as it can see: it counts in full. */
+static int set_plane(void **state)
+{
+	const struct planed *planed = *state;
+
+	user = planed->user;
+	if (!geteuid())
+		maps.control->user_links = user ? ~0u : 0;
+	return planed->test->setup_func ? planed->test->setup_func(state) : 0;
+}
+
+static void run_planed(void **state)
+{
+	const struct planed *planed = *state;
+	void *none = NULL;
+
+	planed->test->test_func(&none);
+}
+
+static int end_planed(void **state)
+{
+	const struct planed *planed = *state;
+
+	return planed->test->teardown_func ? planed->test->teardown_func(state) : 0;
+}
+
+static bool is_for(const struct CMUnitTest *test, bool plane)
+{
+	return !test->initial_state || !strcmp(test->initial_state, plane ? "user" : "xdp");
+}
+
+int relay_run_table(const struct CMUnitTest *tests, size_t n, CMFixtureFunction start,
+		    CMFixtureFunction stop)
+{
+	struct CMUnitTest *table = calloc(2 * n, sizeof(*table));
+	struct planed *planed = calloc(2 * n, sizeof(*planed));
+	char(*names)[96] = calloc(2 * n, sizeof(*names));
+	size_t used = 0;
+	int failed;
+
+	if (!table || !planed || !names)
+		return 1;
+	for (size_t i = 0; i < 2 * n; i++) {
+		const struct CMUnitTest *test = &tests[i % n];
+
+		if (!is_for(test, i >= n))
+			continue;
+		planed[used] = (struct planed){ test, i >= n };
+		snprintf(names[used], sizeof(names[used]), "%s%s", i < n ? "" : "user/",
+			 test->name);
+		table[used] = (struct CMUnitTest){ names[used], run_planed, set_plane, end_planed,
+						   &planed[used] };
+		used++;
+	}
+	failed = _cmocka_run_group_tests("tests", table, used, start, stop);
+	free(names);
+	free(planed);
+	free(table);
+	return failed;
 }
 
 void relay_expect_drop(const struct frame *f, const char *reason, bool at_flow)

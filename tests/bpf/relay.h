@@ -28,6 +28,24 @@
 
 extern struct lab lab;
 
+/*
+ * The tests of a table run twice: the verdict as XDP runs it, and, as `user/NAME`, as the userspace
+ * relay does. What only one of them can do stands in the table as such.
+ */
+#define T(test) cmocka_unit_test_teardown(test, relay_remove)
+#define T_XDP(test)                                                                                \
+	{                                                                                          \
+#test, test, NULL, relay_remove, (void *)"xdp"                                     \
+	}
+#define T_USER(test)                                                                               \
+	{                                                                                          \
+#test, test, NULL, relay_remove, (void *)"user"                                    \
+	}
+#define relay_run_tests(tests, start, stop)                                                        \
+	relay_run_table(tests, sizeof(tests) / sizeof((tests)[0]), start, stop)
+int relay_run_table(const struct CMUnitTest *tests, size_t n, CMFixtureFunction start,
+		    CMFixtureFunction stop);
+
 /* Before and after all tests; after each one. */
 int relay_start(void **state);
 int relay_start_as(void (*change)(struct lab *lab)); /* with another configuration */
@@ -38,7 +56,7 @@ struct flow_want relay_want(void);		/* from PHONE to FAR */
 void relay_apply(const struct flow_want *want); /* one flow in a test */
 struct flow_counters relay_counters(void);
 
-/* Runs the program on a frame that came in at in0; the verdict. */
+/* Runs the plane under test on a frame that came in at in0; the verdict. */
 uint32_t relay_run(const struct frame *f, struct frame *out);
 
 /* Must be dropped as `reason` and counted once, also at the flow if there is one. */

@@ -152,5 +152,5 @@ int main(void)
 		cmocka_unit_test(short_and_other_reports_say_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, relay_start, relay_stop);
+	return relay_run_tests(tests, relay_start, relay_stop);
 }

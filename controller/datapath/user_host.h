@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the verdict asks of where it runs, in the userspace relay: the same functions as
+ * bpf/host.h. Included once, by user_verdict.c. */
+#ifndef RTPFWD_DATAPATH_USER_HOST_H
+#define RTPFWD_DATAPATH_USER_HOST_H
+
+#include "datapath/user_verdict.h"
+
+#include <linux/bpf.h>
+#include <string.h>
+
+/* All of it is there: what nobody uses costs a branch. */
+enum { rtpfwd_measure = true, rtpfwd_ipv6 = true, rtpfwd_vlan = true };
+
+struct host {
+	struct user_frame *frame;
+};
+
+static inline void *frame_begin(const struct host *h)
+{
+	return h->frame->begin;
+}
+
+static inline void *frame_end(const struct host *h)
+{
+	return h->frame->end;
+}
+
+static inline bool frame_grow(struct host *h, int bytes)
+{
+	h->frame->begin -= bytes;
+	return true;
+}
+
+static inline bool frame_sum(const struct host *h, uint32_t offset, uint32_t length, __u64 *sum)
+{
+	const uint8_t *data = h->frame->begin + offset;
+	uint16_t word;
+
+	for (; length > 1; length -= 2, data += 2) {
+		memcpy(&word, data, sizeof(word));
+		*sum += word;
+	}
+	if (length) {
+		word = 0;
+		memcpy(&word, data, 1);
+		*sum += word;
+	}
+	return true;
+}
+
+static inline int frame_leave(const struct host *h, const struct rtpfwd_control *control,
+			      const struct rtpfwd_action *act)
+{
+	h->frame->link = act->link % RTPFWD_MAX_LINKS;
+	h->frame->unresolved = act->flags & RTPFWD_F_UNRESOLVED;
+	return control->ifindex[h->frame->link] ? XDP_REDIRECT : XDP_DROP;
+}
+
+static inline struct rtpfwd_control *control_get(const struct host *h)
+{
+	return h->frame->maps->control;
+}
+
+static inline struct rtpfwd_slot *slot_at(const struct host *h, uint32_t index)
+{
+	const struct user_maps *maps = h->frame->maps;
+
+	return index < maps->control->slots ? &maps->slots[index] : NULL;
+}
+
+static inline struct rtpfwd_rest *rest_at(const struct host *h, uint32_t index)
+{
+	const struct user_maps *maps = h->frame->maps;
+
+	return index < maps->control->slots ? &maps->rests[index] : NULL;
+}
+
+static inline uint32_t seed_of(const struct host *h)
+{
+	return h->frame->maps->control->seed;
+}
+
+static inline uint64_t now_jiffies(const struct host *h)
+{
+	return user_jiffies(h->frame->maps->control, h->frame->ns);
+}
+
+static inline uint64_t now_ns(const struct host *h)
+{
+	return h->frame->ns;
+}
+
+/* Where XDP counts, too, it has counted this packet as passed up. */
+static inline void count_reason(const struct host *h, uint32_t reason)
+{
+	struct rtpfwd_drops *drops = &h->frame->maps->relay->drops;
+
+	if (h->frame->alone)
+		__atomic_fetch_add(&drops->packets[reason % RTPFWD_MAX_REASONS], 1,
+				   __ATOMIC_RELAXED);
+}
+
+static inline void tell(const struct host *h, uint32_t index)
+{
+	h->frame->learned = true;
+	h->frame->slot = index;
+}
+
+static inline bool takes_user_flow(struct host *h)
+{
+	h->frame->alone = true;
+	return true;
+}
+
+static inline bool resolves(const struct host *h)
+{
+	(void)h;
+	return true;
+}
+
+static inline bool counts_alone(const struct host *h)
+{
+	return h->frame->alone;
+}
+
+#endif

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "datapath/user_verdict.h"
+
+#include "datapath/user_host.h"
+#include "verdict.h"
+
+#define NS_PER_S 1000000000ULL
+
+uint64_t user_jiffies(const struct rtpfwd_control *control, uint64_t ns)
+{
+	uint64_t since = ns - __atomic_load_n(&control->jiffies_zero_ns, __ATOMIC_RELAXED);
+
+	return since / NS_PER_S * control->hz + since % NS_PER_S * control->hz / NS_PER_S;
+}
+
+/* Does no XDP program count what comes in there? */
+static bool is_alone(const struct rtpfwd_control *control, uint32_t ifindex)
+{
+	uint32_t links = __atomic_load_n(&control->user_links, __ATOMIC_RELAXED);
+
+	for (uint32_t key = 0; links && key < RTPFWD_MAX_LINKS; key++)
+		if (links & 1u << key && control->ifindex[key] == ifindex)
+			return true;
+	return false;
+}
+
+int user_verdict(struct user_frame *frame)
+{
+	struct host host = { .frame = frame };
+
+	frame->alone = is_alone(frame->maps->control, frame->ingress);
+	frame->learned = false;
+	return verdict(&host);
+}
