@@ -34,7 +34,7 @@ enum flow_mode {
  * has one wipes it. */
 struct flow_crypt {
 	uint8_t suite;	 /* enum rtpfwd_suite of kmod/rtpfwd_nl.h; 0: not encrypted, no key */
-	uint8_t key[48]; /* master key, then master salt, as RFC 4568's `inline` has them; 0 behind */
+	uint8_t key[48]; /* master key, then salt, as RFC 4568's `inline` has them; 0 behind */
 };
 
 /* One desired flow. `owner` groups the flows of one stream (never 0; kept in the kernel, so that a
