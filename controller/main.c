@@ -197,6 +197,7 @@ static int reload(void *ctx, char *why, size_t why_size)
 	struct peers *peers;
 	struct tunes *tunes = NULL;
 	struct conf *next;
+	char unused[256];
 	int err = conf_load(&next, d->path, why, why_size);
 
 	if (err)
@@ -214,13 +215,16 @@ static int reload(void *ctx, char *why, size_t why_size)
 	err = peers_new(&peers, next, why, why_size);
 	if (err)
 		goto out;
+	err = datapath_reload(d->node.dp, next, why, why_size);
+	if (err)
+		goto out_peers;
+	snprintf(why, why_size, "no memory");
 	err = peers_resolve(peers, d->resolver);
 	if (!err)
 		err = reach_reload(d->node.reach, peers);
 	if (err) {
-		peers_unref(peers);
-		snprintf(why, why_size, "no memory");
-		goto out;
+		datapath_reload(d->node.dp, d->conf, unused, sizeof(unused));
+		goto out_peers;
 	}
 	music_load(d->node.music, tunes);
 	tunes = NULL;
@@ -230,6 +234,9 @@ static int reload(void *ctx, char *why, size_t why_size)
 	conf_unref(d->conf);
 	d->conf = conf_ref(next);
 	log_notice("configuration reloaded from %s", d->path);
+out_peers:
+	if (err)
+		peers_unref(peers);
 out:
 	tunes_free(tunes);
 	conf_unref(next);

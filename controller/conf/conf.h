@@ -25,6 +25,7 @@ enum conf_nat { NAT_FORCE_RPORT = 1, NAT_COMEDIA = 2 };
 /* What a peer says of identities, and what it is told of them; 0: all passes. */
 enum conf_identity { IDENTITY_DISTRUST = 1, IDENTITY_WITHHOLD = 2 };
 enum conf_xdp { XDP_AUTO, XDP_NATIVE, XDP_GENERIC, XDP_OFF };
+enum conf_guard { GUARD_AUTO, GUARD_ON, GUARD_OFF };	/* AUTO: on, where the kernel can */
 /* Ways to speak SIP; also an index. */
 enum conf_transport { CONF_UDP, CONF_TCP, CONF_TLS, CONF_TRANSPORTS };
 /* Algorithms of the digests that we ask for (RFC 8760). */
@@ -185,7 +186,7 @@ struct conf_route {
 struct conf {
 	const char *bpffs;
 	unsigned int lease_s;
-	bool guard;
+	enum conf_guard guard;
 	unsigned int rtptimeout_s, rtpholdtimeout_s;	/* 0: never */
 	const char *control;
 	struct addr metrics;	/* AF_UNSPEC: off */
@@ -223,6 +224,8 @@ void conf_unref(struct conf *conf);	/* NULL-safe; the last one frees */
 /* Prints it in its own syntax; parsing and printing that again gives the same bytes. Ignored keys
  * are listed once, in a comment that the parser knows. */
 void conf_print(const struct conf *conf, FILE *out);
+
+const char *conf_guard_text(enum conf_guard guard); /* as it is written */
 
 /* NULL, or which part of `next` a running node cannot take over ("realm 'inside': media"), so that
  * it must be restarted. The text lives as long as `next`. */

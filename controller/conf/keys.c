@@ -31,7 +31,7 @@ enum {
 static const struct conf_key table[] = {
 	{ "bpffs", CONF_GENERAL, conf_set_path, IN_CONF(bpffs), 1, MAX_PATH },
 	{ "lease", CONF_GENERAL, conf_set_number, IN_CONF(lease_s), 1, DAY_S },
-	{ "guard", CONF_GENERAL, conf_set_off_only, 0, 0, 0 },
+	{ "guard", CONF_GENERAL, conf_set_guard, 0, 0, 0 },
 	{ "rtptimeout", CONF_GENERAL, conf_set_number, IN_CONF(rtptimeout_s), 0, DAY_S },
 	{ "rtpholdtimeout", CONF_GENERAL, conf_set_number, IN_CONF(rtpholdtimeout_s), 0, DAY_S },
 	{ "control", CONF_GENERAL, conf_set_path, IN_CONF(control), 1, MAX_SUN_PATH },

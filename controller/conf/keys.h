@@ -39,6 +39,7 @@ CONF_SETTER(conf_set_path);
 CONF_SETTER(conf_set_path_or_off);
 CONF_SETTER(conf_set_dns);
 CONF_SETTER(conf_set_metrics);
+CONF_SETTER(conf_set_guard);
 CONF_SETTER(conf_set_off_only);	/* not supported by this version, except as off */
 CONF_SETTER(conf_set_refused);	/* not supported by this version */
 CONF_SETTER(conf_set_text);

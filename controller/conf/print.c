@@ -42,7 +42,7 @@ static void print_general(const struct conf *conf, FILE *out)
 	print_ignored(conf, out);
 	print_text(out, "bpffs", conf->bpffs);
 	fprintf(out, "lease = %u\n", conf->lease_s);
-	fprintf(out, "guard = %s\n", conf->guard ? "on" : "off");
+	fprintf(out, "guard = %s\n", conf_guard_text(conf->guard));
 	fprintf(out, "rtptimeout = %u\n", conf->rtptimeout_s);
 	fprintf(out, "rtpholdtimeout = %u\n", conf->rtpholdtimeout_s);
 	print_text(out, "control", conf->control);

@@ -122,6 +122,28 @@ CONF_SETTER(conf_set_metrics)
 	return 0;
 }
 
+const char *conf_guard_text(enum conf_guard guard)
+{
+	static const char *const texts[] = { "auto", "on", "off" };
+
+	return texts[guard];
+}
+
+CONF_SETTER(conf_set_guard)
+{
+	struct conf *conf = object;
+	bool on;
+
+	(void)key;
+	if (strcasecmp(e->value, "auto") == 0)
+		conf->guard = GUARD_AUTO;
+	else if (conf_value_bool(e->value, &on))
+		conf->guard = on ? GUARD_ON : GUARD_OFF;
+	else
+		return conf_bad_value(l, e, "auto, on or off");
+	return 0;
+}
+
 CONF_SETTER(conf_set_off_only)
 {
 	(void)key;

@@ -66,6 +66,15 @@ static uint64_t heap_bytes(void)
 	return info.uordblks + info.hblkhd;
 }
 
+static const char *guard_state(const struct node *node)
+{
+	struct datapath_guard_report guard = datapath_guard(node->dp);
+
+	if (!guard.wanted)
+		return "off";
+	return *guard.fault ? "absent" : "on";
+}
+
 static json_t *show_status(const struct node *node, const char *arg)
 {
 	struct calls_report calls;
@@ -74,6 +83,7 @@ static json_t *show_status(const struct node *node, const char *arg)
 		.flows = datapath_flow_count(node->dp),
 		.draining = calls_draining(node->calls),
 		.survives = datapath_survives(node->dp),
+		.guard = guard_state(node),
 		.events = loop_events(node->loop),
 		.heap_bytes = heap_bytes(),
 	};

@@ -28,6 +28,7 @@ static void on_tick(void *owner)
 	link_tick(dp);
 	nexthop_kick(dp);
 	adopt_sweep(dp);
+	guard_tick(dp);
 	timer_set(&dp->tick, TICK_MS);
 }
 
@@ -98,6 +99,8 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 		err = trace_attach(dp, why, why_size);
 	if (!err)
 		err = link_attach_all(dp, dp->adopted != NULL, why, why_size);
+	if (!err)
+		err = guard_open(dp, why, why_size);
 	return err;
 }
 
@@ -153,27 +156,45 @@ void datapath_close(struct datapath *dp)
 	}
 	free(dp->flows);
 	xdp_close(dp);
+	guard_close(dp);
 	if (dp->lock >= 0)
 		close(dp->lock);
 	free(dp->totals);
 	free(dp);
 }
 
+int datapath_reload(struct datapath *dp, const struct conf *next, char *why, size_t why_size)
+{
+	char again[256];
+	int err = guard_set(dp, next->guard, why, why_size);
+
+	if (err)
+		guard_set(dp, dp->conf->guard, again, sizeof(again));
+	else
+		dp->conf = next;
+	return err;
+}
+
 int datapath_detach(const struct conf *conf, char *why, size_t why_size)
 {
-	int lock, err;
+	int lock = -1, err = 0, unguarded;
 
-	if (!pins_exist(conf->bpffs))
-		return 0;
-	err = pins_lock(&lock, conf->bpffs, why, why_size);
-	if (err)
-		return err;
-	err = pins_clear(conf->bpffs);
-	close(lock);
+	if (pins_exist(conf->bpffs)) {
+		err = pins_lock(&lock, conf->bpffs, why, why_size);
+		if (err)
+			return err;
+		err = pins_clear(conf->bpffs);
+	}
 	if (err)
 		snprintf(why, why_size, "bpffs = %s: cannot remove what is pinned there: %s",
 			 conf->bpffs, strerror(-err));
-	return err;
+	unguarded = guard_remove(conf->bpffs);
+	if (unguarded && !err)
+		snprintf(why, why_size, "cannot remove the nftables table of bpffs = %s: %s",
+			 conf->bpffs, strerror(-unguarded));
+	if (lock >= 0)
+		close(lock);
+	return err ? err : unguarded;
 }
 
 struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int realm)

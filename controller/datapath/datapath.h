@@ -105,7 +105,7 @@ struct datapath_events {
 /* Start: loads, pins, attaches, adopts what a former controller left. `why` receives one line that
  * names what is missing or wrong (size >= 256). -EPERM/-ENOTSUP: no privilege or kernel support;
  * else another -errno. `adopted(ctx, local)` is called for each live flow found, so that its port
- * is reserved. `conf` must outlive it. */
+ * is reserved. `conf` must outlive it, or a reload. */
 int datapath_open(struct datapath **out, const struct conf *conf, struct loop *loop,
 		  const struct datapath_events *events,
 		  void (*adopted)(void *ctx, const struct addr *local), void *ctx, char *why,
@@ -113,6 +113,10 @@ int datapath_open(struct datapath **out, const struct conf *conf, struct loop *l
 
 /* Leaves links, maps and live media as they are, and frees what is ours. NULL-safe. */
 void datapath_close(struct datapath *dp);
+
+/* What of a reload concerns it: `lease` and `guard`. From here on `next` must outlive it. On
+ * failure (`guard = on` that cannot be) all is as it was, and `why` says what is wrong. */
+int datapath_reload(struct datapath *dp, const struct conf *next, char *why, size_t why_size);
 
 /* `rtpfwd -D`: removes every kernel object of this configuration. Idempotent. */
 int datapath_detach(const struct conf *conf, char *why, size_t why_size);
@@ -169,6 +173,14 @@ size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_
 			   size_t max); /* how many there are */
 size_t datapath_flow_count(const struct datapath *dp);
 bool datapath_survives(const struct datapath *dp); /* media outlives this process */
+
+struct datapath_guard_report {
+	bool wanted;
+	const char *table; /* its name in nftables, of the family inet */
+	const char *fault; /* "": it is as wanted */
+};
+
+struct datapath_guard_report datapath_guard(const struct datapath *dp);
 
 /* Drop reasons and what went up, from the ABI's list. `each` also gets those at zero. `up`: not a
  * drop but passed on. */

@@ -17,6 +17,7 @@
 
 #define TRACES 3
 
+struct guard;
 struct rtpfwd_bpf;
 
 /* An interface of one or more realms. */
@@ -151,6 +152,8 @@ struct datapath {
 
 	struct adopted_group *adopted;
 	uint64_t opened_jiffies;
+
+	struct guard *guard;
 };
 
 /* slots.c: publication; action.c: what is published. */
@@ -236,6 +239,15 @@ void adopt_each(struct datapath *dp, void (*adopted)(void *ctx, const struct add
 void adopt_take_over(struct datapath *dp, struct flow *flow);
 void adopt_sweep(struct datapath *dp);
 void adopt_free(struct datapath *dp);
+
+/* guard.c: the nftables table around the relay ports. */
+int guard_open(struct datapath *dp, char *why, size_t why_size);
+void guard_close(struct datapath *dp); /* the table stays */
+/* There or not, as `want` says; made anew where it was there. Faults but of GUARD_ON warn. */
+int guard_set(struct datapath *dp, enum conf_guard want, char *why, size_t why_size);
+int guard_remove(const char *folder); /* that of the configuration which pins there */
+void guard_tick(struct datapath *dp); /* puts it back when somebody removed it */
+uint64_t guard_unserved(const struct datapath *dp); /* packets that it dropped */
 
 /* datapath.c */
 struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int realm);

@@ -153,6 +153,8 @@ void datapath_drops(const struct datapath *dp,
 #define DROP(name, help) each(ctx, #name, help, false, packets[RTPFWD_R_##name]);
 	RTPFWD_DROP_REASONS(DROP)
 #undef DROP
+	each(ctx, "unserved", "to a relay port, where neither XDP nor the userspace relay took it",
+	     false, guard_unserved(dp));
 #define UP(name, help) each(ctx, #name, help, true, packets[RTPFWD_R_##name]);
 	RTPFWD_UP_REASONS(UP)
 #undef UP

@@ -401,6 +401,7 @@ json_t *render_status(const struct render_status *status, json_t *realms)
 	add(&o, "realms", realms);
 	add(&o, "kmod", json_string("absent"));
 	add(&o, "survives", json_boolean(status->survives));
+	add(&o, "guard", json_string(status->guard));
 	add(&o, "events", count(status->events));
 	add(&o, "heap_bytes", count(status->heap_bytes));
 	return o;

@@ -48,9 +48,9 @@ def status(lab):
     """show status: every field, with its type"""
     s = lab.ctl("show", "status")
     typed(s, {"version": str, "uptime_s": NUMBER, "calls": int, "flows": int, "draining": bool,
-              "realms": list, "kmod": str, "survives": bool}, "status")
-    equal((s["calls"], s["flows"], s["draining"], s["kmod"], s["survives"]),
-          (0, 0, False, "absent", True), "values")
+              "realms": list, "kmod": str, "survives": bool, "guard": str}, "status")
+    equal((s["calls"], s["flows"], s["draining"], s["kmod"], s["survives"],
+           s["guard"]), (0, 0, False, "absent", True, "on"), "values")
     equal([r["name"] for r in s["realms"]], ["inside", "outside"], "realms")
     for realm in s["realms"]:
         typed(realm, {"interfaces": list, "ports_used": int, "ports_free": int}, "realm")

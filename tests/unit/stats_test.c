@@ -281,7 +281,7 @@ static void test_phone(void **state)
 
 static void test_status(void **state)
 {
-	struct render_status status = {61, 2, 8, .events = 12, .draining = true};
+	struct render_status status = {61, 2, 8, .events = 12, .draining = true, .guard = "on"};
 	struct conf_realm realm = {.name = "outside", .index = 1};
 	struct ports_report ports = {.used = 4, .free = 90, .quarantine = 6};
 	struct datapath_interface_report interfaces[] = {
@@ -298,7 +298,8 @@ static void test_status(void **state)
 			"'draining':true,'realms':[{'name':'outside','interfaces':["
 			"{'name':'eth1','xdp':'generic'},{'name':'eth2','xdp':'off'}],"
 			"'ports_used':4,'ports_free':90,'ports_quarantine':6}],"
-			"'kmod':'absent','survives':false,'events':12,'heap_bytes':0}");
+			"'kmod':'absent','survives':false,'guard':'on',"
+			"'events':12,'heap_bytes':0}");
 }
 
 /* JSON is UTF-8; SIP texts are what somebody sent. */

@@ -259,7 +259,7 @@ static void test_status_table(void **state)
 		      "'ports_used':4,'ports_free':49996,'ports_quarantine':0},"
 		      "{'name':'outside','interfaces':[],'ports_used':4,'ports_free':90,"
 		      "'ports_quarantine':6}],'kmod':'absent','survives':true,"
-		      "'events':12,'heap_bytes':4096}}";
+		      "'guard':'on','events':12,'heap_bytes':4096}}";
 	assert_int_equal(ask(f, "show status"), 0);
 	assert_string_equal(f->out,
 			    "version     1\n"
@@ -269,6 +269,7 @@ static void test_status_table(void **state)
 			    "draining    no\n"
 			    "kmod        absent\n"
 			    "survives    yes\n"
+			    "guard       on\n"
 			    "events      12\n"
 			    "heap_bytes  4096\n"
 			    "\n"

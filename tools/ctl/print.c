@@ -80,7 +80,7 @@ static void print_show_status(const json_t *status)
 	size_t i;
 
 	print_fields(status, FIELDS("version", "uptime_s", "calls", "flows", "draining", "kmod",
-				    "survives", "events", "heap_bytes"));
+				    "survives", "guard", "events", "heap_bytes"));
 	putchar('\n');
 	table_begin(&t, "REALM >PORTS-USED >PORTS-FREE >RESTING INTERFACES");
 	json_array_foreach(json_object_get(status, "realms"), i, realm) {
