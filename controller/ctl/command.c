@@ -250,6 +250,7 @@ static json_t *doctor(const struct node *node, const char *arg)
 		.interfaces = interfaces,
 		.n_interfaces = n < INTERFACES_MAX ? n : INTERFACES_MAX,
 		.survives = datapath_survives(node->dp),
+		.guard = datapath_guard(node->dp),
 	};
 	struct list list = {.array = json_array()};
 

@@ -118,15 +118,15 @@ static void rings(const struct exam *e, const char *interface)
 /* Names of the features, `*n` of them, ETH_GSTRING_LEN bytes each. NULL: not told. */
 static char *feature_names(const char *interface, unsigned int *n)
 {
-	struct {
+	union {
 		struct ethtool_sset_info info;
-		__u32 count;
+		__u32 words[sizeof(struct ethtool_sset_info) / sizeof(__u32) + 1]; /* one count */
 	} sets = { .info = { .cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1ULL << ETH_SS_FEATURES } };
 	struct ethtool_gstrings *strings;
 
 	if (ask_driver(interface, &sets) || !sets.info.sset_mask)
 		return NULL;
-	*n = sets.count;
+	*n = sets.info.data[0];
 	strings = calloc(1, sizeof(*strings) + (size_t)*n * ETH_GSTRING_LEN);
 	if (!strings)
 		return NULL;

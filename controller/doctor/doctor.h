@@ -19,6 +19,7 @@ struct doctor_node {
 	const struct datapath_interface_report *interfaces;
 	size_t n_interfaces;
 	bool survives; /* datapath_survives() */
+	struct datapath_guard_report guard;
 };
 
 /* Texts live as long as the call that hands them out. */

@@ -103,6 +103,21 @@ static void path_filter(const struct exam *e, const char *interface)
 		 "%ld", own);
 }
 
+/* Off is somebody's decision, a table that cannot be is a lack. */
+static void guarded(const struct exam *e)
+{
+	const struct datapath_guard_report *guard = &e->node->guard;
+	bool there = guard->wanted && !*guard->fault;
+
+	exam_say(e, "guard", !*guard->fault,
+		 "relay ports are tracked as connections, and answer where nobody serves them",
+		 "%s%s%s", there ? "nftables table inet " : "none",
+		 there		 ? guard->table
+		 : guard->wanted ? ": "
+				 : ", as configured",
+		 guard->fault);
+}
+
 static long count_lines(const struct exam *e, const char *path)
 {
 	char whole[PATH_MAX];
@@ -138,5 +153,6 @@ void exam_network(const struct exam *e)
 	for (size_t r = 0; r < e->node->conf->n_realms; r++)
 		relay_ports(e, &e->node->conf->realms[r]);
 	exam_interfaces(e, path_filter);
+	guarded(e);
 	neighbours(e);
 }

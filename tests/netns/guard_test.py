@@ -317,6 +317,8 @@ def not_permitted(lab):
     check("guard = on: nftables table" in done.stderr and "owns it" in done.stderr, done.stderr)
     lab.start(config(lab, inside=BOTH))
     equal(lab.ctl("show", "status")["guard"], "absent", "guard")
+    finding = next(f for f in lab.ctl("doctor") if f["check"] == "guard")
+    check(not finding["ok"] and "owns it" in finding["found"], finding)
     check("guard = auto: nftables table" in lab.log(), "a warning")
     lab.write(config(lab, {"guard": "on"}, inside=BOTH))
     refused = lab.ctl_run("reload")

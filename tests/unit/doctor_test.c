@@ -91,7 +91,8 @@ static int set_up(void **state)
 					.root = h->root,
 					.interfaces = &h->interface,
 					.n_interfaces = 1,
-					.survives = true };
+					.survives = true,
+					.guard = { true, "rtpfwd/x", "" } };
 	*state = h;
 	return 0;
 }
@@ -160,6 +161,7 @@ static void what_is_well_is_said(void **state)
 	expect(h, "ports inside", true,
 	       "10000-59999 for media, 32768-60999 for anybody, reserved: 10000-59999");
 	expect(h, "rp_filter lo", true, "2");
+	expect(h, "guard", true, "nftables table inet rtpfwd/x");
 	expect(h, "neighbours", true, "2 of at most 4");
 }
 
@@ -202,6 +204,10 @@ static void faults_of_the_network(void **state)
 	expect(h, "rp_filter lo", true, "2"); /* the larger counts (ip-sysctl) */
 	put(h, "/proc/net/arp", "heads\none\ntwo\nthree\n");
 	expect(h, "neighbours", false, "3 of at most 4");
+	h->node.guard.fault = "this kernel has no nf_tables";
+	expect(h, "guard", false, "none: this kernel has no nf_tables");
+	h->node.guard = (struct datapath_guard_report){ false, "rtpfwd/x", "" };
+	expect(h, "guard", true, "none, as configured");
 }
 
 static void expect_ports(struct host *h, const char *range, const char *reserved, bool ok)
