@@ -162,12 +162,26 @@ build/gen/preamble.bpf.o: tools/bench/preamble.bpf.c tools/bench/xdp_bench.h
 build/gen/preamble.skel.h: build/gen/preamble.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name preamble_bpf > $@
+build/gen/media.bpf.o: tools/bench/media.bpf.c tools/bench/media.h
+	@mkdir -p $(@D)
+	$(say) BPF $@
+	$(Q)$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Wno-unused-parameter \
+		-idirafter /usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
+build/gen/media.skel.h: build/gen/media.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name media_bpf > $@
+build/media_bench: tools/bench/media_bench.c tools/bench/media.h build/gen/media.skel.h
+	$(say) LD $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs libbpf) -lpthread
+build/media_relay: tools/bench/media_relay.c
+	$(say) LD $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 build/xdp_bench: tools/bench/xdp_bench.c tools/bench/xdp_bench.h $(BPF_HDR) $(SKEL) build/gen/preamble.skel.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs libbpf)
 
 bench:
 	@if [ "$(SETUP)" != 0 ]; then tools/setup --bench; fi
-	@$(MAKE) --no-print-directory -s all build/xdp_bench
+	@$(MAKE) --no-print-directory -s all build/xdp_bench build/media_bench build/media_relay
 	@QUICK=$(QUICK) tools/bench/bench
 
 SBINDIR := $(PREFIX)/sbin

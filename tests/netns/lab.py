@@ -182,8 +182,8 @@ class Lab:
         netns.link(self.caller, "eth0", "02:91:01:00:00:10", self.node, "in0", "02:91:01:00:00:01")
         netns.link(self.callee, "eth0", "02:91:02:00:00:20", self.node, "out0", "02:91:02:00:00:01")
         # Before any link goes up: native redirect into a veth needs NAPI at its peer.
-        for ns in (self.caller, self.callee):
-            ns("ethtool", "-K", "eth0", "gro", "on" if self.napi else "off")
+        for ns, dev in self.polled():
+            ns("ethtool", "-K", dev, "gro", "on" if self.napi else "off")
         self.node("sysctl", "-qw", "net.ipv4.ip_forward=0")
         for ns, dev, net, first in ((self.caller, "eth0", "10.91.1", 10),
                                     (self.callee, "eth0", "10.91.2", 20)):
@@ -199,6 +199,9 @@ class Lab:
         if self.with_router:
             self.build_router()
         self.engine = rtp.Engine()
+
+    def polled(self):
+        return (self.caller, "eth0"), (self.callee, "eth0")
 
     def build_ipv6(self):
         """The same addresses once more; nobody waits for duplicate address detection."""

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Media through one relay after the other, side by side: packets a second without loss, CPU time
+and added latency of a packet."""
+import json
+import os
+import random
+import subprocess
+import time
+
+import figures
+import plot
+from figures import Spread, ratio
+from lab import TOP
+from relays import Bare, Minimal, Nat, Relay, Rtpengine, Rtpfwd, ran
+from tap import Failed
+
+WINDOW = 128            # packets in flight at most: half of a veth's ring
+STEADY_NS = 100000      # between two packets where latency is measured: 10,000 a second
+GENERATOR = (os.cpu_count() or 1) - 1   # its core
+SVG = os.path.join(TOP, "tools", "bench", "media.svg")
+
+
+class Plan:
+    def __init__(self, quick):
+        self.rounds = 3 if quick else 7
+        self.ms = 300 if quick else 1000
+        self.many = 2000 if quick else 16000
+
+
+def relays(plan):
+    """(title, relay) in the order of the table; the first one is what others are measured by."""
+    few, many = 1000, plan.many
+    return [
+        ("bare XDP redirect", Bare("bare", few)),
+        ("rtpfwd, XDP", Rtpfwd("few", few, "native")),
+        (f"rtpfwd, XDP, {many:,} calls", Rtpfwd("many", many, "native")),
+        ("rtpfwd, XDP generic", Rtpfwd("generic", few, "generic")),
+        ("rtpfwd, userspace", Rtpfwd("user", few, "off")),
+        ("kernel NAT (nftables)", Nat("nat", few)),
+        ("recvmmsg/sendmmsg", Minimal("minimal", few)),
+        ("rtpengine, userspace", Rtpengine("engine", few)),
+    ]
+
+
+class Bench:
+    """The generator and the sinks of one relay's lab."""
+
+    def __init__(self, relay: Relay):
+        self.relay = relay
+        paths = [f"/run/netns/{ns.name}"
+                 for ns in (relay.lab.caller, relay.lab.node, relay.lab.callee)]
+        self.process = subprocess.Popen(
+            [f"{TOP}/build/media_bench", *paths, relay.sink, str(GENERATOR)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
+        self.answer()
+
+    def answer(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise Failed(f"{self.relay.name}: media_bench ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+    def flows(self, lines):
+        """In an order that is none: neighbours in the relay's tables are not neighbours in time."""
+        random.Random(1).shuffle(lines)
+        path = f"{self.relay.lab.dir}/flows"
+        with open(path, "w") as out:
+            out.write("\n".join(lines) + "\n")
+        self.ask("flows", path)
+
+    def run(self, ms, window=WINDOW, period=0, direct=0):
+        return self.ask("run", ms, window, period, direct)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Results:
+    """Of one relay, a value a round."""
+
+    def __init__(self):
+        self.rate, self.p50, self.p99, self.cpu = [], [], [], []
+        self.lost = 0
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def softirq_tasks():
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm") as comm:
+                if comm.read().startswith("ksoftirqd/"):
+                    found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
+class Subject:
+    """A relay with its bench."""
+
+    def __init__(self, title, relay):
+        self.title, self.relay = title, relay
+        self.got = Results()
+        self.bench = None
+
+    def open(self):
+        self.relay.open()
+        self.bench = Bench(self.relay)
+        self.bench.flows(self.relay.start())
+        self.relay.pin()
+        self.check()
+
+    def close(self):
+        try:
+            if self.bench:
+                self.bench.close()
+            self.relay.end()
+        finally:
+            self.relay.close()
+
+    def check(self):
+        """Every packet of some turns arrives, and as it must."""
+        self.bench.run(300)
+        run = self.bench.run(700)
+        if run["received"] != run["sent"] or run["wrong"] or run["received"] < 2 * self.relay.calls:
+            raise Failed(f"{self.title}: of {run['sent']} packets {run['received']} arrived, "
+                         f"{run['wrong']} of them not as they must")
+
+    def run(self, **kw):
+        """The answer of media_bench; with `cpu`, ns of all that ran beside it for a packet."""
+        tasks = softirq_tasks()
+        before = self.relay.cpu_ns() + sum(map(ran, tasks))
+        run = self.bench.run(**kw)
+        beside = self.relay.cpu_ns() + sum(map(ran, tasks)) - before
+        run["beside"] = beside / max(1, run["received"])
+        if run["wrong"]:
+            raise Failed(f"{self.title}: {run['wrong']} packets arrived altered")
+        return run
+
+    def timed(self, what, **kw):
+        """A run in which something happened: on a busy machine the generator may stand still."""
+        for _ in range(5):
+            timed = self.bench.run(**kw)["timed"]
+            if timed[what]:
+                return timed
+        raise Failed(f"{self.title}: the generator gets no time on core {GENERATOR}")
+
+    def measure(self, ms):
+        waits = self.timed("idle", ms=ms // 4, window=0)
+        alone = self.timed("received", ms=ms // 4, direct=1)
+        run = self.run(ms=ms)
+        steady = self.run(ms=ms, period=STEADY_NS)
+        got, timed = self.got, run["timed"]
+        # Turns in which the generator had to wait are nobody's cost.
+        busy = timed["cpu_ns"] - timed["idle"] * waits["cpu_ns"] / waits["idle"]
+        got.rate.append(timed["received"] * 1e9 / timed["ns"])
+        got.cpu.append(busy / timed["received"] + run["beside"] -
+                       alone["cpu_ns"] / alone["received"])
+        got.p50.append(steady["p50"] / 1000)
+        got.p99.append(steady["p99"] / 1000)
+        got.lost += run["sent"] - run["received"] + steady["sent"] - steady["received"]
+
+
+def measure(subjects, plan):
+    for number in range(plan.rounds):
+        began = time.monotonic()
+        for subject in subjects:
+            subject.measure(plan.ms)
+        say(f"   round {number + 1} of {plan.rounds}: {time.monotonic() - began:.0f} s, "
+            f"load {os.getloadavg()[0]:.1f}")
+
+
+def ratios(values, references):
+    """Round by round: what the machine does besides is in both."""
+    return Spread([v / r for v, r in zip(values, references)])
+
+
+def rows(subjects):
+    bare = subjects[0].got
+    engine = subjects[-1].got
+    table = [["1,000 calls, 214-byte frames", "packets/s", "of bare", "x rtpengine", "CPU ns",
+              "p50 us", "p99 us", "lost"]]
+    for s in subjects:
+        table.append([s.title, Spread(s.got.rate).text("{:,.0f}"),
+                      ratios(s.got.rate, bare.rate).text("{:.3f}"),
+                      ratio(Spread(s.got.rate), Spread(engine.rate), "{:.1f}"),
+                      Spread(s.got.cpu).text("{:.0f}"), Spread(s.got.p50).text("{:.2f}"),
+                      Spread(s.got.p99).text("{:.1f}"), s.got.lost])
+    return table
+
+
+def open_all(these):
+    """Those that can run here."""
+    found = []
+    for title, relay in these:
+        subject = Subject(title, relay)
+        found.append(subject)
+        try:
+            subject.open()
+        except (Failed, RuntimeError) as why:
+            say(f"   {title}: left out: {why}")
+            subject.close()
+            found.remove(subject)
+    return found
+
+
+def run(quick):
+    plan = Plan(quick)
+    say(f"media: generator, relay and sink on one machine, {WINDOW} packets in flight; "
+        f"{plan.rounds} rounds")
+    subjects = open_all(relays(plan))
+    try:
+        measure(subjects, plan)
+    finally:
+        for subject in subjects:
+            subject.close()
+    say()
+    for line in figures.table(rows(subjects)):
+        say(line)
+    if not quick:
+        plot.write(SVG, [(s.title, Spread(s.got.rate), Spread(s.got.p50)) for s in subjects])
+        say(f"written: {os.path.relpath(SVG, TOP)}")
