@@ -27,6 +27,7 @@ TOOL_SRC := $(wildcard tools/ctl/*.c)
 BPF_HDR := $(wildcard bpf/*.h)
 UNIT_SRC := $(wildcard tests/unit/*_test.c tests/bpf/*_test.c)
 SKEL := build/gen/rtpfwd.skel.h
+KMOD_SKEL := build/gen/rtpfwd_kmod.skel.h
 
 Q := $(if $(V),,@)
 say := @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-4s %s\n')
@@ -76,16 +77,28 @@ build/san/tests/%: build/san/obj/tests/%.o build/san/librtpfwd.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(SAN_FLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS) -lcmocka
 
-# The fast path: one object, embedded in the daemon as a skeleton.
+# The fast path: one object, embedded in the daemon as a skeleton; and the same with the module's
+# functions, whose skeleton is of the same type.
+BPF_FLAGS = -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Wno-unused-parameter -Ibpf \
+	-idirafter /usr/include/$(shell uname -m)-linux-gnu
 build/gen/rtpfwd.bpf.o: bpf/rtpfwd.bpf.c $(BPF_HDR)
 	@mkdir -p $(@D)
 	$(say) BPF $@
-	$(Q)$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Wno-unused-parameter -Ibpf \
-		-idirafter /usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
+	$(Q)$(BPF_CLANG) $(BPF_FLAGS) -c -o $@ $<
+build/gen/rtpfwd_kmod.bpf.o: bpf/rtpfwd.bpf.c $(BPF_HDR) kmod/rtpfwd_kfunc.h
+	@mkdir -p $(@D)
+	$(say) BPF $@
+	$(Q)$(BPF_CLANG) $(BPF_FLAGS) -DRTPFWD_KMOD -c -o $@ $<
 $(SKEL): build/gen/rtpfwd.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name rtpfwd_bpf > $@
+TYPE := sed -n '/^struct rtpfwd_bpf {/,/^};/p'
+$(KMOD_SKEL): build/gen/rtpfwd_kmod.bpf.o $(SKEL)
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name rtpfwd_bpf > $@
+	@[ "$$($(TYPE) $@)" = "$$($(TYPE) $(SKEL))" ] || { echo "$@: not of the type of $(SKEL)"; exit 1; }
 build/obj/controller/datapath/xdp.o build/san/obj/controller/datapath/xdp.o: $(SKEL)
+build/obj/controller/datapath/xdp_kmod.o build/san/obj/controller/datapath/xdp_kmod.o: $(KMOD_SKEL)
 $(patsubst tests/%.c,build/san/tests/%,$(filter tests/bpf/%,$(UNIT_SRC))): \
 	build/san/obj/tests/bpf/lab.o build/san/obj/tests/bpf/relay.o
 
@@ -147,6 +160,7 @@ build/fuzz/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/librtpfwd.a
 	$(say) LD $@
 	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer $(if $(filter $(FUZZ_STACK),$*),$(FUZZ_WRAP)) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 build/fuzz/obj/controller/datapath/xdp.o: $(SKEL)
+build/fuzz/obj/controller/datapath/xdp_kmod.o: $(KMOD_SKEL)
 
 fuzz-targets:
 	@if tests/fuzz/run --can; then $(MAKE) --no-print-directory -s $(FUZZ_BIN); fi

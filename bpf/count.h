@@ -89,13 +89,23 @@ static __always_inline void count_passed_up(const struct flow *f, __u32 length, 
 		__sync_fetch_and_add(&rest->refused.up_rtp, 1);
 }
 
+/* What a packet says that is about to leave, while it can be read. */
+static __always_inline void count_content(const struct flow *f, const struct packet *p,
+					  const struct rtpfwd_control *control, __u64 now)
+{
+	if (!rtpfwd_measure || !counts_alone(f->host))
+		return;
+	if (f->act->flags & RTPFWD_F_RTCP)
+		count_report(f, p, control);
+	else
+		count_rtp(f, p, now);
+}
+
 /*
  * A forwarded packet. Plain additions: the packets of one source arrive on one queue (RSS hashes
  * addresses), and one source is admitted; atomics would cost as much as the rest of this function.
  */
-static __always_inline void count_forwarded(const struct flow *f, const struct packet *p,
-					    const struct rtpfwd_control *control, __u32 length,
-					    __u64 now)
+static __always_inline void count_forwarded(const struct flow *f, __u32 length, __u64 now)
 {
 	struct rtpfwd_counters *c = &f->slot->counters;
 
@@ -103,10 +113,6 @@ static __always_inline void count_forwarded(const struct flow *f, const struct p
 		count_passed_up(f, length, now);
 		return;
 	}
-	if (rtpfwd_measure && f->act->flags & RTPFWD_F_RTCP)
-		count_report(f, p, control);
-	else if (rtpfwd_measure)
-		count_rtp(f, p, now);
 	count_gap(c, now);
 	c->packets++;
 	c->bytes += length;

@@ -112,6 +112,18 @@ static __always_inline const struct rtpfwd_wide *flow_wide(const struct flow *f)
 	return (const void *)rest->wide + offset;
 }
 
+/* Of the copy in force, what only some flows need; NULL: cannot be. */
+static __always_inline const struct rtpfwd_extra *flow_extra(const struct flow *f)
+{
+	const struct rtpfwd_rest *rest = flow_rest(f);
+	__u64 offset = f->copy / 2;
+
+	asm volatile("" : "+r"(offset));
+	if (!rest || offset > RTPFWD_COPY_OFFSET(RTPFWD_THIRD) / 2)
+		return NULL;
+	return (const void *)rest->extra + offset;
+}
+
 static __always_inline bool from_expected(const struct flow *f, const struct packet *p)
 {
 	const struct rtpfwd_wide *wide;

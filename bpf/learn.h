@@ -4,6 +4,7 @@
 #ifndef RTPFWD_LEARN_H
 #define RTPFWD_LEARN_H
 
+#include "crypt.h"
 #include "flow.h"
 #include "rtpfwd_rtp.h"
 #include "seen.h"
@@ -62,12 +63,17 @@ static __always_inline void learn_signalled(const struct flow *f, const struct p
 }
 
 /* Why a packet that is not admitted is refused; it may make its source a learned one. */
-static __always_inline __u32 learn(const struct flow *f, const struct packet *p, int length)
+static __always_inline __u32 learn(const struct flow *f, struct packet *p, int length)
 {
 	struct rtpfwd_rest *rest;
+	__u32 reason = 0;
 
 	if (!may_be_learned(f, p) || length < 0 || !content_admitted(f->act, p, length))
 		return RTPFWD_R_wrong_source;
+	if (f->act->flags & RTPFWD_F_UNPROTECT)
+		reason = crypt_unprotect(f, p, &length);
+	if (reason)
+		return reason;
 	rest = flow_rest(f);
 	if (rest && has_qualified(&rest->heard, f, p))
 		tell_learned(&rest->heard, f, seen_of(p));

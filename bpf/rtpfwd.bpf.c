@@ -2,6 +2,11 @@
 /* The fast path: verdict.h is a packet's way, run here by XDP on every realm's interface. */
 #include "maps.h"
 #include "host.h"
+#ifdef RTPFWD_KMOD /* an object of its own */
+#include "host_kmod.h"
+#else
+#include "host_plain.h"
+#endif
 #include "verdict.h"
 #include "watch.h"
 

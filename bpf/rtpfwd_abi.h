@@ -46,7 +46,10 @@
 	X(tx_failed, "refused by the driver of the outgoing interface")                            \
 	X(headroom, "no room in the frame for a larger header")                                    \
 	X(bad_checksum, "IPv6 without a UDP checksum")                                             \
-	X(learning, "from a source that has not sent enough yet to be learned")
+	X(learning, "from a source that has not sent enough yet to be learned")                    \
+	X(srtp_auth, "SRTP that does not authenticate under the keys of its leg")                  \
+	X(srtp_replay, "SRTP with an index that was used before, or too far back to tell")         \
+	X(srtp_failed, "cannot be encrypted or decrypted here: no keys, or no memory")
 
 /* Ours, but left to the slower rung: passed on, not dropped. */
 #define RTPFWD_UP_REASONS(X)                                                                       \
@@ -113,7 +116,8 @@ struct rtpfwd_action {
 	__u8 to_mac[6];
 	__be16 late_port;
 	__u8 usual; /* payload number that passes unchanged; RTPFWD_ANY_PAYLOAD: every one does */
-	__u8 pad[3];
+	__u8 grow;  /* bytes that SRTP adds to what leaves; see RTPFWD_F_PROTECT */
+	__u8 pad[2];
 	__u32 clock_rate; /* RTP clock in Hz; 0: no jitter figure */
 };
 
@@ -140,7 +144,7 @@ struct rtpfwd_extra {
 /* What happened: written by the data path alone. All that a forwarded packet touches. */
 struct rtpfwd_counters {
 	__u64 packets; /* forwarded */
-	__u64 bytes;   /* of those, UDP payload */
+	__u64 bytes;   /* of those, UDP payload, without what SRTP adds */
 	__u64 last;    /* 64-bit jiffies of the last forwarded packet */
 	/* Last source, admitted or not: be32 address | be16 port << 32; 0: none. Of IPv6: a digest
 	 * of the address | be16 port << 32 | RTPFWD_SEEN_IPV6, the address itself is in

@@ -11,6 +11,7 @@
 
 #include "parse.h"
 #include "flow.h"
+#include "crypt.h"
 #include "learn.h"
 #include "rewrite.h"
 #include "count.h"
@@ -33,6 +34,8 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	count_seen(f, p);
 	if (now >= *(volatile __u64 *)&control->lease_until)
 		return refuse(f, RTPFWD_R_expired);
+	if (f->act->flags & CRYPT_FLAGS && !has_crypt(h))
+		return refuse(f, RTPFWD_R_srtp_failed);
 	length = payload_length(p);
 	if (!flow_described(f))
 		return refuse(f, RTPFWD_R_not_signalled);
@@ -47,6 +50,10 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	}
 	if (!within_rate(f, control, now))
 		return refuse(f, RTPFWD_R_rate);
+	if (f->act->flags & RTPFWD_F_UNPROTECT)
+		reason = crypt_unprotect(f, p, &length);
+	if (reason)
+		return refuse(f, reason);
 	learn_signalled(f, p);
 	verdict = frame_leave(h, control, f->act);
 	if (verdict == XDP_DROP)
@@ -55,7 +62,12 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	reason = rewrite(h, p, control, f);
 	if (reason)
 		return refuse(f, reason);
-	count_forwarded(f, p, control, length, now);
+	count_content(f, p, control, now);
+	if (f->act->flags & CRYPT_FLAGS)
+		reason = crypt_leave(f, p, length);
+	if (reason)
+		return refuse(f, reason);
+	count_forwarded(f, length, now);
 	return verdict;
 }
 

@@ -6,6 +6,7 @@
 
 #include "datapath/user_verdict.h"
 
+#include <errno.h>
 #include <linux/bpf.h>
 #include <string.h>
 
@@ -30,6 +31,32 @@ static inline bool frame_grow(struct host *h, int bytes)
 {
 	h->frame->begin -= bytes;
 	return true;
+}
+
+static inline bool frame_fit(struct host *h, uint32_t size)
+{
+	h->frame->end = h->frame->begin + size;
+	return true;
+}
+
+static inline bool has_crypt(const struct host *h)
+{
+	(void)h;
+	return false;
+}
+
+static inline int srtp_protect(const struct host *h, uint32_t index, uint32_t id, uint32_t offset,
+			       uint32_t length)
+{
+	(void)h, (void)index, (void)id, (void)offset, (void)length;
+	return -EOPNOTSUPP;
+}
+
+static inline int srtp_unprotect(const struct host *h, uint32_t index, uint32_t id, uint32_t offset,
+				 uint32_t length)
+{
+	(void)h, (void)index, (void)id, (void)offset, (void)length;
+	return -EOPNOTSUPP;
 }
 
 static inline bool frame_sum(const struct host *h, uint32_t offset, uint32_t length, __u64 *sum)

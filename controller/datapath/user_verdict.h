@@ -19,6 +19,8 @@
 #define USER_HEADROOM 64 /* before a frame: what a larger header and a tag need at most, rounded   \
 			  */
 
+#define USER_TAILROOM 20 /* behind it: what SRTCP adds at most (RFC 7714 17) */
+
 struct user_maps {
 	struct rtpfwd_control *control;
 	struct rtpfwd_slot *slots;
@@ -28,7 +30,8 @@ struct user_maps {
 
 struct user_frame {
 	const struct user_maps *maps;
-	uint8_t *begin, *end; /* from Ethernet on, IP aligned to words; USER_HEADROOM before it */
+	uint8_t *begin, *end; /* from Ethernet on, IP aligned to words; USER_HEADROOM before it,
+				 USER_TAILROOM behind it */
 	uint32_t ingress;     /* interface */
 	uint64_t ns;	      /* CLOCK_MONOTONIC at its arrival */
 	/* Set by the verdict: */

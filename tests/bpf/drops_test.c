@@ -92,6 +92,28 @@ static void expired(void **state)
 	lab_unmap(control, NULL);
 }
 
+/* Neither leaves in the clear what is to be encrypted. */
+static void srtp_failed(void **state)
+{
+	const uint32_t flags[] = { RTPFWD_F_UNPROTECT, RTPFWD_F_PROTECT };
+	struct flow_want want = relay_want();
+	struct rtpfwd_slot *slots;
+	struct frame f;
+
+	(void)state;
+	NEED_ROOT;
+	relay_apply(&want);
+	slots = lab_slots(&lab);
+	frame_rtp(&f, PHONE, RELAY, 1);
+	for (int i = 0; i < 2; i++) {
+		slots[0].first.flags |= flags[i];
+		relay_expect_drop(&f, "srtp_failed", true);
+		slots[0].first.flags &= ~flags[i];
+	}
+	relay_expect_forwarded(&f, &want);
+	lab_unmap(NULL, slots);
+}
+
 static void not_signalled(void **state)
 {
 	struct flow_want want = relay_want();
@@ -408,6 +430,7 @@ int main(void)
 		T(up_unresolved),
 		T(unleased),
 		T(expired),
+		T(srtp_failed),
 		T(not_signalled),
 		T(direct_stray),
 		T(wrong_source),

@@ -140,7 +140,7 @@ static uint64_t now_ns(void)
 /* The frame in memory of its own, so that a look beyond it is noticed. */
 static uint32_t run_user(const struct frame *f, struct frame *out)
 {
-	uint8_t *buffer = malloc(USER_HEADROOM + 2 + f->size);
+	uint8_t *buffer = malloc(USER_HEADROOM + 2 + f->size + USER_TAILROOM);
 	struct user_frame frame = { .maps = &maps, .ingress = in0, .ns = now_ns() };
 	int verdict;
 
