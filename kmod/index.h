@@ -58,12 +58,13 @@ static inline void index_accept(struct index_window *w, __u64 index)
 		w->next = index + 1;
 }
 
-/* As if everything up to `newest` had been seen. */
+/* As if everything up to `newest` had been seen, and nothing beyond: that may come in any order. */
 static inline void index_resume(struct index_window *w, __u64 newest)
 {
 	w->next = newest + 1;
 	for (int i = 0; i < INDEX_WORDS; i++)
 		w->seen[i] = ~0ULL;
+	w->seen[newest / 64 % INDEX_WORDS] >>= 63 - newest % 64;
 }
 
 #endif

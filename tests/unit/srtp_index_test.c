@@ -96,6 +96,22 @@ static void resumed_window_takes_only_what_is_newer(void **state)
 	assert_int_equal(index_check(&w, 1002), 0);
 }
 
+/* What overtook the packets behind the last one that was known must not make them replays. */
+static void resumed_window_takes_them_out_of_order(void **state)
+{
+	(void)state;
+	for (uint64_t newest = 1000; newest < 1000 + 130; newest++) {
+		struct index_window w = at(newest);
+
+		for (uint64_t ahead = 70; ahead; ahead--) {
+			assert_int_equal(index_check(&w, newest + ahead), 0);
+			index_accept(&w, newest + ahead);
+			assert_int_equal(index_check(&w, newest + ahead), -EEXIST);
+		}
+		assert_int_equal(index_check(&w, newest), -EEXIST);
+	}
+}
+
 /* Random walks of steps small and large; each index is taken once, and as the model says. */
 static void agrees_with_a_model(void **state)
 {
@@ -136,6 +152,7 @@ int main(void)
 		cmocka_unit_test(last_rollover_of_all),
 		cmocka_unit_test(window_is_192_wide),
 		cmocka_unit_test(resumed_window_takes_only_what_is_newer),
+		cmocka_unit_test(resumed_window_takes_them_out_of_order),
 		cmocka_unit_test(agrees_with_a_model),
 	};
 
