@@ -45,8 +45,12 @@ void context_put(struct context *c)
 {
 	if (!refcount_dec_and_test(&c->users))
 		return;
+	/* A packet that found it before may be at letting the former keys expire. */
+	spin_lock_bh(&c->lock);
 	keys_free(c->former);
+	c->former = NULL;
 	keys_free(c->keys);
+	spin_unlock_bh(&c->lock);
 	kfree_rcu(c, rcu);
 }
 

@@ -61,13 +61,16 @@ static int check_size(struct genl_info *info, int attribute, u32 due)
 	return -EINVAL;
 }
 
-/* The message stays in memory for a while: without its keys. */
-static void wipe(struct genl_info *info, int attribute)
+/* The message stays in memory for a while, and goes back with an error: without its keys. */
+static void wipe(struct genl_info *info)
 {
-	struct nlattr *a = info->attrs[attribute];
+	struct nlattr *a;
+	int rest;
 
-	if (a)
-		memzero_explicit(nla_data(a), nla_len(a));
+	nlmsg_for_each_attr(a, info->nlhdr, GENL_HDRLEN, rest) {
+		if (nla_type(a) == RTPFWD_A_KEY || nla_type(a) == RTPFWD_A_SALT)
+			memzero_explicit(nla_data(a), nla_len(a));
+	}
 }
 
 static int make_keys(struct keys **k, struct genl_info *info)
@@ -89,15 +92,6 @@ static int make_keys(struct keys **k, struct genl_info *info)
 			nla_data(info->attrs[RTPFWD_A_SALT]));
 	if (err == -ENOENT)
 		NL_SET_ERR_MSG(info->extack, "The kernel lacks ctr(aes), gcm(aes) or hmac(sha1)");
-	return err;
-}
-
-static int keys_of(struct keys **k, struct genl_info *info)
-{
-	int err = make_keys(k, info);
-
-	wipe(info, RTPFWD_A_KEY);
-	wipe(info, RTPFWD_A_SALT);
 	return err;
 }
 
@@ -159,7 +153,7 @@ static int make_context(struct context **c, struct genl_info *info)
 
 	if (GENL_REQ_ATTR_CHECK(info, RTPFWD_A_DIRECTION))
 		return -EINVAL;
-	err = keys_of(&k, info);
+	err = make_keys(&k, info);
 	if (err)
 		return err;
 	err = resume_streams(k, info);
@@ -208,6 +202,7 @@ static int add(struct sk_buff *skb, struct genl_info *info)
 	int err;
 
 	err = make_context(&c, info);
+	wipe(info);
 	if (err)
 		return err;
 	err = context_insert(net, c);
@@ -254,7 +249,7 @@ static int change_context(struct context *c, struct genl_info *info)
 		return -EINVAL;
 	}
 	if (changes_keys(info))
-		err = keys_of(&k, info);
+		err = make_keys(&k, info);
 	if (!err && pinned)
 		err = context_own(genl_info_net(info), c, nla_get_u8(pinned), info->snd_portid);
 	if (err) {
@@ -273,10 +268,11 @@ static int change(struct sk_buff *skb, struct genl_info *info)
 	int err;
 
 	err = named(&c, info);
-	if (err)
-		return err;
-	err = change_context(c, info);
-	context_put(c);
+	if (!err) {
+		err = change_context(c, info);
+		context_put(c);
+	}
+	wipe(info);
 	return err;
 }
 
