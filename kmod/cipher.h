@@ -10,6 +10,7 @@
 
 #define SRTP_MAX_KEY  32
 #define SRTP_MAX_SALT 14
+#define SRTCP_HEAD    8 /* RFC 3711 3.4: header and SSRC of the sender stay readable */
 #define SRTCP_WORD    4 /* E bit and index */
 #define SRTCP_E	      0x80000000
 
@@ -44,7 +45,10 @@ struct cipher_suite {
 	bool word_last; /* SRTCP: tag, word (RFC 7714 9.2); else word, tag (RFC 3711 3.4) */
 };
 
-/* Requests are made beforehand: in softirq nothing is allocated. */
+/*
+ * Requests are made beforehand: in softirq we allocate nothing. A generic cipher may, for data that
+ * does not lie as it wants it; that fails as -ENOMEM.
+ */
 struct cipher_cm {
 	struct skcipher_request *simd; /* NULL: the machine has none that is to be asked for */
 	struct skcipher_request *any;
@@ -54,6 +58,7 @@ struct cipher_cm {
 struct cipher_gcm {
 	struct aead_request *simd;
 	struct aead_request *any;
+	u8 known[SRTCP_HEAD + SRTCP_WORD]; /* of RTCP, what is authenticated alone */
 };
 
 struct cipher {

@@ -71,8 +71,8 @@ int context_insert(struct net *net, struct context *c)
 
 	mutex_lock(&t->lock);
 	if (t->count < RTPFWD_MAX_CONTEXTS) {
-		err = xa_alloc_cyclic(&t->contexts, &c->id, NULL, xa_limit_32b, &t->last,
-				      GFP_KERNEL_ACCOUNT);
+		err = xa_alloc_cyclic(&t->contexts, &c->id, NULL, XA_LIMIT(1, CONTEXT_MAX_ID),
+				      &t->last, GFP_KERNEL_ACCOUNT);
 	}
 	if (err >= 0) {
 		refcount_inc(&c->users);
@@ -156,11 +156,13 @@ void context_orphan(struct net *net, u32 portid)
 void context_rekey(struct context *c, struct keys *keys, bool keep)
 {
 	struct keys *obsolete;
+	bool same;
 
 	spin_lock_bh(&c->lock);
-	if (c->direction == RTPFWD_PROTECT) {
+	same = keys_same(keys, c->keys);
+	if (same || c->direction == RTPFWD_PROTECT) {
 		obsolete = c->keys;
-		if (keep)
+		if (same || keep)
 			keys_inherit(keys, obsolete);
 	} else {
 		obsolete = c->former;

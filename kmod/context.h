@@ -16,6 +16,8 @@
 #include "keys.h"
 #include "rtpfwd_nl.h"
 
+#define CONTEXT_MAX_ID (U32_MAX - 1) /* one behind it is a number, too, where a long has 32 bits */
+
 struct context {
 	u32 id;
 	u8 direction; /* enum rtpfwd_direction */
@@ -62,7 +64,8 @@ void context_orphan(struct net *net, u32 portid);
 
 /*
  * `keys` take the place of those in force. A receiver keeps those for late packets; of a sender
- * `keep` says whether rollover and RTCP index go on.
+ * `keep` says whether rollover and RTCP index go on. The same keys once more do not begin anew:
+ * no index is sent under twice, nothing that was heard is taken again.
  */
 void context_rekey(struct context *c, struct keys *keys, bool keep);
 

@@ -58,18 +58,19 @@ static int make(struct cipher *c, const u8 *key, u32 key_size, const u8 *auth)
 
 /*
  * What is authenticated alone comes first: the header, and of RTCP the word behind the tag
- * (RFC 7714 9.2), which lies elsewhere. Returns its size.
+ * (RFC 7714 9.2), too. In one piece: AES-NI would allocate memory to join them. Returns its size.
  */
-static u32 spread(const struct cipher *c, const struct srtp_packet *p, struct scatterlist *sg)
+static u32 spread(struct cipher *c, const struct srtp_packet *p, struct scatterlist *sg)
 {
 	if (!p->rtcp) {
 		sg_init_one(sg, p->data, p->length + TAG_SIZE);
 		return p->head;
 	}
-	sg_init_table(sg, 3);
-	sg_set_buf(&sg[0], p->data, p->head);
-	sg_set_buf(&sg[1], cipher_word(c, p), SRTCP_WORD);
-	sg_set_buf(&sg[2], p->data + p->head, p->length - p->head + TAG_SIZE);
+	memcpy(c->gcm.known, p->data, p->head);
+	memcpy(c->gcm.known + p->head, cipher_word(c, p), SRTCP_WORD);
+	sg_init_table(sg, 2);
+	sg_set_buf(&sg[0], c->gcm.known, p->head + SRTCP_WORD);
+	sg_set_buf(&sg[1], p->data + p->head, p->length - p->head + TAG_SIZE);
 	return p->head + SRTCP_WORD;
 }
 
@@ -78,7 +79,7 @@ static int run(struct cipher *c, const struct srtp_packet *p, u32 more,
 {
 	struct aead_request *req = c->gcm.simd && may_use_simd() ? c->gcm.simd : c->gcm.any;
 	u8 iv[GCM_AES_IV_SIZE] = {};
-	struct scatterlist sg[3];
+	struct scatterlist sg[2];
 
 	cipher_iv(c, p, iv, 2);
 	aead_request_set_callback(req, 0, NULL, NULL);

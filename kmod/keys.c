@@ -3,6 +3,7 @@
 
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "rtpfwd_nl.h"
 
 static struct workqueue_struct *reaper;
@@ -70,6 +71,13 @@ void keys_free(struct keys *k)
 {
 	if (k)
 		queue_rcu_work(reaper, &k->death);
+}
+
+/* Session salts are what the master key and salt say of them, at least 96 bits each. */
+bool keys_same(const struct keys *a, const struct keys *b)
+{
+	return !crypto_memneq(a->rtp.salt, b->rtp.salt, SRTP_MAX_SALT) &&
+	       !crypto_memneq(a->rtcp.salt, b->rtcp.salt, SRTP_MAX_SALT);
 }
 
 struct stream *keys_find(struct keys *k, u32 ssrc)

@@ -38,6 +38,9 @@ int keys_make(struct keys **k, u8 suite, const u8 *key, const u8 *salt);
 /* After a grace period, from a worker: may be called in softirq. NULL is fine. */
 void keys_free(struct keys *k);
 
+/* Made of the same master key and salt, whatever the suite: an index used under one is used. */
+bool keys_same(const struct keys *a, const struct keys *b);
+
 struct stream *keys_find(struct keys *k, u32 ssrc); /* NULL: new here */
 
 /* -EMFILE: there are RTPFWD_MAX_STREAMS. -ENOMEM. Does not sleep. */

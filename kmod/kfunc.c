@@ -24,6 +24,9 @@ static int cut(struct slice *s, const struct xdp_buff *xdp, u32 offset, u32 leng
 
 	if (offset > size || length > size - offset)
 		return -EINVAL;
+	/* Memory of an AF_XDP socket is mapped anew: a scatterlist cannot name its pages. */
+	if (xdp->rxq->mem.type == MEM_TYPE_XSK_BUFF_POOL)
+		return -EOPNOTSUPP;
 	s->data = xdp->data + offset;
 	s->length = length;
 	s->room = size - offset - length;

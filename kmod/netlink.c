@@ -330,7 +330,7 @@ static int get_all(struct sk_buff *msg, struct netlink_callback *cb)
 			break;
 	}
 	rcu_read_unlock();
-	cb->args[0] = c ? id : U32_MAX + 1UL;
+	cb->args[0] = c ? id : CONTEXT_MAX_ID + 1UL;
 	return msg->len;
 }
 

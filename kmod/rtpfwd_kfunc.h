@@ -14,6 +14,7 @@
  * the frame and call again). -ENOENT: no context `id` in the device's namespace. -EPERM: it
  * belongs to the other direction. -EPROTO: no RTP nor RTCP. -EEXIST, -ESTALE: its index was used,
  * or is too far back to tell. -EKEYEXPIRED: no index left. -EMFILE: too many senders. -ENOMEM.
+ * -EOPNOTSUPP: a frame in the memory of an AF_XDP socket (zero copy).
  */
 extern int rtpfwd_srtp_protect(struct xdp_md *ctx, __u32 id, __u32 offset, __u32 length) __ksym;
 

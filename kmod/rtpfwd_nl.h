@@ -21,7 +21,10 @@ enum rtpfwd_command {
 	RTPFWD_CMD_UNSPEC,
 	/* direction, suite, key, salt [cookie, pinned, overlap, stream...]; answered with the id */
 	RTPFWD_CMD_ADD,
-	/* id [suite, key, salt [keep_rollover]] [cookie, pinned, overlap] */
+	/*
+	 * id [suite, key, salt [keep_rollover]] [cookie, pinned, overlap]; the key and salt that
+	 * are in force change nothing of what was sent and heard
+	 */
 	RTPFWD_CMD_CHANGE,
 	RTPFWD_CMD_DELETE, /* id */
 	RTPFWD_CMD_GET,	   /* id, or a dump of all: everything but keys and salts */

@@ -8,7 +8,6 @@
 #include "../bpf/rtpfwd_rtp.h"
 #include "compat.h"
 
-#define RTCP_HEAD   8 /* RFC 3711 3.4: header and SSRC of the sender stay readable */
 #define MAX_PAYLOAD 65507
 
 /* Which of the counters says that. */
@@ -46,7 +45,7 @@ static int parse(struct srtp_packet *p, u8 *data, u32 length)
 	p->length = length;
 	p->rtcp = rtpfwd_is_rtcp(data, end, length);
 	if (p->rtcp) {
-		p->head = RTCP_HEAD;
+		p->head = SRTCP_HEAD;
 		p->ssrc = get_unaligned_be32(data + 4);
 		return 0;
 	}

@@ -238,6 +238,30 @@ static void pinned_ones_outlive_it(void **state)
 	nl_close(nl);
 }
 
+/* An error gives the command back: without its keys, whatever it was that was wrong. */
+static void refused_keys_are_wiped(void **state)
+{
+	struct nl *nl = nl_open();
+	struct context_spec s = spec_of(0, CM);
+
+	(void)state;
+	s.cookie = 0x1122334455667788ULL;
+	assert_int_equal(nl_add(nl, &s, NULL), -EINVAL);
+	assert_true(nl_has_told(nl, &s.cookie, sizeof(s.cookie)));
+	assert_false(nl_has_told(nl, s.key, 16));
+	assert_false(nl_has_told(nl, s.salt, 14));
+	s.id = 77;
+	assert_int_equal(nl_change(nl, &s), -ENOENT);
+	assert_true(nl_has_told(nl, &s.cookie, sizeof(s.cookie)));
+	assert_false(nl_has_told(nl, s.key, 16));
+	s.id = lab_add(nl, RTPFWD_UNPROTECT, CM, 1);
+	s.keep = true;
+	assert_int_equal(nl_change(nl, &s), -EINVAL);
+	assert_true(nl_has_told(nl, &s.cookie, sizeof(s.cookie)));
+	assert_false(nl_has_told(nl, s.key, 16));
+	nl_close(nl);
+}
+
 static void numbers_are_not_used_again(void **state)
 {
 	struct nl *nl = nl_open();
@@ -427,6 +451,7 @@ int main(void)
 		cmocka_unit_test(change_is_whole_or_nothing),
 		cmocka_unit_test(contexts_die_with_their_socket),
 		cmocka_unit_test(pinned_ones_outlive_it),
+		cmocka_unit_test(refused_keys_are_wiped),
 		cmocka_unit_test(numbers_are_not_used_again),
 		cmocka_unit_test(a_missing_cipher_is_named),
 		cmocka_unit_test(a_dump_has_them_all),

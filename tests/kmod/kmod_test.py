@@ -24,6 +24,7 @@ MODULES = ("veth", "bridge", "aesni-intel", "ghash-clmulni-intel", "sha1-ssse3",
            "ghash-generic")
 # libsrtp2 of Debian gets its ciphers from libnss3, which opens these.
 OPENED = ("libsoftokn3.*", "libfreebl3.*", "libfreeblpriv3.*")
+HELPERS = ("vectors", "hinder")
 FIXTURES = ("verdict_test", "drops_test", "ipv6_test")
 VECTORS = """#!/bin/sh
 insmod /modules/vectors.ko && rmmod vectors && dmesg | sed -n 's/.*vectors: //p'
@@ -68,12 +69,12 @@ def programs():
     return {name: path for name, path in found.items() if only in name}
 
 
-def build_vectors(build, kernel):
-    """The test's own module, of the ciphers alone; its path."""
+def build_helpers(build, kernel):
+    """Modules of the tests' own: the ciphers alone, and what makes allocations fail; their paths."""
     folder = os.path.join(TOP, "build", "kmod", kernel.release, "vectors")
     build.mirror(folder, "tests/kmod/Kbuild", ("kmod", "tests/kmod"))
     build.kbuild(kernel.kdir, folder)
-    return f"{folder}/vectors.ko"
+    return [f"{folder}/{name}.ko" for name in HELPERS]
 
 
 def furnish(machine, module):
@@ -85,10 +86,11 @@ def furnish(machine, module):
     machine.archive.copy(module, "modules/rtpfwd.ko")
 
 
-def prepare(kernel, module, vectors):
+def prepare(kernel, module, helpers):
     machine = guest.Guest(kernel, os.path.join(TOP, "build", "kmod", kernel.release, "guest"))
     furnish(machine, module)
-    machine.archive.copy(vectors, "modules/vectors.ko")
+    for path in helpers:
+        machine.archive.copy(path, f"modules/{os.path.basename(path)}")
     machine.archive.add("test/vectors", VECTORS.encode())
     for name, path in programs().items():
         if path:
@@ -124,12 +126,12 @@ def test_kernel(tap, build, kernel):
     label = kernel.label
     try:
         module, said = build.build(kernel.kdir, kernel.release, kernel.btf)
-        vectors = build_vectors(build, kernel)
+        helpers = build_helpers(build, kernel)
     except build.Failed as fault:
         tap.add(False, f"{label} builds", "", str(fault))
         return
     tap.add("warning:" not in said, f"{label} builds", "", said if "warning:" in said else "")
-    found, console = prepare(kernel, module, vectors).boot(LIMIT)
+    found, console = prepare(kernel, module, helpers).boot(LIMIT)
     tap.add("dmesg" in found, f"{label} boots and ends", "",
             "" if "dmesg" in found else "\n".join(console.splitlines()[-60:]))
     before = 0.0

@@ -20,7 +20,8 @@
 
 #define MODULE	"rtpfwd"
 #define HEADERS 42
-#define TRIES	500 /* a program's hold on the module ends after a grace period */
+#define STREAMS "/sys/kernel/slab/rtpfwd_stream"
+#define TRIES	500
 
 int lab_load_other(const char *name)
 {
@@ -69,19 +70,76 @@ int lab_setup(void **state)
 	return err || !lab_loaded() ? -1 : 0;
 }
 
-int lab_teardown(void **state)
+int lab_unload_when_free(void)
 {
 	struct timespec pause = { .tv_nsec = 10000000 };
 	int err = -1;
 
-	(void)state;
 	for (int i = 0; i < TRIES && err; i++) {
 		err = lab_unload();
 		if (err)
 			nanosleep(&pause, NULL);
 	}
+	return err;
+}
+
+int lab_teardown(void **state)
+{
+	int err = lab_unload_when_free();
+
+	(void)state;
 	srtp_shutdown();
 	return err;
+}
+
+int lab_streams(void)
+{
+	FILE *f = fopen(STREAMS "/shrink", "w"); /* those that are free are no longer counted */
+	int found = -1;
+
+	if (!f)
+		return -1;
+	fputs("1", f);
+	fclose(f);
+	f = fopen(STREAMS "/objects", "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &found), 1);
+	fclose(f);
+	return found;
+}
+
+int lab_ciphers(void)
+{
+	FILE *f = fopen("/proc/crypto", "r");
+	char line[256];
+	int users, sum = 0;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "refcnt : %d", &users) == 1)
+			sum += users;
+	}
+	fclose(f);
+	return sum;
+}
+
+int lab_ciphers_at_rest(void)
+{
+	assert_int_equal(lab_unload_when_free(), 0);
+	assert_int_equal(lab_load(), 0);
+	return lab_ciphers();
+}
+
+void lab_settle(int (*figure)(void), int want)
+{
+	struct timespec tick = { .tv_nsec = 10000000 };
+	int got = figure();
+
+	for (int i = 0; i < 1000 && got != want; i++) {
+		nanosleep(&tick, NULL);
+		got = figure();
+	}
+	assert_int_equal(got, want);
 }
 
 static const uint8_t *secret(unsigned int number, unsigned int salt)

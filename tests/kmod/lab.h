@@ -24,15 +24,23 @@
 /* The module. */
 int lab_load(void); /* 0 or -errno, as of the ones below */
 int lab_unload(void);
+int lab_unload_when_free(void); /* of programs: their hold ends after a grace period */
 int lab_load_other(const char *name);
 int lab_unload_other(const char *name);
 bool lab_loaded(void);
 int lab_setup(void **state); /* of a group: in a namespace of its own, with the module */
 int lab_teardown(void **state);
 
+/* What it has in memory. */
+int lab_streams(void); /* senders that are remembered; -1: there is no place for them */
+int lab_ciphers(void); /* users of all ciphers: each key has some */
+int lab_ciphers_at_rest(void); /* when all keys are gone; loads the module anew for that */
+void lab_settle(int (*figure)(void), int want);
+
 /* Its control. */
 struct nl;
 struct nl *nl_open(void);
+struct nl *nl_try(void); /* NULL: the module is not there */
 void nl_close(struct nl *nl);
 const char *nl_why(const struct nl *nl); /* extended ACK of the last error */
 uint32_t nl_portid(const struct nl *nl);
@@ -75,6 +83,7 @@ int nl_get(struct nl *nl, uint32_t id, struct context_info *info);
 int nl_count(struct nl *nl);					  /* contexts in a dump of all */
 int nl_send_raw(struct nl *nl, const void *message, size_t size); /* and takes the answers */
 uint16_t nl_family(const struct nl *nl);
+bool nl_has_told(const struct nl *nl, const void *bytes, size_t size); /* in its last answer */
 
 /* A key and salt as derived from a number, as long as any suite wants. */
 const uint8_t *lab_key(unsigned int number);

@@ -282,13 +282,68 @@ static void contexts_come_and_go_under_traffic(void **state)
 	detach(XDP_FLAGS_DRV_MODE);
 }
 
+/* SRTP under one key after the other, as fast as it goes, over and over. */
+static pid_t flood_sealed(struct wire *w)
+{
+	pid_t child = fork();
+	uint8_t packet[LAB_MAX];
+
+	assert_true(child >= 0);
+	if (child)
+		return child;
+	for (int fd = 3; fd < 256; fd++) {
+		if (fd != w->there)
+			close(fd);
+	}
+	for (unsigned int round = 0;; round++) {
+		srtp_t sender = oracle((uint8_t)(round % 4 + 1), round % 8, true);
+
+		for (uint16_t seq = 0; seq < 20; seq++) {
+			int size = rtp_make(packet, SSRC + round, seq, 160);
+
+			srtp_protect(sender, packet, &size);
+			send(w->there, packet, (size_t)size, 0);
+		}
+		srtp_dealloc(sender);
+	}
+}
+
+/* Former keys run out at once, in the packet path, while contexts change and go. */
+static void receivers_come_and_go_under_traffic(void **state)
+{
+	struct order o = { .op = OP_UNPROTECT };
+	struct wire *w = *state;
+	uint64_t former = 0;
+	pid_t child;
+
+	attach(w, XDP_FLAGS_DRV_MODE);
+	child = flood_sealed(w);
+	for (unsigned int round = 0; round < 12; round++) {
+		struct context_spec spec = { .suite = (uint8_t)(round % 4 + 1), .overlap = 1 };
+
+		o.id = lab_add(w->nl, RTPFWD_UNPROTECT, spec.suite, round % 8);
+		xdp_order(w->x, PORT, &o);
+		for (unsigned int key = round; key < round + 8; key++) {
+			spec.id = o.id;
+			spec.suite = (uint8_t)(key % 4 + 1);
+			spec.key = lab_key(key % 8);
+			spec.salt = lab_salt(key % 8);
+			assert_int_equal(nl_change(w->nl, &spec), 0);
+			await(w, 3);
+		}
+		former += lab_counter(w->nl, o.id, RTPFWD_C_former);
+		assert_int_equal(nl_delete(w->nl, o.id), 0);
+	}
+	assert_true(former > 0);
+	stop(child);
+	detach(XDP_FLAGS_DRV_MODE);
+}
+
 /* A program that is loaded holds the module; once it is gone the module goes, contexts and all. */
 static void unload_waits_for_the_program(void **state)
 {
-	struct timespec tick = { .tv_nsec = 10000000 };
 	struct wire *w = *state;
 	struct order o = { .op = OP_PROTECT, .grow = 10 };
-	int err = -1;
 	pid_t child;
 
 	o.id = lab_add(w->nl, RTPFWD_PROTECT, CM, 1);
@@ -302,62 +357,11 @@ static void unload_waits_for_the_program(void **state)
 	detach(XDP_FLAGS_DRV_MODE);
 	xdp_close(w->x);
 	w->x = NULL;
-	for (int i = 0; i < 500 && err; i++) {
-		err = lab_unload();
-		nanosleep(&tick, NULL);
-	}
-	assert_int_equal(err, 0);
+	assert_int_equal(lab_unload_when_free(), 0);
 	nl_close(w->nl);
 	w->nl = NULL;
 	assert_int_equal(lab_load(), 0);
 	stop(child);
-}
-
-#define STREAMS "/sys/kernel/slab/rtpfwd_stream"
-
-/* Senders that the kernel remembers now; -1: there is no place for them. */
-static int stream_objects(void)
-{
-	FILE *f = fopen(STREAMS "/shrink", "w"); /* those that are free are no longer counted */
-	int found = -1;
-
-	if (!f)
-		return -1;
-	fputs("1", f);
-	fclose(f);
-	f = fopen(STREAMS "/objects", "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &found), 1);
-	fclose(f);
-	return found;
-}
-
-/* Users of all ciphers: each key that is in memory is one of some of them. */
-static int cipher_users(void)
-{
-	FILE *f = fopen("/proc/crypto", "r");
-	char line[256];
-	int users, sum = 0;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "refcnt : %d", &users) == 1)
-			sum += users;
-	}
-	fclose(f);
-	return sum;
-}
-
-static void settle(int (*figure)(void), int want)
-{
-	struct timespec tick = { .tv_nsec = 10000000 };
-	int got = figure();
-
-	for (int i = 0; i < 1000 && got != want; i++) {
-		nanosleep(&tick, NULL);
-		got = figure();
-	}
-	assert_int_equal(got, want);
 }
 
 static void use_some(unsigned int pinned)
@@ -389,17 +393,16 @@ static void closed_sockets_leave_nothing_behind(void **state)
 
 	(void)state;
 	use_some(2); /* implementations that are made when first asked for */
-	settle(stream_objects, 0);
-	before = cipher_users();
+	before = lab_ciphers_at_rest();
 	for (int i = 0; i < 5; i++)
 		use_some(2);
-	settle(cipher_users, before);
-	settle(stream_objects, 0);
+	lab_settle(lab_ciphers, before);
+	lab_settle(lab_streams, 0);
 }
 
 static void ended_namespaces_leave_nothing_behind(void **state)
 {
-	int before = cipher_users(), status;
+	int before = lab_ciphers_at_rest(), status;
 	pid_t child = fork();
 
 	(void)state;
@@ -407,12 +410,12 @@ static void ended_namespaces_leave_nothing_behind(void **state)
 		if (unshare(CLONE_NEWNET))
 			_exit(1);
 		use_some(1);
-		_exit(stream_objects() > 0 ? 0 : 2);
+		_exit(lab_streams() > 0 ? 0 : 2);
 	}
 	waitpid(child, &status, 0);
 	assert_int_equal(status, 0);
-	settle(cipher_users, before);
-	settle(stream_objects, 0);
+	lab_settle(lab_ciphers, before);
+	lab_settle(lab_streams, 0);
 }
 
 static void unloading_leaves_nothing_behind(void **state)
@@ -421,15 +424,58 @@ static void unloading_leaves_nothing_behind(void **state)
 
 	(void)state;
 	use_some(2);
-	settle(stream_objects, 0);
-	before = cipher_users();
+	before = lab_ciphers_at_rest();
 	for (int i = 0; i < 10; i++) {
 		use_some(1);
 		assert_int_equal(lab_unload(), 0);
-		assert_int_equal(stream_objects(), -1);
+		assert_int_equal(lab_streams(), -1);
 		assert_int_equal(lab_load(), 0);
 	}
-	settle(cipher_users, before);
+	lab_settle(lab_ciphers, before);
+}
+
+/* Adds, lists and leaves contexts, whether the module is there or not; opens its own sockets. */
+static pid_t nag(void)
+{
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child)
+		return child;
+	for (unsigned int i = 0;; i++) {
+		struct context_spec spec = {
+			.direction = (uint8_t)(i % 2 + 1),
+			.suite = (uint8_t)(i % 4 + 1),
+			.key = lab_key(i % 8),
+			.salt = lab_salt(i % 8),
+			.pinned = (int)(i % 3),
+		};
+		struct nl *nl = nl_try();
+
+		if (!nl)
+			continue;
+		nl_add(nl, &spec, NULL);
+		nl_count(nl);
+		nl_close(nl);
+	}
+}
+
+static void unloading_amid_commands(void **state)
+{
+	pid_t children[] = { nag(), nag() };
+
+	(void)state;
+	for (int i = 0; i < 8; i++) {
+		struct nl *nl = nl_open();
+
+		for (int k = 0; k < 50 && nl_count(nl) < 5; k++)
+			lab_add(nl, RTPFWD_PROTECT, CM, 1);
+		nl_close(nl);
+		assert_int_equal(lab_unload_when_free(), 0);
+		assert_int_equal(lab_load(), 0);
+	}
+	stop(children[0]);
+	stop(children[1]);
 }
 
 #define WIRED(name) cmocka_unit_test_setup_teardown(name, wire_up, wire_down)
@@ -442,9 +488,11 @@ int main(void)
 		WIRED(generic_protect),
 		WIRED(generic_unprotect),
 		WIRED(contexts_come_and_go_under_traffic),
+		WIRED(receivers_come_and_go_under_traffic),
 		WIRED(unload_waits_for_the_program),
 		cmocka_unit_test(closed_sockets_leave_nothing_behind),
 		cmocka_unit_test(ended_namespaces_leave_nothing_behind),
+		cmocka_unit_test(unloading_amid_commands),
 		cmocka_unit_test(unloading_leaves_nothing_behind),
 	};
 

@@ -219,6 +219,46 @@ static void new_keys_of_a_sender_go_on_if_told(void **state)
 	assert_int_equal(send_from(id, SSRC, 9), -EEXIST);
 }
 
+/* Whoever sets the keys that are in force sets nothing back: indices would be used again. */
+static void the_same_keys_of_a_sender_go_on(void **state)
+{
+	static const uint8_t suites[] = { CM, RTPFWD_AES_CM_128_HMAC_SHA1_32 };
+	uint32_t id = add_at(RTPFWD_PROTECT, CM, 1, 3 << 16 | 9, 77);
+
+	(void)state;
+	assert_true(send_from(id, SSRC, 10) > 0);
+	for (int i = 0; i < 2; i++) {
+		rekey(id, suites[i], 1, -1, false);
+		assert_int_equal(send_from(id, SSRC, 10), -EEXIST);
+	}
+	assert_true(send_rtcp(id, SSRC) > 0);
+	assert_int_equal(stream_of(id).rtp, 3 << 16 | 10);
+	assert_int_equal(stream_of(id).rtcp, 78);
+}
+
+static void the_same_keys_of_a_receiver_go_on(void **state)
+{
+	uint32_t id = lab_add(nl, RTPFWD_UNPROTECT, GCM, 1);
+	srtp_t sender = oracle(GCM, 1, true), next = oracle(CM, 2, true);
+	uint8_t packet[LAB_MAX], again[LAB_MAX];
+	int size = rtp_make(packet, SSRC, 5, 50);
+
+	(void)state;
+	assert_int_equal(srtp_protect(sender, packet, &size), srtp_err_status_ok);
+	memcpy(again, packet, (size_t)size);
+	assert_int_equal(xdp_unprotect(x, id, packet, size), 62);
+	rekey(id, GCM, 1, -1, false);
+	assert_int_equal(xdp_unprotect(x, id, again, size), -EEXIST);
+	assert_int_equal(hear_from(sender, id, SSRC, 6), 62);
+	assert_int_equal(lab_counter(nl, id, RTPFWD_C_former), 0);
+	rekey(id, CM, 2, -1, false); /* others take their place as ever */
+	assert_int_equal(hear_from(next, id, SSRC, 7), 62);
+	assert_int_equal(hear_from(sender, id, SSRC, 8), 62);
+	assert_int_equal(lab_counter(nl, id, RTPFWD_C_former), 1);
+	srtp_dealloc(next);
+	srtp_dealloc(sender);
+}
+
 /* Told by one context, given to the next: nothing is lost and nothing taken twice. */
 static void state_moves_to_another_context(void **state)
 {
@@ -363,6 +403,8 @@ int main(void)
 		TEST(rollover_that_begins_anew_is_followed),
 		TEST(new_keys_of_a_sender_begin_anew),
 		TEST(new_keys_of_a_sender_go_on_if_told),
+		TEST(the_same_keys_of_a_sender_go_on),
+		TEST(the_same_keys_of_a_receiver_go_on),
 		TEST(state_moves_to_another_context),
 		TEST(no_index_is_used_twice),
 		TEST(a_key_ends_with_its_last_index),

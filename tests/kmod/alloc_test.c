@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Memory that cannot be had: each allocation of each command, of the packet path and of loading
+ * fails once (hinder.c). What is refused leaves nothing behind, and the next one is taken.
+ */
+#include "lab.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SSRC  0x5eed5eed
+#define LIMIT 500 /* allocations of one command */
+#define CM    RTPFWD_AES_CM_128_HMAC_SHA1_80
+
+static void set(const char *name, int value)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/module/hinder/parameters/%s", name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "%d", value);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* From now on: the `nth` allocation of this task below the module's functions. */
+static void hinder(int nth)
+{
+	set("failed", 0);
+	set("nth", nth);
+}
+
+/* Was it reached? */
+static bool hindered(void)
+{
+	FILE *f = fopen("/sys/module/hinder/parameters/failed", "r");
+	int failed = 0;
+
+	set("nth", 0);
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &failed), 1);
+	fclose(f);
+	return failed;
+}
+
+static int begin(void **state)
+{
+	if (lab_setup(state) || lab_load_other("hinder"))
+		return -1;
+	set("task", getpid());
+	return 0;
+}
+
+static int end(void **state)
+{
+	return lab_teardown(state) || lab_unload_other("hinder");
+}
+
+/*
+ * Each allocation of `command` in turn. It may do without one; refused, it says that there is no
+ * memory, and `nothing_new` holds. How many were asked for.
+ */
+static int each_allocation(int (*command)(void *), void (*nothing_new)(void *), void *of)
+{
+	for (int nth = 1; nth < LIMIT; nth++) {
+		int err;
+
+		hinder(nth);
+		err = command(of);
+		if (!hindered()) {
+			assert_int_equal(err, 0);
+			return nth - 1;
+		}
+		if (err)
+			assert_int_equal(err, -ENOMEM);
+		nothing_new(of);
+	}
+	fail_msg("no end");
+	return 0;
+}
+
+struct adding {
+	struct nl *nl;
+	struct context_spec spec;
+	uint32_t id; /* of the one that was added */
+};
+
+static int add(void *of)
+{
+	struct adding *a = of;
+
+	a->id = 0;
+	return nl_add(a->nl, &a->spec, &a->id);
+}
+
+/* One that was added in spite of it, only. */
+static void none_is_left(void *of)
+{
+	struct adding *a = of;
+
+	assert_int_equal(nl_count(a->nl), a->id ? 1 : 0);
+	if (a->id)
+		assert_int_equal(nl_delete(a->nl, a->id), 0);
+}
+
+static void add_fails_whole(void **state)
+{
+	static const struct lab_stream streams[] = { { 1, 5, 5 }, { 2, 6, 6 } };
+	struct adding a = { 0 };
+	int before;
+
+	(void)state;
+	for (uint8_t suite = 1; suite < RTPFWD_SUITE_END; suite++) {
+		a.spec = (struct context_spec){
+			.direction = RTPFWD_PROTECT,
+			.suite = suite,
+			.key = lab_key(suite),
+			.salt = lab_salt(suite),
+			.streams = streams,
+			.n_streams = 2,
+		};
+		a.nl = nl_open();
+		assert_int_equal(add(&a), 0); /* implementations that are made when first asked for */
+		nl_close(a.nl);
+		before = lab_ciphers_at_rest();
+		a.nl = nl_open();
+		/* Two keys of three or two ciphers with a request each, streams, context, answer. */
+		assert_true(each_allocation(add, none_is_left, &a) > 10);
+		none_is_left(&a);
+		lab_settle(lab_ciphers, before);
+		lab_settle(lab_streams, 0);
+		nl_close(a.nl);
+	}
+}
+
+struct changing {
+	struct nl *nl;
+	struct xdp *x;
+	uint32_t id;
+	uint8_t suite;
+	uint16_t seq;
+};
+
+static int change(void *of)
+{
+	struct changing *c = of;
+	struct context_spec spec = {
+		.id = c->id, .suite = c->suite, .key = lab_key(2), .salt = lab_salt(2), .cookie = 9
+	};
+
+	return nl_change(c->nl, &spec);
+}
+
+/* The former keys are in force, or else the new ones: their tag is of another length. */
+static void former_keys_serve(void *of)
+{
+	struct changing *c = of;
+	uint8_t packet[LAB_MAX];
+	struct context_info info;
+	int length = rtp_make(packet, SSRC, c->seq++, 40);
+
+	assert_int_equal(nl_get(c->nl, c->id, &info), 0);
+	assert_int_equal(info.suite, CM);
+	assert_int_equal(info.cookie, 0);
+	assert_int_equal(xdp_protect(c->x, c->id, packet, length, 16), length + 10);
+}
+
+static void change_fails_whole(void **state)
+{
+	struct changing c = { .nl = nl_open(), .x = xdp_open(), .suite = RTPFWD_AEAD_AES_256_GCM };
+	uint8_t packet[LAB_MAX];
+	int length;
+
+	(void)state;
+	c.id = lab_add(c.nl, RTPFWD_PROTECT, CM, 1);
+	assert_true(each_allocation(change, former_keys_serve, &c) > 5);
+	length = rtp_make(packet, SSRC, c.seq, 40);
+	assert_int_equal(xdp_protect(c.x, c.id, packet, length, 16), length + 16);
+	xdp_close(c.x);
+	nl_close(c.nl);
+}
+
+/* A sender that there is no memory for: the packet is refused and the next one taken. */
+static void a_packet_fails_alone(void **state)
+{
+	struct nl *nl = nl_open();
+	struct xdp *x = xdp_open();
+	uint32_t out = lab_add(nl, RTPFWD_PROTECT, CM, 1), in = lab_add(nl, RTPFWD_UNPROTECT, CM, 1);
+	uint8_t packet[LAB_MAX], sealed[LAB_MAX];
+	int length = rtp_make(packet, SSRC, 1, 40);
+
+	(void)state;
+	hinder(1);
+	assert_int_equal(xdp_protect(x, out, packet, length, 10), -ENOMEM);
+	assert_true(hindered());
+	assert_int_equal(xdp_protect(x, out, packet, length, 10), length + 10);
+	memcpy(sealed, packet, (size_t)length + 10);
+	hinder(1);
+	assert_int_equal(xdp_unprotect(x, in, packet, length + 10), -ENOMEM);
+	assert_true(hindered());
+	assert_int_equal(xdp_unprotect(x, in, sealed, length + 10), length);
+	assert_int_equal(lab_counter(nl, out, RTPFWD_C_no_memory), 1);
+	assert_int_equal(lab_counter(nl, in, RTPFWD_C_no_memory), 1);
+	xdp_close(x);
+	nl_close(nl);
+}
+
+static int load(void *of)
+{
+	(void)of;
+	return lab_load();
+}
+
+static void unloaded(void *of)
+{
+	(void)of;
+	if (lab_streams() >= 0) /* it did without */
+		assert_int_equal(lab_unload_when_free(), 0);
+	assert_int_equal(lab_streams(), -1);
+	assert_false(lab_loaded());
+}
+
+static void loading_fails_whole(void **state)
+{
+	struct nl *nl;
+
+	(void)state;
+	assert_int_equal(lab_unload_when_free(), 0);
+	assert_true(each_allocation(load, unloaded, NULL) > 5);
+	assert_true(lab_loaded());
+	nl = nl_open();
+	lab_add(nl, RTPFWD_PROTECT, CM, 1);
+	nl_close(nl);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(add_fails_whole),
+		cmocka_unit_test(change_fails_whole),
+		cmocka_unit_test(a_packet_fails_alone),
+		cmocka_unit_test(loading_fails_whole),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
