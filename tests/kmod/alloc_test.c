@@ -125,7 +125,7 @@ static void add_fails_whole(void **state)
 			.n_streams = 2,
 		};
 		a.nl = nl_open();
-		assert_int_equal(add(&a), 0); /* implementations that are made when first asked for */
+		assert_int_equal(add(&a), 0); /* some implementations are made when first asked for */
 		nl_close(a.nl);
 		before = lab_ciphers_at_rest();
 		a.nl = nl_open();
@@ -190,7 +190,8 @@ static void a_packet_fails_alone(void **state)
 {
 	struct nl *nl = nl_open();
 	struct xdp *x = xdp_open();
-	uint32_t out = lab_add(nl, RTPFWD_PROTECT, CM, 1), in = lab_add(nl, RTPFWD_UNPROTECT, CM, 1);
+	uint32_t out = lab_add(nl, RTPFWD_PROTECT, CM, 1),
+		 in = lab_add(nl, RTPFWD_UNPROTECT, CM, 1);
 	uint8_t packet[LAB_MAX], sealed[LAB_MAX];
 	int length = rtp_make(packet, SSRC, 1, 40);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Makes an allocation fail: the nth one that a task asks for while a function of rtpfwd.ko is on its
- * stack. Debian's kernels have no fault injection; a probe at the head of each allocator does it.
+ * Makes an allocation fail: the nth one that a task asks for below a function of rtpfwd.ko.
+ * Debian's kernels have no fault injection; a probe at the head of each allocator does it.
  */
 #include <linux/kallsyms.h>
 #include <linux/kprobes.h>

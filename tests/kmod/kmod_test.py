@@ -70,7 +70,7 @@ def programs():
 
 
 def build_helpers(build, kernel):
-    """Modules of the tests' own: the ciphers alone, and what makes allocations fail; their paths."""
+    """Modules of the tests: the ciphers alone, and what makes allocations fail; their paths."""
     folder = os.path.join(TOP, "build", "kmod", kernel.release, "vectors")
     build.mirror(folder, "tests/kmod/Kbuild", ("kmod", "tests/kmod"))
     build.kbuild(kernel.kdir, folder)
