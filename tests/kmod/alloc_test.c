@@ -125,11 +125,11 @@ static void add_fails_whole(void **state)
 			.n_streams = 2,
 		};
 		a.nl = nl_open();
-		assert_int_equal(add(&a), 0); /* some implementations are made when first asked for */
+		assert_int_equal(add(&a), 0); /* makes what is made when first asked for */
 		nl_close(a.nl);
 		before = lab_ciphers_at_rest();
 		a.nl = nl_open();
-		/* Two keys of three or two ciphers with a request each, streams, context, answer. */
+		/* Keys for RTP and RTCP, ciphers with requests, streams, context, answer. */
 		assert_true(each_allocation(add, none_is_left, &a) > 10);
 		none_is_left(&a);
 		lab_settle(lab_ciphers, before);
