@@ -11,7 +11,10 @@
 #include <malloc.h>
 #include <string.h>
 
-enum { INTERFACES_MAX = 256 };
+enum {
+	INTERFACES_MAX = 256,
+	SLICE = 128, /* flows shown in one turn of the loop: half a millisecond */
+};
 
 /* Every handler: `arg` is the command's argument. Returns a new response. */
 
@@ -140,16 +143,26 @@ static bool add_flow(void *ctx, const struct flow_report *flow)
 	const struct calls *calls = list->node->calls;
 	const char *id = flow->adopted ? NULL : calls_owner_id(calls, flow->want.owner);
 
-	return list_add(list, render_flow(flow, id));
+	return list_add(list, render_flow(flow, id)) && json_array_size(list->array) < SLICE;
 }
 
+static json_t *flow_slice(void *ctx, uint32_t *at)
+{
+	struct list list = {.node = ctx, .array = json_array()};
+
+	datapath_each(list.node->dp, at, add_flow, &list);
+	if (!list.failed)
+		return list.array;
+	json_decref(list.array);
+	return NULL;
+}
+
+/* flow_slice() adds the flows. */
 static json_t *show_flows(const struct node *node, const char *arg)
 {
-	struct list list = {.node = node, .array = json_array()};
-
+	(void)node;
 	(void)arg;
-	datapath_each(node->dp, add_flow, &list);
-	return list_done(&list);
+	return ctl_ok(json_array());
 }
 
 static void note_quirk(void *ctx, const struct quirk_report *quirk)
@@ -331,9 +344,19 @@ static json_t *answer(void *ctx, const char *const *words, size_t n)
 	return handlers[id](ctx, arg);
 }
 
+static ctl_slice *slice(void *ctx, const char *const *words, size_t n)
+{
+	enum grammar_id id;
+	const char *arg;
+
+	(void)ctx;
+	return !grammar_find(&id, &arg, words, n) && id == GRAMMAR_show_flows ? flow_slice : NULL;
+}
+
 int ctl_new(struct ctl **out, struct node *node, const char *path, char *why, size_t why_size)
 {
-	struct ctl_setup setup = {.loop = node->loop, .path = path, .answer = answer, .ctx = node};
+	struct ctl_setup setup = {
+		.loop = node->loop, .path = path, .answer = answer, .slice = slice, .ctx = node};
 
 	return ctl_open(out, &setup, why, why_size);
 }

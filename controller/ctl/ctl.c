@@ -24,12 +24,17 @@ enum {
 	PAUSE_MS = 1000,
 };
 
+#define LIST_END "]}" /* of a response whose result is a list */
+
 struct client {
 	LIST_ENTRY(client) link;
 	struct ctl *ctl;
 	struct bufferevent *bev;
 	bool last; /* no more requests: close when what is written has been read */
 	bool eof;  /* it says no more: the same after its last line */
+	ctl_slice *slice; /* of the answer under way; NULL: none is */
+	uint32_t at;
+	bool began; /* elements are out */
 };
 
 struct ctl {
@@ -72,19 +77,50 @@ static void release(const void *data, size_t len, void *extra)
 	free(extra);
 }
 
-/* Takes `response`. Without memory for it the client is told by the end of the connection. */
-static void respond(struct client *c, json_t *response)
+/* Takes `text`, of which all but `skip` bytes in front and `rest` behind go out. Without memory the
+ * client is told by the end of the connection. */
+static void write_text(struct client *c, char *text, size_t skip, size_t rest)
 {
-	char *text = response ? json_dumps(response, RENDER_FLAGS) : NULL;
 	struct evbuffer *out = bufferevent_get_output(c->bev);
 
-	json_decref(response);
-	if (!text || evbuffer_add_reference(out, text, strlen(text), release, text)) {
+	if (!text ||
+	    evbuffer_add_reference(out, text + skip, strlen(text) - skip - rest, release, text)) {
 		free(text);
 		c->last = true;
-		return;
 	}
-	evbuffer_add(out, "\n", 1);
+}
+
+/* Takes `response`. */
+static void respond(struct client *c, json_t *response)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	if (!json_is_array(json_object_get(response, "result")))
+		c->slice = NULL;
+	write_text(c, response ? json_dumps(response, RENDER_FLAGS) : NULL, 0,
+		   c->slice ? strlen(LIST_END) : 0);
+	if (!c->slice)
+		evbuffer_add(out, "\n", 1);
+	c->began = json_array_size(json_object_get(response, "result")) > 0;
+	json_decref(response);
+}
+
+/* More of a list, or its end. */
+static void respond_slice(struct client *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+	json_t *slice = c->slice(c->ctl->setup.ctx, &c->at);
+
+	if (slice && !json_array_size(slice)) {
+		evbuffer_add(out, LIST_END "\n", strlen(LIST_END) + 1);
+		c->slice = NULL;
+	} else {
+		if (c->began)
+			evbuffer_add(out, ",", 1);
+		c->began = true;
+		write_text(c, slice ? json_dumps(slice, RENDER_FLAGS) : NULL, 1, 1);
+	}
+	json_decref(slice);
 }
 
 /* The words of a request, borrowed from it. Their number, or -EINVAL. */
@@ -111,6 +147,8 @@ static void serve_line(struct client *c, const char *line, size_t len)
 	int n = request_words(request, words);
 
 	if (n > 0) {
+		c->slice = setup->slice ? setup->slice(setup->ctx, words, (size_t)n) : NULL;
+		c->at = 0;
 		respond(c, setup->answer(setup->ctx, words, (size_t)n));
 	} else {
 		respond(c, ctl_error(CTL_REFUSED,
@@ -122,7 +160,8 @@ static void serve_line(struct client *c, const char *line, size_t len)
 	json_decref(request);
 }
 
-/* One response at a time: the next request waits until the client has taken the one before. */
+/* One response at a time, one slice at a time: the next one waits until the client has taken what
+ * was before. */
 static void serve(struct client *c)
 {
 	struct evbuffer *in = bufferevent_get_input(c->bev);
@@ -131,6 +170,10 @@ static void serve(struct client *c)
 	char *line;
 
 	while (!c->last && !evbuffer_get_length(out)) {
+		if (c->slice) {
+			respond_slice(c);
+			continue;
+		}
 		line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 		if (!line)
 			break;

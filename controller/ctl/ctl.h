@@ -12,6 +12,7 @@
 #include "lib/loop.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 enum { CTL_REFUSED = 1, CTL_NO_OBJECT = 4 };
 
@@ -27,6 +28,10 @@ void ctl_free(struct ctl *ctl); /* removes its socket; NULL-safe */
 /* Somebody listens at `path`: a daemon of this configuration runs. */
 bool ctl_running(const char *path);
 
+/* The next elements of a list (an array) from `*at` on, which is 0 at first and the function's own;
+ * without one: that was all. NULL: no memory. */
+typedef json_t *ctl_slice(void *ctx, uint32_t *at);
+
 /* What ctl_new() is made of. */
 struct ctl_setup {
 	struct loop *loop;
@@ -34,6 +39,10 @@ struct ctl_setup {
 	/* A new response, by ctl_ok() or ctl_error(); NULL: no memory. `words` live only during the
 	 * call. */
 	json_t *(*answer)(void *ctx, const char *const *words, size_t n);
+	/* What makes the rest of a list that is too long for one turn of the loop, while others are
+	 * served: it is asked whenever the client has taken what there is. NULL: the answer is the
+	 * whole. May be NULL itself. */
+	ctl_slice *(*slice)(void *ctx, const char *const *words, size_t n);
 	void *ctx;
 };
 

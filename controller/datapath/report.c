@@ -70,11 +70,11 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 		out->last_s = now > last ? (double)(now - last) / dp->clock.hz : 0;
 }
 
-void datapath_each(const struct datapath *dp,
+void datapath_each(const struct datapath *dp, uint32_t *at,
 		   bool (*each)(void *ctx, const struct flow_report *flow), void *ctx)
 {
-	for (uint32_t slot = 0; slot < dp->layout.slots; slot++) {
-		const struct flow *flow = dp->flows[slot];
+	while (*at < dp->layout.slots) {
+		const struct flow *flow = dp->flows[(*at)++];
 		struct flow_report report;
 
 		if (!flow || !flow->live || flow->want.mode == FLOW_STRAY)

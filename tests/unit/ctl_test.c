@@ -19,14 +19,20 @@
 
 #include <cmocka.h>
 
+enum { PAD = 50000 };
+
 struct fixture {
 	char folder[64], path[96];
 	struct loop *loop;
 	struct ctl *ctl;
 	unsigned int answered;
+	unsigned int slices, sliced; /* of the list: how many there are, how many were made */
+	bool fails;		     /* instead of its end */
+	char pad[PAD + 1];
 };
 
-/* "echo WORD..." gives the words back, "big" a megabyte, "gone" an error. */
+/* "echo WORD..." gives the words back, "big" a megabyte, "gone" an error, "list" f->slices times a
+ * number and a pad, "broken" an error instead of that. */
 static json_t *answer(void *ctx, const char *const *words, size_t n)
 {
 	struct fixture *f = ctx;
@@ -34,7 +40,9 @@ static json_t *answer(void *ctx, const char *const *words, size_t n)
 	char *big;
 
 	f->answered++;
-	if (strcmp(words[0], "gone") == 0)
+	if (strcmp(words[0], "list") == 0)
+		return ctl_ok(json_array());
+	if (strcmp(words[0], "gone") == 0 || strcmp(words[0], "broken") == 0)
 		return ctl_error(CTL_NO_OBJECT, "no call '%s'", words[n - 1]);
 	if (strcmp(words[0], "big") == 0) {
 		big = malloc(1000001);
@@ -50,9 +58,30 @@ static json_t *answer(void *ctx, const char *const *words, size_t n)
 	return ctl_ok(list);
 }
 
+static json_t *slice(void *ctx, uint32_t *at)
+{
+	struct fixture *f = ctx;
+	json_t *two;
+
+	if (*at == f->slices)
+		return f->fails ? NULL : json_array();
+	two = json_pack("[i,s]", (int)*at, f->pad);
+	f->sliced++;
+	++*at;
+	return two;
+}
+
+static ctl_slice *sliced(void *ctx, const char *const *words, size_t n)
+{
+	(void)ctx;
+	(void)n;
+	return strcmp(words[0], "list") == 0 || strcmp(words[0], "broken") == 0 ? slice : NULL;
+}
+
 static int open_ctl(struct fixture *f, struct ctl **out, char *why, size_t why_size)
 {
-	struct ctl_setup setup = {.loop = f->loop, .path = f->path, .answer = answer, .ctx = f};
+	struct ctl_setup setup = {
+		.loop = f->loop, .path = f->path, .answer = answer, .slice = sliced, .ctx = f};
 
 	return ctl_open(out, &setup, why, why_size);
 }
@@ -67,6 +96,7 @@ static int setup(void **state)
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/run/ctl.sock", f->folder);
 	f->loop = loop_new();
+	memset(f->pad, 'x', PAD);
 	*state = f;
 	return open_ctl(f, &f->ctl, why, sizeof(why));
 }
@@ -253,6 +283,91 @@ static void test_client_that_does_not_read(void **state)
 	close(deaf);
 }
 
+/* Reads a list to its end and returns its length. */
+static size_t hear_list(const struct fixture *f, int fd)
+{
+	enum { SIZE = 8 << 20 };
+	char *line = malloc(SIZE);
+	const json_t *list;
+	json_t *whole;
+	size_t n;
+
+	assert_int_not_equal(hear(f, fd, line, SIZE), CLOSED);
+	whole = json_loads(line, 0, NULL);
+	assert_non_null(whole);
+	assert_true(json_is_true(json_object_get(whole, "ok")));
+	list = json_object_get(whole, "result");
+	n = json_array_size(list);
+	for (size_t i = 0; i < n; i += 2) {
+		assert_int_equal(json_integer_value(json_array_get(list, i)), i / 2);
+		assert_string_equal(json_string_value(json_array_get(list, i + 1)), f->pad);
+	}
+	json_decref(whole);
+	free(line);
+	return n;
+}
+
+static void test_list(void **state)
+{
+	struct fixture *f = *state;
+	int fd = dial(f);
+
+	for (f->slices = 0; f->slices < 4; f->slices++) {
+		say(fd, "{\"command\":[\"list\"]}\n");
+		assert_int_equal(hear_list(f, fd), 2 * f->slices);
+	}
+	say(fd, "{\"command\":[\"list\"]}\n{\"command\":[\"2\"]}\n");
+	assert_int_equal(hear_list(f, fd), 8);
+	assert_hears(f, fd, "{\"ok\":true,\"result\":[\"2\"]}");
+	say(fd, "{\"command\":[\"broken\"]}\n");
+	assert_hears(f, fd, "{\"ok\":false,\"code\":4,\"error\":\"no call 'broken'\"}");
+	say(fd, "{\"command\":[\"list\"]}\n");
+	shutdown(fd, SHUT_WR);
+	assert_int_equal(hear_list(f, fd), 8);
+	assert_closed(f, fd);
+}
+
+/* A client that asks for a long list and does not read it: no more of it is made than fits into
+ * the socket, and others are served before it is done. */
+static void test_list_waits(void **state)
+{
+	struct fixture *f = *state;
+	int slow = dial(f), fd = dial(f);
+	unsigned int made;
+
+	f->slices = 100;
+	say(slow, "{\"command\":[\"list\"]}\n");
+	while (!f->sliced)
+		turn(f);
+	say(fd, "{\"command\":[\"1\"]}\n");
+	assert_hears(f, fd, "{\"ok\":true,\"result\":[\"1\"]}");
+	for (int i = 0; i < 200; i++)
+		turn(f);
+	made = f->sliced;
+	assert_in_range(made, 1, f->slices / 2);
+	say(fd, "{\"command\":[\"2\"]}\n");
+	assert_hears(f, fd, "{\"ok\":true,\"result\":[\"2\"]}");
+	assert_int_equal(f->sliced, made);
+	assert_int_equal(hear_list(f, slow), 200);
+	close(slow);
+	close(fd);
+}
+
+/* The client is told by the end of the connection, not by a list that looks whole. */
+static void test_list_without_memory(void **state)
+{
+	struct fixture *f = *state;
+	char *line = malloc(1 << 20);
+	int fd = dial(f);
+
+	f->slices = 2;
+	f->fails = true;
+	say(fd, "{\"command\":[\"list\"]}\n");
+	assert_int_equal(hear(f, fd, line, 1 << 20), CLOSED);
+	free(line);
+	close(fd);
+}
+
 static void test_too_many_clients(void **state)
 {
 	struct fixture *f = *state;
@@ -427,6 +542,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_junk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_line_too_long, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_client_that_does_not_read, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_list, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_list_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_list_without_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_clients, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mode_and_folder, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_second_daemon, setup, teardown),

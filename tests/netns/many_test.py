@@ -1,0 +1,82 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Many flows at once: what shows them holds nobody up."""
+import contextlib
+import json
+import socket
+
+import tap
+from calls import call
+from lab import CALLEE, CALLER, INSIDE, OUTSIDE, Lab, config, nothing_left
+from sipp import Sipp
+from tap import check, equal, wait_for
+
+CALLS = 600
+ANNA, BEN = "10.91.1.11", "10.91.2.21"
+
+
+@contextlib.contextmanager
+def make():
+    with Lab() as lab:
+        wide = {"ports": "10000-19999"}
+        lab.start(config(lab, general={"rtptimeout": "0"}, inside=wide, outside=wide))
+        yield lab
+        equal(lab.stop(), 0, "exit status after SIGTERM")
+        lab.detached()
+
+
+def hold(lab):
+    """Calls that stay; whoever placed them is gone."""
+    server = Sipp(lab, lab.callee, "uas", CALLEE, CALLS, timeout=100).listening()
+    client = Sipp(lab, lab.caller, "uac", CALLER, CALLS, "-s", "7001", "-r", 100, "-d", 100000,
+                  "-l", CALLS, f"{INSIDE}:5060", timeout=100)
+    wait_for(lambda: sum(c["state"] == "up" for c in lab.calls()) == CALLS, 60,
+             f"{CALLS} calls are up")
+    client.kill()
+    server.kill()
+
+
+def listing(lab):
+    """A list of all flows under way, its first bytes read."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(10)
+    sock.connect(lab.control)
+    sock.sendall(b'{"command":["show","flows"]}\n')
+    return sock, sock.recv(100)
+
+
+def rest(sock, data):
+    while not data.endswith(b"\n"):
+        data += sock.recv(1 << 16)
+    sock.close()
+    answer = json.loads(data)
+    check(answer["ok"], data[:200])
+    return answer["result"]
+
+
+def shown_while_calls_come_and_go(lab):
+    """a call begins, talks and ends, another one ends, while show flows is under way"""
+    hold(lab)
+    before = lab.flows()
+    equal(len(before), 4 * CALLS, "flows")
+    order = [f["local"].rsplit(":", 1) for f in before]
+    equal(order, sorted(order, key=lambda a: ((INSIDE, OUTSIDE).index(a[0]), int(a[1]))), "order")
+    last = before[-1]
+    under_way = listing(lab)
+    c = call(lab, "8", ANNA, BEN).up().talk().heard(5)
+    c.quiet().whole()
+    c.hang_up()
+    equal(lab.ctl_run("call", last["call"], "hangup").returncode, 0, "hangup")
+    wait_for(lambda: lab.ctl_run("show", "call", last["call"]).returncode == 4, 10,
+             "the call is gone")
+    shown = {f["local"]: f for f in rest(*under_way)}
+    # Made after that: what had ended by then is not in it, what stayed all the time is.
+    check(last["local"] not in shown, f"{last['local']} is shown, although its call had ended")
+    for flow in before:
+        if flow["call"] != last["call"]:
+            equal(shown.get(flow["local"], {}).get("call"), flow["call"], flow["local"])
+
+
+if __name__ == "__main__":
+    # Hundreds of calls are not hung up one by one: the daemon's end takes them along.
+    tap.run([shown_while_calls_come_and_go], make, lambda lab, failed: lab.sane(), nothing_left)
