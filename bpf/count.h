@@ -104,6 +104,14 @@ static __always_inline void count_content(const struct flow *f, const struct pac
 /*
  * A forwarded packet. Plain additions: the packets of one source arrive on one queue (RSS hashes
  * addresses), and one source is admitted; atomics would cost as much as the rest of this function.
+ *
+ * Two processors meet here all the same while RSS is moved, while a former source is still admitted
+ * or any port is, and where RTCP comes to both its own port and that of its RTP. Then one of two
+ * additions may be lost, none is made up, and nothing else is at stake: where a packet goes is read
+ * from lines that only the controller writes. A rate lets at most as many more pass as were lost.
+ * `seen` shares this line although strangers write it, too, for it is compared on every packet; who
+ * floods from another queue costs the flow a cache miss. All else that strangers cause is counted
+ * atomically on lines of its own (count_refused), reasons by processor. tests/netns/queues_test.py
  */
 static __always_inline void count_forwarded(const struct flow *f, __u32 length, __u64 now)
 {
