@@ -273,6 +273,33 @@ static void random_order(void **state)
 	ports_free(other);
 }
 
+/* Of 3,000 leases each of three addresses has about a third (standard deviation 26). */
+static void addresses_are_used_evenly(void **state)
+{
+	struct fixture *f = *state;
+	struct addr media[3] = { address("192.0.2.1"), address("192.0.2.2"), address("192.0.2.3") };
+	struct conf_realm realm = { .name = "three", .media = media, .n_media = 3,
+				    .port_lo = 10000, .port_hi = 49999 };
+	struct conf conf = { .realms = &realm, .n_realms = 1 };
+
+	ports_free(f->ports);
+	assert_int_equal(ports_new(&f->ports, &conf), 0);
+	for (int held = 0; held < 2; held++) {
+		unsigned int of[3] = { 0 };
+
+		for (int i = 0; i < 3000; i++) {
+			struct addr a = lease(f, 0, AF_INET, 0);
+
+			for (int j = 0; j < 3; j++)
+				of[j] += addr_same_ip(&a, &media[j]);
+			if (!held)
+				ports_release(f->ports, 0, &a, 0);
+		}
+		for (int j = 0; j < 3; j++)
+			assert_in_range(of[j], 850, 1150);
+	}
+}
+
 /* The whole range, again and again: no pair is lost or doubled. */
 static void long_run(void **state)
 {
@@ -315,6 +342,7 @@ int main(void)
 		with_pool(reservation),
 		with_pool(reservation_of_what_is_not_free),
 		with_pool(random_order),
+		with_pool(addresses_are_used_evenly),
 		with_pool(long_run),
 	};
 
