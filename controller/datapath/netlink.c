@@ -217,24 +217,41 @@ static uint8_t put_ip(struct nlmsghdr *nlh, uint16_t type, const struct addr *a)
 	return (uint8_t)(8 * size);
 }
 
-int nl_route_get(struct netlink *nl, const struct addr *to, const struct addr *from,
-		 struct nl_route *out)
+static int route_ask(struct netlink *nl, const struct addr *to, const struct addr *from,
+		     uint32_t ifindex, uint32_t flags, struct nl_route *out)
 {
 	char buffer[256];
 	struct nlmsghdr *nlh = question(buffer, RTM_GETROUTE, 0);
 	struct rtmsg *rtm = mnl_nlmsg_put_extra_header(nlh, sizeof(*rtm));
-	int err;
 
 	memset(out, 0, sizeof(*out));
 	rtm->rtm_family = (unsigned char)to->family;
+	rtm->rtm_flags = flags;
 	rtm->rtm_dst_len = put_ip(nlh, RTA_DST, to);
 	if (from)
 		rtm->rtm_src_len = put_ip(nlh, RTA_SRC, from);
-	err = ask(nl, nlh, parse_route, out);
+	if (ifindex)
+		mnl_attr_put_u32(nlh, RTA_OIF, ifindex);
+	return ask(nl, nlh, parse_route, out);
+}
+
+int nl_route_get(struct netlink *nl, const struct addr *to, const struct addr *from,
+		 uint32_t ifindex, struct nl_route *out)
+{
+	int err = 0;
+
+	/* Where there is no route by that interface, IPv4 takes the destination to be on its link:
+	 * only the question for the entry itself tells. */
+	if (ifindex)
+		err = route_ask(nl, to, from, ifindex, RTM_F_FIB_MATCH, out);
+	if (!err)
+		err = route_ask(nl, to, from, ifindex, 0, out);
 	if (err)
 		return err;
 	if (!out->ifindex)
 		return -ENETUNREACH;
+	if (ifindex && out->ifindex != ifindex && from) /* IPv6 insists where no source is given */
+		return nl_route_get(nl, to, NULL, ifindex, out);
 	if (out->gateway.family == AF_UNSPEC)
 		out->gateway = *to;
 	return 0;

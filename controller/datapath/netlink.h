@@ -53,9 +53,10 @@ void nl_close(struct netlink *nl); /* NULL-safe */
 
 int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out); /* -ENODEV */
 int nl_link_get_index(struct netlink *nl, uint32_t ifindex, struct nl_link *out);
-/* `from` NULL: any. -ENETUNREACH and the like: no route. */
+/* As for a packet of ours: the rules of policy routing see `from` (NULL: any), `ifindex` as the
+ * interface that it must leave by (0: any), no mark. -ENETUNREACH and the like: no route. */
 int nl_route_get(struct netlink *nl, const struct addr *to, const struct addr *from,
-		 struct nl_route *out);
+		 uint32_t ifindex, struct nl_route *out);
 int nl_neighbour_get(struct netlink *nl, uint32_t ifindex, const struct addr *ip,
 		     struct nl_neighbour *out); /* -ENOENT */
 /* Resolve it, or see whether it still answers. */

@@ -2,7 +2,8 @@
 /*
  * Where packets go next, precomputed for each (destination, relay address) and kept true. The
  * kernel is asked, never imitated: any news about routes or links makes every next hop ask again,
- * in slices, so that 20,000 of them do not stop the loop.
+ * in slices, so that 20,000 of them do not stop the loop; and once more when it is quiet, since
+ * some routes go after the news of why they go, and without any of their own.
  */
 #include "datapath/priv.h"
 #include "lib/log.h"
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define SLICE	   128	/* routes asked for in one turn of the loop */
+#define AGAIN_MS   300	/* within which such routes have gone */
 #define KICKS	   512	/* unresolved neighbours asked for in one second */
 #define ASKING_MS  1000 /* the kernel takes longer than this to give up on a neighbour */
 #define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
@@ -169,22 +171,39 @@ static struct link *link_under(struct datapath *dp, uint32_t ifindex, uint16_t v
 	return link_by_ifindex(dp, above.lower);
 }
 
-/* The link towards the destination, NULL: none of its realm's. */
-static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
-			      struct nl_route *route)
+/* The link towards the destination where it is one of the realm's, else NULL. */
+static struct link *route_by(struct datapath *dp, const struct nexthop *hop, uint32_t ifindex,
+			     struct nl_route *route)
 {
 	struct link *link;
-	int err = nl_route_get(dp->netlink, &hop->key.to, &hop->key.from, route);
+	int err = nl_route_get(dp->netlink, &hop->key.to, &hop->key.from, ifindex, route);
 
 	/* The relay address is not one of the host's at the moment. */
 	if (err == -EINVAL || err == -EADDRNOTAVAIL)
-		err = nl_route_get(dp->netlink, &hop->key.to, NULL, route);
+		err = nl_route_get(dp->netlink, &hop->key.to, NULL, ifindex, route);
 	if (err)
 		return NULL;
 	link = link_under(dp, route->ifindex, dp->conf->realms[hop->key.realm].vlan);
 	if (!link || !link_of_realm(dp, link, hop->key.realm))
 		return NULL;
 	return !route->local || link->now.loopback ? link : NULL;
+}
+
+/* The best way, and where that one is another realm's, the best by an interface of this realm: two
+ * networks may have a default route each. */
+static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
+			      struct nl_route *route)
+{
+	const struct conf_realm *realm = &dp->conf->realms[hop->key.realm];
+	struct link *found = route_by(dp, hop, 0, route);
+
+	for (size_t i = 0; !found && i < realm->n_interfaces; i++) {
+		const struct link *link = link_by_name(dp, realm->interfaces[i]);
+
+		if (link && link->now.ifindex)
+			found = route_by(dp, hop, link->now.ifindex, route);
+	}
+	return found;
 }
 
 unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const struct addr *from,
@@ -213,10 +232,26 @@ static void resolve(struct datapath *dp, struct nexthop *hop)
 	judge(hop);
 }
 
+static void mark_all(struct datapath *dp)
+{
+	struct nexthop *hop, *next;
+
+	HASH_ITER(hh, dp->hops, hop, next) {
+		if (hop->stale)
+			continue;
+		hop->stale = true;
+		DL_APPEND2(dp->stale_hops, hop, stale_prev, stale_next);
+	}
+}
+
 static void on_refresh(void *owner)
 {
 	struct datapath *dp = owner;
 
+	if (!dp->stale_hops) {
+		dp->ask_again = false;
+		mark_all(dp);
+	}
 	for (int i = 0; i < SLICE && dp->stale_hops; i++) {
 		struct nexthop *hop = dp->stale_hops;
 
@@ -227,20 +262,17 @@ static void on_refresh(void *owner)
 	}
 	if (dp->stale_hops)
 		timer_set(&dp->refresh, 1);
+	else if (dp->ask_again)
+		timer_set(&dp->refresh, AGAIN_MS);
 }
 
 void nexthop_all_stale(struct datapath *dp)
 {
-	struct nexthop *hop, *next;
-
-	HASH_ITER(hh, dp->hops, hop, next) {
-		if (hop->stale)
-			continue;
-		hop->stale = true;
-		DL_APPEND2(dp->stale_hops, hop, stale_prev, stale_next);
-	}
-	if (dp->stale_hops && !timer_running(&dp->refresh))
-		timer_set(&dp->refresh, 1);
+	mark_all(dp);
+	if (!dp->stale_hops)
+		return;
+	dp->ask_again = true;
+	timer_set(&dp->refresh, 1);
 }
 
 static struct nexthop *nexthop_get(struct datapath *dp, struct nexthop_key key)

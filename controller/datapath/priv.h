@@ -145,6 +145,7 @@ struct datapath {
 	struct nexthop *hops;
 	struct nexthop *stale_hops;
 	struct timer refresh; /* works stale_hops off in slices */
+	bool ask_again;	      /* all of them, when that is done */
 	struct timer tick;    /* once a second */
 
 	struct ring_buffer *ring; /* libbpf's, of what the data path tells */
