@@ -7,6 +7,24 @@
 #include <string.h>
 #include <strings.h>
 
+static void discard(struct buf *b)
+{
+	if (b->secret && b->data)
+		explicit_bzero(b->data, b->cap);
+	free(b->data);
+}
+
+static char *move(struct buf *b, size_t cap)
+{
+	char *data = malloc(cap);
+
+	if (data && b->data)
+		memcpy(data, b->data, b->len + 1);
+	if (data)
+		discard(b);
+	return data;
+}
+
 static bool reserve(struct buf *b, size_t more)
 {
 	size_t cap = b->cap ? b->cap : 256;
@@ -18,7 +36,7 @@ static bool reserve(struct buf *b, size_t more)
 		return true;
 	while (cap < b->len + more + 1)
 		cap *= 2;
-	data = realloc(b->data, cap);
+	data = b->secret ? move(b, cap) : realloc(b->data, cap);
 	if (!data) {
 		b->failed = true;
 		return false;
@@ -76,7 +94,7 @@ void buf_reset(struct buf *b)
 
 void buf_free(struct buf *b)
 {
-	free(b->data);
+	discard(b);
 	*b = (struct buf){0};
 }
 
@@ -89,7 +107,7 @@ char *buf_take(struct buf *b)
 		return NULL;
 	}
 	/* What is taken is kept: without the room to grow. */
-	fit = realloc(data, b->len + 1);
+	fit = b->secret ? move(b, b->len + 1) : realloc(data, b->len + 1);
 	*b = (struct buf){0};
 	return fit ? fit : data;
 }

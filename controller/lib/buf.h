@@ -14,6 +14,7 @@ struct buf {
 	size_t len;
 	size_t cap;
 	bool failed;
+	bool secret; /* what is freed is wiped first; buf_take() hands that duty over, too */
 };
 
 void buf_add(struct buf *b, const char *bytes, size_t len);

@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "lib/addr.h"
 #include "lib/buf.h"
+#include "media/crypto.h"
 
 enum direction { DIR_SENDRECV, DIR_SENDONLY, DIR_RECVONLY, DIR_INACTIVE };
 
@@ -25,7 +26,8 @@ int desc_parse(struct desc **out, const char *text, size_t len, const char **why
 void desc_free(struct desc *d);	/* NULL-safe */
 
 /* The audio stream that is relayed: the first `m=audio` with a port, a profile RTP/AVP or RTP/AVPF
- * and an IP address that is no multicast one. -ENOENT: there is none. */
+ * and an IP address that is no multicast one; where there is none the first with RTP/SAVP or
+ * RTP/SAVPF. -ENOENT: there is none. */
 struct desc_audio {
 	unsigned int index;	/* which m= line, from 0 */
 	struct addr rtp;	/* where it wants RTP; 0.0.0.0 or ::: hold of RFC 2543 */
@@ -35,10 +37,16 @@ struct desc_audio {
 	char codec[32];		/* its encoding name, "PCMU"; "" none */
 	uint8_t event;		/* payload type of telephone-event; 0: none */
 	bool mux;		/* RTCP may share the port of RTP (RFC 5761) */
+	bool secure;		/* RTP/SAVP or RTP/SAVPF (RFC 3711, RFC 5124) */
 };
 
 int desc_audio(const struct desc *d, struct desc_audio *out);
 size_t desc_media_count(const struct desc *d);
+/* Turns to one of a secure profile where there is one: of a phone that offers both its owner would
+ * have that. Before anything else is asked of `d`. 0 or -ENOMEM. */
+int desc_prefer_secure(struct desc *d);
+/* The first of its a=crypto that can be served. -ENOENT: it has none; -ENOTSUP: none that can. */
+int desc_crypto(const struct desc *d, struct crypto_line *out);
 
 /* The first of its codecs that is a half of G.711 and that `told`, the other description of the
  * same offer and answer, has too: by which number it wants to get that one. -ENOENT: none. */
@@ -56,6 +64,8 @@ enum direction direction_reverse(enum direction d);
  * formats in order, attributes. RFC 3264 8: such a new offer changes nothing, whatever its version
  * says. */
 bool desc_equal(const struct desc *a, const struct desc *b);
+/* The same, and a=crypto may differ. */
+bool desc_equal_but_keys(const struct desc *a, const struct desc *b);
 /* Whoever was told `told` need not be told anew that the other leg says `said`: its addresses are
  * the same, and it still takes every format told. */
 bool desc_still_true(const struct desc *told, const struct desc *said);
@@ -87,6 +97,10 @@ struct desc_rewrite {
 	const struct desc *offer;
 	/* Not NULL: only formats that it names, too. */
 	const struct desc *common;
+	/* The profile of an offer is a secure one; an answer has that of its offer. */
+	bool secure;
+	const struct crypto_line *keys; /* what we send under, by choice of who is told */
+	size_t n_keys;
 };
 
 /* 0 and the text to send in origin->last (byte-identical with the last one, same version, where

@@ -25,10 +25,12 @@ enum direction direction_reverse(enum direction d)
 
 /* Lines that say nothing of their own: RFC 3264 8 leaves `o=` out; `s=` and `t=` are the session's
  * name and time; what is in force by c= and the direction is compared per m= line. */
-static bool compared(const struct desc_line *line)
+static bool compared(const struct desc_line *line, bool keys)
 {
 	enum direction d;
 
+	if (!keys && desc_attribute(line, "crypto", NULL))
+		return false;
 	return line->type != 'o' && line->type != 's' && line->type != 't' && line->type != 'c' &&
 	       !desc_is_direction(line, &d);
 }
@@ -38,21 +40,25 @@ static bool bytes_same(struct slice a, struct slice b)
 	return a.len == b.len && (!a.len || memcmp(a.p, b.p, a.len) == 0);
 }
 
-static const struct desc_line *next_compared(const struct desc *d, size_t *i, size_t end)
+static const struct desc_line *next_compared(const struct desc *d, size_t *i, size_t end, bool keys)
 {
-	while (*i < end && !compared(&d->lines[*i]))
+	while (*i < end && !compared(&d->lines[*i], keys))
 		(*i)++;
 	return *i < end ? &d->lines[(*i)++] : NULL;
 }
 
-static bool lines_same(const struct desc *a, size_t a_first, size_t a_end, const struct desc *b,
-		       size_t b_first, size_t b_end)
+struct range {
+	size_t first, end;
+};
+
+static bool lines_same(const struct desc *a, struct range in_a, const struct desc *b,
+		       struct range in_b, bool keys)
 {
 	const struct desc_line *x, *y;
 
 	do {
-		x = next_compared(a, &a_first, a_end);
-		y = next_compared(b, &b_first, b_end);
+		x = next_compared(a, &in_a.first, in_a.end, keys);
+		y = next_compared(b, &in_b.first, in_b.end, keys);
 		if (!x || !y)
 			return x == y;
 	} while (x->type == y->type && bytes_same(x->value, y->value));
@@ -105,17 +111,29 @@ bool desc_still_true(const struct desc *told, const struct desc *said)
 	return true;
 }
 
-bool desc_equal(const struct desc *a, const struct desc *b)
+static bool equal(const struct desc *a, const struct desc *b, bool keys)
 {
-	if (a->n_media != b->n_media)
-		return false;
-	if (!lines_same(a, 0, a->session_end, b, 0, b->session_end))
+	struct range session_a = { 0, a->session_end }, session_b = { 0, b->session_end };
+
+	if (a->n_media != b->n_media || !lines_same(a, session_a, b, session_b, keys))
 		return false;
 	for (size_t i = 0; i < a->n_media; i++) {
 		const struct desc_media *x = &a->media[i], *y = &b->media[i];
 
-		if (!media_same(x, y) || !lines_same(a, x->first, x->end, b, y->first, y->end))
+		struct range in_a = { x->first, x->end }, in_b = { y->first, y->end };
+
+		if (!media_same(x, y) || !lines_same(a, in_a, b, in_b, keys))
 			return false;
 	}
 	return true;
+}
+
+bool desc_equal(const struct desc *a, const struct desc *b)
+{
+	return equal(a, b, true);
+}
+
+bool desc_equal_but_keys(const struct desc *a, const struct desc *b)
+{
+	return equal(a, b, false);
 }

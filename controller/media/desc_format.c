@@ -101,6 +101,7 @@ int desc_formats_read(struct desc *d, const struct desc_media *m)
 		mapped[number] = true;
 		read_rtpmap(&found[at[number]], desc_word(&value));
 	}
+	free(d->formats);
 	d->formats = calloc(n ? n : 1, sizeof(*d->formats));
 	if (!d->formats)
 		return -ENOMEM;

@@ -138,11 +138,16 @@ static bool unicast(const struct addr *a)
 	return !IN_MULTICAST(ntohl(a->v4.s_addr)) && a->v4.s_addr != htonl(INADDR_BROADCAST);
 }
 
-static bool relayable(const struct desc_media *m, struct addr *rtp)
+static bool has_profile(const struct desc_media *m, bool secure)
 {
-	if (!slice_is(m->kind, "audio") || !m->port)
-		return false;
-	if (!slice_is(m->proto, "RTP/AVP") && !slice_is(m->proto, "RTP/AVPF"))
+	if (secure)
+		return slice_is(m->proto, "RTP/SAVP") || slice_is(m->proto, "RTP/SAVPF");
+	return slice_is(m->proto, "RTP/AVP") || slice_is(m->proto, "RTP/AVPF");
+}
+
+static bool relayable(const struct desc_media *m, bool secure, struct addr *rtp)
+{
+	if (!slice_is(m->kind, "audio") || !m->port || !has_profile(m, secure))
 		return false;
 	if (!m->connection.p || desc_address(rtp, m->connection) || !unicast(rtp))
 		return false;
@@ -202,19 +207,20 @@ static void find_event(struct desc *d)
 			d->audio.event = d->formats[i].number;
 }
 
-static int pick_audio(struct desc *d, const char **why)
+/* -ENOENT: there is none of such a profile. */
+static int pick_audio(struct desc *d, bool secure)
 {
 	struct addr rtp = { 0 };
 	size_t i = 0;
 
-	while (i < d->n_media && !relayable(&d->media[i], &rtp))
+	while (i < d->n_media && !relayable(&d->media[i], secure, &rtp))
 		i++;
 	if (i == d->n_media)
-		return 0;
+		return -ENOENT;
 	if (desc_formats_read(d, &d->media[i]))
-		return fail(why, -ENOMEM, "no memory");
+		return -ENOMEM;
 	d->has_audio = true;
-	d->audio.index = (unsigned int)i;
+	d->audio = (struct desc_audio){ .index = (unsigned int)i, .secure = secure };
 	d->audio.rtp = rtp;
 	d->audio.rtcp = rtcp_of(d, &d->media[i], &rtp);
 	d->audio.direction = d->media[i].direction;
@@ -232,13 +238,17 @@ static int parse(struct desc *d, const char *text, size_t len, const char **why)
 	if (!d->text)
 		return fail(why, -ENOMEM, "no memory");
 	memcpy(d->text, text, len);
+	d->len = len;
 	err = read_lines(d, len, why);
 	if (!err)
 		err = cut_media(d, why);
 	if (err)
 		return err;
 	read_levels(d);
-	return pick_audio(d, why);
+	err = pick_audio(d, false);
+	if (err == -ENOENT)
+		err = pick_audio(d, true);
+	return err == -ENOMEM ? fail(why, err, "no memory") : 0;
 }
 
 int desc_parse(struct desc **out, const char *text, size_t len, const char **why)
@@ -271,6 +281,8 @@ void desc_free(struct desc *d)
 	free(d->formats);
 	free(d->media);
 	free(d->lines);
+	if (d->text)
+		explicit_bzero(d->text, d->len);
 	free(d->text);
 	free(d);
 }
@@ -281,6 +293,29 @@ int desc_audio(const struct desc *d, struct desc_audio *out)
 		return -ENOENT;
 	*out = d->audio;
 	return 0;
+}
+
+int desc_prefer_secure(struct desc *d)
+{
+	int err = d->has_audio && d->audio.secure ? 0 : pick_audio(d, true);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+int desc_crypto(const struct desc *d, struct crypto_line *out)
+{
+	const struct desc_media *m = d->has_audio ? &d->media[d->audio.index] : NULL;
+	struct slice value;
+	int err = -ENOENT;
+
+	for (size_t i = m ? m->first : 0; m && i < m->end; i++) {
+		if (!desc_attribute(&d->lines[i], "crypto", &value))
+			continue;
+		err = crypto_parse(out, value) ? -ENOTSUP : 0;
+		if (!err)
+			break;
+	}
+	return err;
 }
 
 size_t desc_media_count(const struct desc *d)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a parsed description is made of. Only for desc_*.c. Every slice lies in desc->text,
- * or is a constant. */
+/* What a parsed description is made of. Only for desc_*.c, and the words of a line for crypto.c.
+ * Every slice lies in desc->text, or is a constant. */
 #ifndef RTPFWD_MEDIA_DESC_PRIV_H
 #define RTPFWD_MEDIA_DESC_PRIV_H
 
@@ -30,7 +30,8 @@ struct desc_media {
 };
 
 struct desc {
-	char *text;
+	char *text; /* it may hold keys: wiped in the end */
+	size_t len;
 	struct desc_line *lines;
 	size_t n_lines;
 	size_t session_end; /* lines before the first m= */

@@ -150,12 +150,27 @@ static bool of_dropped_format(const struct render *r, const struct desc_line *li
 	return desc_number(&number, desc_word(&value), DESC_PAYLOADS - 1) == 0 && !r->keep[number];
 }
 
-/* An answer has the profile of its offer (RFC 3264 6). */
+/* An answer has the profile of its offer (RFC 3264 6); feedback stays what the other leg wants. */
+static struct slice profile(const struct render *r)
+{
+	const struct desc *offer = r->rw->offer;
+	struct slice said = r->media->proto;
+	bool feedback = said.p[said.len - 1] == 'F' || said.p[said.len - 1] == 'f';
+
+	if (offer)
+		return offer->media[offer->audio.index].proto;
+	if (r->rw->secure == r->in->audio.secure)
+		return said;
+	if (feedback)
+		return r->rw->secure ? (struct slice){ "RTP/SAVPF", 9 } :
+				       (struct slice){ "RTP/AVPF", 8 };
+	return r->rw->secure ? (struct slice){ "RTP/SAVP", 8 } : (struct slice){ "RTP/AVP", 7 };
+}
+
 static void put_media_line(struct render *r)
 {
 	const struct desc_rewrite *rw = r->rw;
-	struct slice proto = rw->offer ? rw->offer->media[rw->offer->audio.index].proto :
-					 r->media->proto;
+	struct slice proto = profile(r);
 
 	buf_printf(&r->out, "m=audio %u " SLICE_FMT, rw->rtp.port, SLICE_ARG(proto));
 	for (size_t i = 0; i < r->in->n_formats; i++)
@@ -199,6 +214,15 @@ static void put_rtcp(struct render *r)
 	}
 }
 
+static void put_keys(struct render *r)
+{
+	for (size_t i = 0; i < r->rw->n_keys; i++) {
+		buf_str(&r->out, "a=crypto:");
+		crypto_print(&r->out, &r->rw->keys[i]);
+		buf_str(&r->out, "\r\n");
+	}
+}
+
 /* One of each: ours at the place of theirs. */
 struct written {
 	bool direction;
@@ -233,6 +257,7 @@ static void put_relayed(struct render *r)
 		if (r->in->lines[i].type == 'b')
 			put_line(r, &r->in->lines[i]);
 	put_missing_maps(r);
+	put_keys(r);
 	for (size_t i = r->media->first; i < r->media->end; i++)
 		put_media_attribute(r, &r->in->lines[i], &w);
 	if (!w.direction)
@@ -320,7 +345,7 @@ static int put_origin(struct desc_origin *origin, const struct addr *addr, const
 {
 	struct slice last = last_rest(origin);
 	struct desc_origin next = *origin;
-	struct buf text = { 0 };
+	struct buf text = { .secret = true };
 
 	if (origin->last && last.len == rest->len && memcmp(last.p, rest->data, last.len) == 0)
 		return 0;
@@ -337,14 +362,17 @@ static int put_origin(struct desc_origin *origin, const struct addr *addr, const
 	next.last = buf_take(&text);
 	if (!next.last)
 		return -ENOMEM;
-	free(origin->last);
+	desc_origin_free(origin);
 	*origin = next;
 	return 0;
 }
 
 int desc_render(struct desc_origin *origin, const struct desc *in, const struct desc_rewrite *rw)
 {
-	struct render r = { .in = in, .rw = rw, .last = { origin->last, origin->last_len } };
+	struct render r = { .in = in,
+			    .rw = rw,
+			    .last = { origin->last, origin->last_len },
+			    .out.secret = true };
 	int err;
 
 	if (!in->has_audio || (rw->offer && !rw->offer->has_audio))
@@ -371,6 +399,8 @@ int desc_answer(struct desc_origin *origin, const struct desc *offer, const stru
 
 void desc_origin_free(struct desc_origin *origin)
 {
+	if (origin->last)
+		explicit_bzero(origin->last, origin->last_len);
 	free(origin->last);
 	origin->last = NULL;
 	origin->last_len = 0;

@@ -12,8 +12,10 @@ struct golden {
 	struct desc_rewrite rw;
 	struct conf_codecs allow[2];
 	const char *names[2][16];
+	struct crypto_line keys[4];
 	int result;
 	bool bare_lf;
+	bool prefer_secure;
 };
 
 static char *read_file(const char *path)
@@ -87,6 +89,16 @@ static void set_allow(struct golden *g, char *names)
 	g->rw.allow[i] = &g->allow[i];
 }
 
+/* As in a=crypto. */
+static void set_key(struct golden *g, const char *value)
+{
+	struct slice line = { value, strlen(value) };
+
+	assert_true(g->rw.n_keys < sizeof(g->keys) / sizeof(*g->keys));
+	assert_int_equal(crypto_parse(&g->keys[g->rw.n_keys++], line), 0);
+	g->rw.keys = g->keys;
+}
+
 static void set_parameter(struct golden *g, char *line)
 {
 	char *value = strchr(line, ' ');
@@ -103,6 +115,12 @@ static void set_parameter(struct golden *g, char *line)
 		set_allow(g, value);
 	else if (strcmp(line, "drop-telephone-event") == 0)
 		g->rw.drop_telephone_event = true;
+	else if (strcmp(line, "secure") == 0)
+		g->rw.secure = true;
+	else if (strcmp(line, "prefer-secure") == 0)
+		g->prefer_secure = true;
+	else if (strcmp(line, "key") == 0)
+		set_key(g, value);
 	else if (strcmp(line, "bare-lf") == 0)
 		g->bare_lf = true;
 	else if (strcmp(line, "result") == 0)
@@ -132,6 +150,8 @@ static struct desc *parsed_section(const struct golden *g, const char *name)
 	char *text = section(g->text, name, g->bare_lf ? "\n" : "\r\n");
 	struct desc *d = text ? parsed(text) : NULL;
 
+	if (d && g->prefer_secure)
+		assert_int_equal(desc_prefer_secure(d), 0);
 	free(text);
 	return d;
 }
