@@ -188,6 +188,8 @@ static int check_peer(struct conf_loader *l, const struct conf_section *s)
 				  "peer '%s' has an %s address, but realm '%s' binds none", s->name,
 				  host->family == AF_INET6 ? "IPv6" : "IPv4", peer->realm->name);
 	rc = conf_session_check(l, s);
+	if (!rc)
+		rc = conf_encryption_check(l, s);
 	return rc ? rc : conf_transport_check_peer(l, s);
 }
 

@@ -34,6 +34,9 @@ enum conf_digest { CONF_DIGEST_MD5 = 1, CONF_DIGEST_SHA_256 = 2 };
 enum conf_insecure { INSECURE_PORT = 1, INSECURE_INVITE = 2 };
 /* session-timers of Asterisk (RFC 4028). */
 enum conf_session_timers { SESSION_ACCEPT, SESSION_ORIGINATE, SESSION_REFUSE };
+/* How its media is encrypted: not, always by SDES (RFC 4568), or where it wants that, too (OSRTP,
+ * RFC 8643). */
+enum conf_encryption { ENCRYPTION_NO, ENCRYPTION_SDES, ENCRYPTION_OPTIONAL };
 enum conf_dtmf { DTMF_RFC2833, DTMF_INFO, DTMF_INBAND, DTMF_AUTO };
 
 /* allow/disallow after they were applied in order. Names are SDP's (PCMU, not ulaw). */
@@ -138,6 +141,8 @@ struct conf_peer {
 	bool asymmetric;
 	unsigned int identity;	/* of conf_identity */
 	enum conf_dtmf dtmf;
+	enum conf_encryption encryption;
+	bool keys_over_any;	/* encryption_over = any: not over TLS alone */
 	struct conf_moh moh;
 	unsigned int call_limit;	/* live calls, as caller and callee together; 0: no limit */
 	unsigned int rate;		/* packets a second in each flow; 0: no limit */
@@ -240,6 +245,7 @@ bool conf_acl_permits(const struct conf_acl *acl, const struct addr *a);
 const char *conf_transport_name(enum conf_transport transport);
 /* May this peer use that transport? */
 bool conf_transport_allowed(const struct conf_peer *peer, enum conf_transport transport);
+bool conf_transport_binds(const struct conf_realm *realm, enum conf_transport transport);
 /* Does this realm bind any that it speaks? */
 bool conf_transport_fits(const struct conf_peer *peer, const struct conf_realm *realm);
 /* The transport by which a peer of this realm is sent requests. */

@@ -100,6 +100,12 @@ CONF_SETTER(conf_set_refresher);
 /* What only the whole peer can tell. */
 int conf_session_check(struct conf_loader *l, const struct conf_section *s);
 
+/* set_encryption.c */
+CONF_SETTER(conf_set_encryption);
+CONF_SETTER(conf_set_encryption_over);
+/* The same. */
+int conf_encryption_check(struct conf_loader *l, const struct conf_section *s);
+
 /* codec.c */
 CONF_SETTER(conf_set_codecs);	/* allow and disallow */
 /* Asterisk's name of an encoding of the table. */

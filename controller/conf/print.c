@@ -223,6 +223,7 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 {
 	static const char *const dtmf[] = { "rfc2833", "info", "inband", "auto" };
 	static const char *const nat[] = { "no", "force_rport", "comedia", "force_rport,comedia" };
+	static const char *const encryption[] = { "no", "sdes", "optional" };
 	char text[ADDR_TEXT], canreinvite[32];
 
 	fprintf(out, "\n[%s]\ntype = %s\n", peer->name, peer->type);
@@ -245,6 +246,10 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	fprintf(out, "trustrpid = %s\n", peer->identity & IDENTITY_DISTRUST ? "no" : "yes");
 	fprintf(out, "sendrpid = %s\n", peer->identity & IDENTITY_WITHHOLD ? "no" : "yes");
 	fprintf(out, "dtmfmode = %s\n", dtmf[peer->dtmf]);
+	if (peer->encryption)
+		fprintf(out, "encryption = %s\n", encryption[peer->encryption]);
+	if (peer->keys_over_any)
+		fprintf(out, "encryption_over = any\n");
 	print_moh(&peer->moh, out);
 	if (peer->call_limit)
 		fprintf(out, "max_calls = %u\n", peer->call_limit);

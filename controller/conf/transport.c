@@ -95,6 +95,11 @@ static bool binds(const struct conf_realm *realm, enum conf_transport transport,
 	return false;
 }
 
+bool conf_transport_binds(const struct conf_realm *realm, enum conf_transport transport)
+{
+	return binds(realm, transport, AF_UNSPEC);
+}
+
 bool conf_transport_allowed(const struct conf_peer *peer, enum conf_transport transport)
 {
 	return !peer->n_transports || lists(peer, transport);
@@ -131,9 +136,8 @@ bool conf_transport_grows(const struct conf_peer *peer, const struct conf_realm 
 int conf_transport_check_realm(struct conf_loader *l, const struct conf_section *s)
 {
 	const struct conf_realm *realm = s->object;
-	bool tls = binds(realm, CONF_TLS, AF_INET) || binds(realm, CONF_TLS, AF_INET6);
 
-	if (tls && !realm->tls_cert)
+	if (conf_transport_binds(realm, CONF_TLS) && !realm->tls_cert)
 		return conf_fault(l, conf_section_place(s, "bind"),
 				  "realm '%s' binds tls: 'tlscertfile = FILE' is missing", s->name);
 	if (realm->tls_verify && !realm->tls_ca)
