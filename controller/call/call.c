@@ -41,6 +41,7 @@ void call_free(struct call *c)
 			leg_free(c->side[i].leg);
 		desc_free(c->side[i].said);
 		desc_origin_free(&c->side[i].origin);
+		call_keys_free(&c->side[i]);
 	}
 	stream_free(c->stream);
 	peers_unref(c->peers);
@@ -182,6 +183,7 @@ static int describe_caller(struct call *c)
 	direct_offer_setup(c);
 	stream_expect_events(c->stream, SIDE_A, a->audio.event);
 	stream_multiplex(c->stream, SIDE_A, a->audio.mux);
+	call_keys_heard(c, SIDE_A);
 	stream_describe(c->stream, SIDE_A, &a->audio.rtp, &a->audio.rtcp, a->audio.clock_rate);
 	return call_tell_offer(c, SIDE_B, a->said);
 }
@@ -204,7 +206,14 @@ static int try_target(struct call *c)
 	b->nat = (struct call_nat){ 0 };
 	desc_origin_free(&b->origin);
 	b->origin = (struct desc_origin){ 0 };
+	call_keys_free(b);
+	b->tls = at.transport == CONF_TLS && conf_transport_binds(b->realm, CONF_TLS);
 	call_review(c);
+	err = call_keys_begin(c, SIDE_A);
+	if (!err)
+		err = call_keys_begin(c, SIDE_B);
+	if (err)
+		return err == -ENOTSUP ? 488 : 503;
 	err = lease_ports(c, &at.to);
 	if (err)
 		return err == -EAFNOSUPPORT ? 488 : 503;
@@ -342,6 +351,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		.realm = request->realm,
 		.said = offer,
 	};
+	code = offer && call_keys_judge(c, SIDE_A, offer) ? 488 : 0;
 	if (offer)
 		call_read_audio(&c->side[SIDE_A]);
 	call_read_said(c);
@@ -352,7 +362,8 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		leg_never_reinvite(leg);
 	call_count(c, SIDE_A, peer_load_of(all->peers, from));
 	call_choose_target(c);
-	code = call_login(leg, from) ? 503 : try_target(c);
+	if (!code)
+		code = call_login(leg, from) ? 503 : try_target(c);
 	log_notice("call %s set up from=%s to=%s a=%s b=%s call_id_a=%s call_id_b=%s", c->id,
 		   c->from, c->to, from->name, callee_name(c),
 		   leg_call_id(leg),

@@ -70,6 +70,7 @@ struct call_leg_report {
 	char codec[32];
 	const char *user_agent;
 	bool music; /* it hears music, the other one holds */
+	const char *crypto; /* suite of its media; NULL: not encrypted between it and us */
 };
 
 /* A snapshot; texts live until the loop goes on. */

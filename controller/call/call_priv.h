@@ -40,6 +40,8 @@ struct call_side {
 	struct desc_origin origin; /* what we told it, and our o= in its dialog */
 	bool holds;		   /* it holds, and the other leg, not told so, hears music */
 	struct player *player;	   /* of the music that it hears; NULL: none */
+	struct call_keys *keys;	   /* keys.c; NULL: none pass between it and us */
+	bool tls;		   /* before there is a leg: it will be spoken to over TLS */
 };
 
 /* A re-INVITE of one leg that waits for the other leg's answer. */
@@ -218,6 +220,23 @@ int call_parse(struct desc **out, struct slice sdp);
 int call_parse_within(struct desc **out, const struct call *c, enum side side, struct slice sdp);
 /* The first codec of the last answer is the one in use. */
 void call_note_codec(struct call *c, const struct desc *answer);
+
+/* keys.c: keys of encrypted media. What cannot be served is -ENOTSUP (488), and logged. */
+/* Before the leg is told anything; again for the next target, whose keys are others. */
+int call_keys_begin(struct call *c, enum side side);
+void call_keys_free(struct call_side *s);
+/* Of what the leg says, before anything is read of it: it is encrypted as its peer's has to be. */
+int call_keys_judge(const struct call *c, enum side side, struct desc *d);
+/* Into what the leg is told, an offer, or the answer to `offer`. */
+int call_keys_tell(struct call *c, enum side side, const struct desc *offer,
+		   struct desc_rewrite *rw);
+/* What it was told comes to nothing. */
+void call_keys_as_before(struct call_side *s);
+/* What it said is in force, with the next stream_describe(). */
+void call_keys_heard(struct call *c, enum side side);
+bool call_keys_expected(const struct call *c, enum side side);
+/* In use; 0: its media is not encrypted here. */
+uint8_t call_keys_suite(const struct call_side *s);
 
 /* offers.c: answers, and their number */
 void call_offer_answered(struct call *c, enum call_purpose purpose, int code); /* to ours */

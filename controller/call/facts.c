@@ -160,6 +160,8 @@ static void collect_leg(const struct call *c, enum side side, struct policy_leg 
 	}
 	if (s->said)
 		collect_description(c, side, out);
+	else if (call_keys_expected(c, side))
+		out->crypto = POLICY_SDES;
 }
 
 static void collect_pair(const struct call *c, struct policy_facts *out)

@@ -17,12 +17,12 @@ static const char *tune_of(const struct call_side *holder)
 }
 
 /* By which coding and number music reaches that leg. -ENOENT: it was not told of either half of
- * G.711, or does not take it. */
+ * G.711, or does not take it; or it hears under keys, which the music is not. */
 static int coding_for(const struct call_side *s, struct music_way *way)
 {
 	struct desc *told;
 	bool alaw;
-	int err = s->said && s->origin.last
+	int err = s->said && s->origin.last && !call_keys_suite(s)
 			  ? desc_parse(&told, s->origin.last, s->origin.last_len, NULL)
 			  : -ENOENT;
 

@@ -115,6 +115,14 @@ static bool may_be_asked(const struct call *c, enum side side, bool update)
 	return c->state == CALL_UP || (update && leg_can_update(c->side[side].leg));
 }
 
+/* Keys end here: new ones are no business of the other leg. */
+static bool changes_keys_alone(const struct call *c, enum side side, const struct desc *offer)
+{
+	const struct call_side *s = &c->side[side];
+
+	return call_keys_suite(s) && desc_equal_but_keys(offer, s->said);
+}
+
 void call_offered(struct call *c, enum side side, struct slice sdp)
 {
 	struct call_side *s = &c->side[side];
@@ -152,7 +160,7 @@ void call_serve_offer(struct call *c, enum side side, struct desc *offer)
 	}
 	if (call_hold_is_ours(c, side, offer) && answer_with_relay(c, side, offer) == 0)
 		return;
-	if (!may_be_asked(c, side_other(side), update)) {
+	if (!may_be_asked(c, side_other(side), update) || changes_keys_alone(c, side, offer)) {
 		answer_by_ourselves(c, side, offer, 488, NULL);
 		return;
 	}

@@ -72,6 +72,7 @@ static void fill_leg(const struct call *c, enum side side, struct call_leg_repor
 	}
 	memcpy(out->codec, c->codec, sizeof(out->codec));
 	out->music = s->player != NULL;
+	out->crypto = crypto_suite_text(call_keys_suite(s));
 }
 
 void call_fill_report(const struct call *c, struct call_report *out)

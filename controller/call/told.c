@@ -80,29 +80,33 @@ int call_tell_offer(struct call *c, enum side side, const struct desc *in)
 {
 	struct desc_rewrite rw = rewrite_for(c, side, in);
 
+	int err = call_keys_tell(c, side, NULL, &rw);
+
 	rw.direction = keeps_hold_back(c, side, in) ? DIR_SENDRECV : direction_of(in);
-	return desc_render(&c->side[side].origin, in, &rw);
+	return err ? err : desc_render(&c->side[side].origin, in, &rw);
 }
 
 int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
 		     const struct desc *in)
 {
 	struct desc_rewrite rw = rewrite_for(c, side, in);
+	int err = call_keys_tell(c, side, offer, &rw);
 
 	rw.direction = keeps_hold_back(c, side, in) ? direction_reverse(direction_of(offer))
 						    : direction_of(in);
 	rw.offer = offer;
-	return desc_render(&c->side[side].origin, in, &rw);
+	return err ? err : desc_render(&c->side[side].origin, in, &rw);
 }
 
 int call_tell_own(struct call *c, enum side side, const struct desc *offer)
 {
 	const struct desc *in = c->side[side_other(side)].said;
 	struct desc_rewrite rw = rewrite_for(c, side, in);
+	int err = call_keys_tell(c, side, offer, &rw);
 
 	rw.direction = direction_reverse(direction_of(offer));
 	rw.offer = offer;
-	return desc_answer(&c->side[side].origin, offer, in, &rw);
+	return err ? err : desc_answer(&c->side[side].origin, offer, in, &rw);
 }
 
 /* Hold of the other leg's own making stays; what it only conceded to a hold of this leg does not:
@@ -124,10 +128,11 @@ static int tell_in_force(struct call *c, enum side side, bool common)
 {
 	struct call_side *s = &c->side[side], *other = &c->side[side_other(side)];
 	struct desc_rewrite rw = rewrite_for(c, side, other->said);
+	int err = call_keys_tell(c, side, NULL, &rw);
 
 	rw.direction = direction_in_force(s, other);
 	rw.common = common ? s->said : NULL;
-	return desc_render(&s->origin, other->said, &rw);
+	return err ? err : desc_render(&s->origin, other->said, &rw);
 }
 
 int call_tell_in_force(struct call *c, enum side side)
@@ -157,6 +162,7 @@ void call_told_as_before(struct call_side *s, struct desc_origin *before)
 	s->origin = *before;
 	s->origin.version = seen;
 	*before = (struct desc_origin){ 0 };
+	call_keys_as_before(s);
 }
 
 int call_parse(struct desc **out, struct slice sdp)
@@ -184,6 +190,11 @@ int call_parse_within(struct desc **out, const struct call *c, enum side side, s
 
 	if (err)
 		return err;
+	err = call_keys_judge(c, side, d);
+	if (err) {
+		desc_free(d);
+		return err;
+	}
 	desc_audio(d, &audio);
 	if (!addr_is_any(&audio.rtp) && audio.rtp.family != stream_relay(c->stream, side).family) {
 		desc_free(d);
@@ -220,6 +231,7 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	call_read_audio(s);
 	stream_expect_events(c->stream, side, s->audio.event);
 	stream_multiplex(c->stream, side, s->audio.mux);
+	call_keys_heard(c, side);
 	stream_describe(c->stream, side, &s->audio.rtp, &s->audio.rtcp, s->audio.clock_rate);
 	call_hold_follow(c);
 	call_review(c);

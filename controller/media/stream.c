@@ -36,6 +36,7 @@ struct stream_side {
 	uint8_t event;		/* payload type by which it wants telephone-events */
 	bool mux;		/* it would have RTCP at the port of RTP */
 	bool ours;		/* what it hears is made here */
+	struct flow_crypt sends_under, hears_under;
 };
 
 struct stream {
@@ -64,6 +65,11 @@ int media_new(struct media **out, const struct conf *conf, struct loop *loop, st
 void media_free(struct media *media)
 {
 	free(media);
+}
+
+bool media_encrypts(const struct media *media)
+{
+	return datapath_encrypts(media->dp);
 }
 
 static struct addr relay_of(const struct stream_side *side, enum flow_kind kind)
@@ -131,6 +137,8 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		.to = destination_of(receiver, way),
 		.egress_realm = receiver->leg.realm,
 		.clock_rate = kind == FLOW_RTP ? sender->clock_rate : 0,
+		.in = sender->sends_under,
+		.out = receiver->hears_under,
 	};
 
 	if (s->direct)
@@ -143,6 +151,7 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 	/* What does not matter to a muted flow is no change of it: an entry that was changed just
 	 * now takes the next change only after a grace period. */
 	want.from = want.to = (struct addr){ 0 };
+	want.out = (struct flow_crypt){ 0 };
 	return want;
 }
 
@@ -152,6 +161,7 @@ static int apply_side(const struct stream *s, enum side side)
 		struct flow_want want = want_of(s, side, (enum flow_kind)kind);
 		int err = datapath_apply(s->media->dp, &want);
 
+		flow_forget_keys(&want);
 		if (err)
 			return err;
 	}
@@ -178,8 +188,16 @@ static int lease_side(struct media *media, struct stream_side *side, const struc
 			   &side->relay);
 }
 
-static void release_side(struct media *media, const struct stream_side *side)
+static void forget_keys(struct stream_side *side)
 {
+	explicit_bzero(&side->sends_under, sizeof(side->sends_under));
+	explicit_bzero(&side->hears_under, sizeof(side->hears_under));
+}
+
+/* Its keys are forgotten, too. */
+static void release_side(struct media *media, struct stream_side *side)
+{
+	forget_keys(side);
 	ports_release(media->ports, side->leg.realm, &side->relay, loop_now_ms(media->loop));
 }
 
@@ -233,6 +251,8 @@ void stream_free(struct stream *s)
 void stream_leave(struct stream *s)
 {
 	HASH_DEL(s->media->streams, s);
+	forget_keys(&s->side[SIDE_A]);
+	forget_keys(&s->side[SIDE_B]);
 	free(s->last);
 	free(s);
 }
@@ -314,6 +334,13 @@ void stream_expect_events(struct stream *s, enum side side, uint8_t payload_type
 void stream_multiplex(struct stream *s, enum side side, bool mux)
 {
 	s->side[side].mux = mux;
+}
+
+void stream_encrypt(struct stream *s, enum side side, const struct flow_crypt *sends,
+		    const struct flow_crypt *hears)
+{
+	s->side[side].sends_under = *sends;
+	s->side[side].hears_under = *hears;
 }
 
 void stream_replace(struct stream *s, enum side side, bool ours)

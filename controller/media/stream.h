@@ -21,6 +21,9 @@ int media_new(struct media **out, const struct conf *conf, struct loop *loop, st
 	      struct ports *ports);
 void media_free(struct media *media);	/* after its streams; NULL-safe */
 
+/* Encrypted media can be carried here. */
+bool media_encrypts(const struct media *media);
+
 /* datapath_events.learned */
 void media_learned(struct media *media, uint64_t owner, const struct addr *local,
 		   const struct addr *source);
@@ -68,6 +71,11 @@ void stream_expect_events(struct stream *s, enum side side, uint8_t payload_type
 
 /* `side` sends RTCP to the port of RTP and wants it there, if the other one does, too. The same. */
 void stream_multiplex(struct stream *s, enum side side, bool mux);
+
+/* `side` sends under the one key, and hears what is under the other (suite 0: neither is). The
+ * same. */
+void stream_encrypt(struct stream *s, enum side side, const struct flow_crypt *sends,
+		    const struct flow_crypt *hears);
 
 /* While `ours`, what `side` hears is made here: what the other side sends does not reach it. */
 void stream_replace(struct stream *s, enum side side, bool ours);

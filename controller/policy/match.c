@@ -60,7 +60,7 @@ bool policy_match_crypto(const struct policy_facts *f)
 	if (a == POLICY_DTLS || a == POLICY_ZRTP || b == POLICY_DTLS || b == POLICY_ZRTP)
 		return true;
 	if (!described(f))
-		return false;
+		return a != POLICY_PLAIN || b != POLICY_PLAIN;
 	return a != b || (a == POLICY_SDES && !f->pair.sdes_passes);
 }
 

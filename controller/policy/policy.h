@@ -85,7 +85,7 @@ struct policy_leg {
 	struct addr media;   /* where it wants RTP */
 	bool own_address;    /* that is one of this node's */
 	bool acl_denies;     /* its direct media rules do not let the other leg's address */
-	enum policy_crypto crypto;
+	enum policy_crypto crypto; /* not described: as it will be by its configuration */
 	bool ice;
 	bool hold;			 /* in any spelling */
 	unsigned int live[POLICY_KINDS]; /* m= lines with a port */

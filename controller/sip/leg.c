@@ -226,6 +226,11 @@ struct addr leg_source(const struct leg *leg)
 	return leg->dialog.source;
 }
 
+bool leg_over_tls(const struct leg *leg)
+{
+	return leg->dialog.bind->transport == CONF_TLS;
+}
+
 bool leg_natted(const struct leg *leg)
 {
 	return leg->far_natted;

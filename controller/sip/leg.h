@@ -195,6 +195,8 @@ bool leg_settled(const struct leg *leg);
 const char *leg_user_agent(const struct leg *leg);
 /* Where its last message came from; AF_UNSPEC: none came. */
 struct addr leg_source(const struct leg *leg);
+/* What is sent to it goes over TLS, to the next hop at least. */
+bool leg_over_tls(const struct leg *leg);
 /* The far end is behind a NAT, by what its INVITE or answer says: a Via (judged where it is alone,
  * and no proxy has recorded a route) that is not its source; or a private Contact from a public
  * source. */

@@ -147,6 +147,7 @@ static json_t *render_leg(const struct call_leg_report *leg, const struct call_l
 	add(&o, "direct", json_boolean(leg->direct));
 	add(&o, "offer", text_or_null(leg->offer));
 	add(&o, "codec", text_or_null(leg->codec));
+	add(&o, "crypto", text_or_null(leg->crypto));
 	add(&o, "rx_packets", count(rtp->packets));
 	add(&o, "rx_bytes", count(rtp->bytes));
 	add(&o, "lost", count(rtp->lost));

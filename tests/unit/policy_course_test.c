@@ -266,7 +266,7 @@ static void row_direct_setup(void **state)
 /* Each condition of direct media at set-up, beside the rows. */
 static void direct_setup_is_not_for_everybody(void **state)
 {
-	static const char *const wanted = "NOT_ANSWERED";
+	const char *wanted = "NOT_ANSWERED";
 	struct policy_facts f = early_call();
 
 	(void)state;
@@ -287,6 +287,9 @@ static void direct_setup_is_not_for_everybody(void **state)
 	BUT(f.leg[1].canreinvite = CANREINVITE_OUTGOING | CANREINVITE_UPDATE);
 	BUT(f.features = POLICY_ANNOUNCE);
 	BUT(f.recording = POLICY_RECORDING_ARMED);
+	wanted = "CRYPTO";
+	BUT(f.leg[0].crypto = POLICY_SDES);
+	BUT(f.leg[1].crypto = POLICY_SDES);
 #undef BUT
 }
 

@@ -45,7 +45,7 @@ static struct call_leg_report leg_a(void)
 				   .round_trip_ms = 31.25, .far_lost = 7}},
 		.told = addr("10.0.0.1:10000"),
 		.codec = "PCMU/8000",
-		.user_agent = "baresip",
+		.crypto = "AEAD_AES_128_GCM", .user_agent = "baresip",
 		.music = true,
 	};
 }
@@ -89,14 +89,14 @@ static struct call_report call_up(void)
 	"{'peer':'alice','realm':'inside','call_id':'c1@phone','canreinvite':'yes',"               \
 	"'signalled':'10.0.0.5:4000','learned':'10.0.0.5:4000','relay':'10.0.0.1:10000',"          \
 	"'told':'10.0.0.1:10000','direct':false,'offer':null,'codec':'PCMU/8000',"                 \
-	"'rx_packets':500,'rx_bytes':86000,"                                                       \
+	"'crypto':'AEAD_AES_128_GCM','rx_packets':500,'rx_bytes':86000,"                           \
 	"'lost':2,'jitter_ms':1.235,'reordered':3,'duplicates':5,'gap_ms':60.5,"                   \
 	"'ssrc_changes':1,'rtt_ms':31.25,'far_lost':7,'mos':null,'wrong_source':4,"                \
 	"'last_rx_s':0.02,'user_agent':'baresip','music':true}"
 #define LEG_NONE                                                                                   \
 	"{'peer':null,'realm':null,'call_id':null,'canreinvite':null,'signalled':null,"            \
 	"'learned':null,'relay':null,'told':null,'direct':false,'offer':null,'codec':null,"        \
-	"'rx_packets':0,'rx_bytes':0,"                                                             \
+	"'crypto':null,'rx_packets':0,'rx_bytes':0,"                                               \
 	"'lost':0,'jitter_ms':0.0,'reordered':0,'duplicates':0,'gap_ms':0.0,"                      \
 	"'ssrc_changes':0,'rtt_ms':null,'far_lost':0,'mos':null,'wrong_source':0,"                 \
 	"'last_rx_s':null,'user_agent':null,'music':false}"

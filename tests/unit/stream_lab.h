@@ -48,6 +48,12 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 	return 0;
 }
 
+bool datapath_encrypts(const struct datapath *dp)
+{
+	(void)dp;
+	return true;
+}
+
 int datapath_counters(const struct datapath *dp, const struct addr *local,
 		      struct flow_counters *out)
 {

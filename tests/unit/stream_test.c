@@ -2,6 +2,8 @@
 /* The flows that follow from what the legs say. The datapath here is a table of them. */
 #include "stream_lab.h"
 
+#include "../../kmod/rtpfwd_nl.h"
+
 static void new_has_ports_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -306,6 +308,61 @@ static void replaced(void **state)
 	assert_int_equal(f->dp.n, 0);
 }
 
+static void expect_keys(struct fixture *f, enum side side, const struct flow_crypt *in,
+			const struct flow_crypt *out)
+{
+	for (int kind = FLOW_RTP; kind <= FLOW_RTCP; kind++) {
+		const struct flow_want *want = flow(f, side, (enum flow_kind)kind);
+
+		assert_memory_equal(&want->in, in, sizeof(*in));
+		assert_memory_equal(&want->out, out, sizeof(*out));
+	}
+}
+
+/* What a side sends arrives under its key and leaves under the one that the other hears. */
+static void keys_of_both_ways(void **state)
+{
+	static const struct flow_crypt none, a = { RTPFWD_AES_CM_128_HMAC_SHA1_80, "a sends" };
+	static const struct flow_crypt to_a = { RTPFWD_AES_CM_128_HMAC_SHA1_80, "a hears" };
+	static const struct flow_crypt b = { RTPFWD_AEAD_AES_256_GCM, "b sends" },
+				       to_b = { RTPFWD_AEAD_AES_256_GCM, "b hears" };
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	stream_encrypt(f->s, SIDE_A, &a, &to_a);
+	describe(f, SIDE_A, "10.0.0.9:4000", "10.0.0.9:4001", 8000);
+	expect_keys(f, SIDE_A, &a, &none);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9:5001", 8000);
+	expect_keys(f, SIDE_A, &a, &none);
+	expect_keys(f, SIDE_B, &none, &to_a);
+	stream_encrypt(f->s, SIDE_B, &b, &to_b);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9:5001", 8000);
+	expect_keys(f, SIDE_A, &a, &to_b);
+	expect_keys(f, SIDE_B, &b, &to_a);
+	describe(f, SIDE_B, "0.0.0.0:5000", "0.0.0.0:5001", 8000);
+	expect_keys(f, SIDE_A, &a, &none);
+	expect_keys(f, SIDE_B, &b, &to_a);
+}
+
+/* The next target has nothing of the keys of the one before. */
+static void keys_of_the_next_target(void **state)
+{
+	static const struct flow_crypt none, b = { RTPFWD_AEAD_AES_128_GCM, "b sends" },
+						to_b = { RTPFWD_AEAD_AES_128_GCM, "b hears" };
+	struct stream_leg next = legs[SIDE_A];
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	stream_encrypt(f->s, SIDE_B, &b, &to_b);
+	describe(f, SIDE_A, "10.0.0.9:4000", "10.0.0.9:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9:5001", 8000);
+	expect_keys(f, SIDE_A, &none, &to_b);
+	assert_int_equal(stream_new_b(f->s, &next), 0);
+	f->b = stream_relay(f->s, SIDE_B);
+	expect_keys(f, SIDE_A, &none, &none);
+	expect_keys(f, SIDE_B, &none, &none);
+}
+
 static void way_of_what_is_made_here(void **state)
 {
 	struct fixture *f = *state;
@@ -346,6 +403,8 @@ int main(void)
 		with_media(next_target),
 		with_media(next_target_fails),
 		with_media(nothing_left_of_a_failure),
+		with_media(keys_of_both_ways),
+		with_media(keys_of_the_next_target),
 		with_media(replaced),
 		with_media(way_of_what_is_made_here),
 	};

@@ -196,9 +196,9 @@ static void print_show_call(const json_t *call)
 	struct table t;
 	const char *const *keys =
 		FIELDS("peer", "realm", "call_id", "canreinvite", "signalled", "learned", "relay",
-		       "told", "direct", "offer", "codec", "rx_packets", "rx_bytes", "lost",
-		       "jitter_ms", "reordered", "duplicates", "gap_ms", "ssrc_changes", "rtt_ms",
-		       "far_lost", "mos",
+		       "told", "direct", "offer", "codec", "crypto", "rx_packets", "rx_bytes",
+		       "lost", "jitter_ms", "reordered", "duplicates", "gap_ms", "ssrc_changes",
+		       "rtt_ms", "far_lost", "mos",
 		       "wrong_source", "last_rx_s", "user_agent", "music");
 
 	print_fields(call, FIELDS("id", "state", "path", "media", "reason", "plane", "started",
