@@ -190,12 +190,15 @@ build/media_bench: tools/bench/media_bench.c tools/bench/media.h build/gen/media
 build/media_relay: tools/bench/media_relay.c
 	$(say) LD $@
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+build/scale_bench: build/obj/tools/bench/scale_bench.o build/librtpfwd.a
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 build/xdp_bench: tools/bench/xdp_bench.c tools/bench/xdp_bench.h $(BPF_HDR) $(SKEL) build/gen/preamble.skel.h
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs libbpf)
 
 bench:
 	@if [ "$(SETUP)" != 0 ]; then tools/setup --bench; fi
-	@$(MAKE) --no-print-directory -s all build/xdp_bench build/media_bench build/media_relay
+	@$(MAKE) --no-print-directory -s all build/xdp_bench build/media_bench build/media_relay build/scale_bench
 	@QUICK=$(QUICK) tools/bench/bench
 
 SBINDIR := $(PREFIX)/sbin
