@@ -108,8 +108,13 @@ kmod: setup
 kmod-here:
 	@tools/kmod/build --here $(if $(findstring s,$(firstword -$(MAKEFLAGS))),>/dev/null)
 
-KMOD_TEST := $(patsubst tests/%.c,build/tests/%,$(wildcard tests/kmod/*_test.c)) build/tests/kmod/cost
-kmod-tests: $(KMOD_TEST)
+# Those of the data path with the module bring the data path, and its sanitizers.
+KMOD_FAST := $(patsubst tests/%.c,build/san/tests/%,$(wildcard tests/kmod/fast*_test.c))
+KMOD_TEST := $(patsubst tests/%.c,build/tests/%,$(filter-out tests/kmod/fast%,$(wildcard tests/kmod/*_test.c))) \
+	build/tests/kmod/cost
+kmod-tests: $(KMOD_TEST) $(KMOD_FAST)
+$(KMOD_FAST): $(addprefix build/san/obj/tests/,bpf/lab.o bpf/relay.o kmod/lab.o kmod/control.o)
+$(KMOD_FAST): override LDLIBS += -lsrtp2
 kmod-cost: setup kmod-tests
 	@tools/kmod/cost
 build/gen/kmod_srtp.bpf.o: tests/kmod/srtp.bpf.c tests/kmod/srtp.h kmod/rtpfwd_kfunc.h
@@ -120,7 +125,7 @@ build/gen/kmod_srtp.bpf.o: tests/kmod/srtp.bpf.c tests/kmod/srtp.h kmod/rtpfwd_k
 build/gen/kmod_srtp.skel.h: build/gen/kmod_srtp.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name kmod_srtp_bpf > $@
-build/obj/tests/kmod/lab.o: build/gen/kmod_srtp.skel.h
+build/obj/tests/kmod/lab.o build/san/obj/tests/kmod/lab.o: build/gen/kmod_srtp.skel.h
 build/tests/kmod/%: build/obj/tests/kmod/%.o build/obj/tests/kmod/lab.o build/obj/tests/kmod/control.o
 	@mkdir -p $(@D)
 	$(say) LD $@

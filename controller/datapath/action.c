@@ -105,6 +105,7 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 		set_marks(&out.act, &dp->conf->realms[want->egress_realm]);
 	set_addresses(dp, &out, want);
 	set_hop(&out.act, flow->hop);
+	contexts_desire(&out, flow);
 	return out;
 }
 

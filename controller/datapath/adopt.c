@@ -99,6 +99,7 @@ static int join_group(struct datapath *dp, struct flow *flow)
 static int adopt(struct datapath *dp, uint32_t slot)
 {
 	struct addr local = layout_addr(&dp->layout, slot);
+	struct action action;
 	unsigned int realm;
 	struct flow *flow;
 	uint32_t same;
@@ -109,6 +110,8 @@ static int adopt(struct datapath *dp, uint32_t slot)
 	if (!flow)
 		return -ENOMEM;
 	read_want(dp, &flow->want, slot);
+	if (slots_action(dp, slot, &action))
+		contexts_read(flow, &action);
 	dp->n_strays += flow->want.mode == FLOW_STRAY;
 	return join_group(dp, flow);
 }

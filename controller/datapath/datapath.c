@@ -83,6 +83,8 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 	dp->flows = calloc(dp->layout.slots, sizeof(struct flow *));
 	err = dp->flows ? adopt_find(dp) : -ENOMEM;
 	if (!err)
+		contexts_adopt(dp);
+	if (!err)
 		err = grace_new(&dp->grace, dp->loop, slots_grace_over, dp);
 	if (!err)
 		err = learn_open(dp);
@@ -183,6 +185,7 @@ int datapath_detach(const struct conf *conf, char *why, size_t why_size)
 		err = pins_lock(&lock, conf->bpffs, why, why_size);
 		if (err)
 			return err;
+		contexts_detach(conf->bpffs);
 		err = pins_clear(conf->bpffs);
 	}
 	if (err)
@@ -233,12 +236,12 @@ void datapath_end_flow(struct datapath *dp, struct flow *flow)
 	flow_forget_keys(&flow->want);
 	nexthop_leave(dp, flow);
 	slots_withdraw(dp, flow);
+	contexts_end(dp, flow);
 }
 
 bool datapath_encrypts(const struct datapath *dp)
 {
-	(void)dp;
-	return false;
+	return dp->kmod;
 }
 
 int datapath_apply(struct datapath *dp, const struct flow_want *want)
@@ -246,16 +249,24 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 	unsigned int realm;
 	struct flow *flow;
 	uint32_t slot;
+	bool fresh;
+	int err;
 
 	if ((want->in.suite || want->out.suite) && !datapath_encrypts(dp))
 		return -EOPNOTSUPP;
 	if (layout_find(&dp->layout, &want->local, &slot, &realm))
 		return -EINVAL;
 	flow = dp->flows[slot];
-	if (!flow || !flow->live)
+	fresh = !flow || !flow->live;
+	if (fresh)
 		flow = datapath_new_flow(dp, slot, realm);
 	if (!flow)
 		return -ENOMEM;
+	err = contexts_apply(dp, flow, want);
+	if (err && fresh)
+		datapath_end_flow(dp, flow);
+	if (err)
+		return err;
 	if (flow->adopted)
 		adopt_take_over(dp, flow);
 	dp->n_strays -= is_stray(flow);

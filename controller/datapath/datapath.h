@@ -123,8 +123,9 @@ int datapath_detach(const struct conf *conf, char *why, size_t why_size);
 
 /* Makes the flow at want->local as desired; the same again changes nothing. A change of a
  * forwarding flow loses no packet: its former source stays admitted for two seconds. 0; -EINVAL: no
- * relay port of ours; -EOPNOTSUPP: encrypted, and datapath_encrypts() is false. No system call on
- * the common path. */
+ * relay port of ours; -EOPNOTSUPP: encrypted, and datapath_encrypts() is false; what rtpfwd.ko
+ * answered: then nothing has changed, but for keys it may have taken. No system call on the common
+ * path; new keys are a request to the module each. */
 int datapath_apply(struct datapath *dp, const struct flow_want *want);
 
 /* Some plane here carries flows with `in` or `out`. */
@@ -148,7 +149,7 @@ struct flow_report {
 	struct flow_want want; /* of its keys the suites alone */
 	struct flow_counters counters;
 	bool adopted;	   /* found at start; its call is not known */
-	const char *plane; /* "xdp" */
+	const char *plane; /* "xdp"; "kmod": XDP, with rtpfwd.ko for its SRTP */
 };
 
 /* Calls `each` for every flow but those of FLOW_STRAY, which are no entries, in order of address

@@ -18,6 +18,7 @@
 #define TRACES 3
 
 struct guard;
+struct kmod;
 struct rtpfwd_bpf;
 
 /* An interface of one or more realms. */
@@ -48,6 +49,7 @@ struct flow {
 	unsigned int realm; /* where its packets come from */
 	bool live;	    /* leased; else it only waits for its last readers */
 	bool adopted;
+	uint32_t contexts[2]; /* of rtpfwd.ko, by direction; 0: none */
 	uint8_t copy;	 /* in force, 0 to COPIES - 1, or NO_COPY */
 	uint8_t left;	 /* bit set of copies that readers may still be in: they wait for a grace
 			    period */
@@ -117,6 +119,8 @@ struct datapath {
 	struct rtpfwd_slot *slots;	/* mapped */
 	struct rtpfwd_rest *rests;	/* mapped; at the same index */
 	struct rtpfwd_relay *relay;	/* mapped; what the userspace relay counts */
+	struct kmod *kmod;    /* NULL: the programs in force do not call it */
+	uint32_t kmod_folder; /* what our contexts are known by there */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
 
 	struct { /* jiffies as a line through the last heartbeat */
@@ -190,6 +194,7 @@ void nexthop_all_stale(struct datapath *dp);
 
 /* xdp.c: maps and programs. */
 int xdp_open(struct datapath *dp, char *why, size_t why_size); /* attaches nothing */
+struct rtpfwd_bpf *xdp_open_kmod(void);	/* the object whose programs call rtpfwd.ko */
 void xdp_close(struct datapath *dp);			       /* everything pinned stays */
 int xdp_beat(struct datapath *dp, bool renew); /* sets the clock, renews the lease */
 
@@ -249,6 +254,20 @@ int guard_set(struct datapath *dp, enum conf_guard want, char *why, size_t why_s
 int guard_remove(const char *folder); /* that of the configuration which pins there */
 void guard_tick(struct datapath *dp); /* puts it back when somebody removed it */
 uint64_t guard_unserved(const struct datapath *dp); /* packets that it dropped */
+
+/* contexts.c: what encrypted flows have in rtpfwd.ko. */
+void contexts_open(struct datapath *dp); /* where programs can call it */
+void contexts_close(struct datapath *dp);
+/* Before `next` becomes what is wanted: both directions have their keys, or -errno. */
+int contexts_apply(struct datapath *dp, struct flow *flow, const struct flow_want *next);
+void contexts_desire(struct action *out, const struct flow *flow);
+bool contexts_used(const struct flow *flow);
+void contexts_prune(struct datapath *dp, struct flow *flow); /* nobody reads former copies */
+void contexts_end(struct datapath *dp, struct flow *flow);
+/* What an adopted flow uses; then, of all: what none uses is deleted. */
+void contexts_read(struct flow *flow, const struct action *action);
+void contexts_adopt(struct datapath *dp);
+void contexts_detach(const char *folder); /* deletes all of it */
 
 /* datapath.c */
 struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int realm);

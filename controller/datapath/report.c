@@ -81,7 +81,8 @@ void datapath_each(const struct datapath *dp, uint32_t *at,
 			continue;
 		report = (struct flow_report){ .want = flow->want,
 					       .adopted = flow->adopted,
-					       .plane = "xdp" };
+					       .plane = contexts_used(flow) ? "kmod"
+									    : "xdp" };
 		flow_forget_keys(&report.want);
 		report_flow(dp, flow, &report.counters);
 		if (!each(ctx, &report))

@@ -181,6 +181,8 @@ static void readers_gone(struct datapath *dp, struct flow *flow)
 		await_grace(dp, flow);
 	if (flow->live) {
 		slots_publish(dp, flow);
+		if (!flow->queued)
+			contexts_prune(dp, flow);
 	} else if (!flow->queued) {
 		dp->flows[flow->slot] = NULL;
 		free(flow);

@@ -290,11 +290,9 @@ static bool has_vlan(const struct conf *conf)
 	return false;
 }
 
-static int load(struct datapath *dp, char *why, size_t why_size)
+static int prepare(struct datapath *dp, char *why, size_t why_size)
 {
-	int err;
-
-	dp->bpf = rtpfwd_bpf__open();
+	dp->bpf = dp->kmod ? xdp_open_kmod() : rtpfwd_bpf__open();
 	if (!dp->bpf) {
 		snprintf(why, why_size, "cannot read the embedded BPF object: %s", strerror(errno));
 		return -errno;
@@ -304,10 +302,11 @@ static int load(struct datapath *dp, char *why, size_t why_size)
 	dp->bpf->rodata->rtpfwd_vlan = has_vlan(dp->conf);
 	bpf_map__set_max_entries(dp->bpf->maps.rtpfwd_slots, dp->layout.slots);
 	bpf_map__set_max_entries(dp->bpf->maps.rtpfwd_rests, dp->layout.slots);
-	err = reuse_pinned(dp, why, why_size);
-	if (err)
-		return err;
-	err = rtpfwd_bpf__load(dp->bpf);
+	return reuse_pinned(dp, why, why_size);
+}
+
+static int explain(int err, char *why, size_t why_size)
+{
 	if (err == -EPERM || err == -EACCES)
 		snprintf(why, why_size,
 			 "no privilege to load BPF programs: run as root, or with CAP_BPF, "
@@ -318,6 +317,24 @@ static int load(struct datapath *dp, char *why, size_t why_size)
 			 "-v -v tells more): %s",
 			 strerror(-err));
 	return err == -EACCES ? -ENOTSUP : err;
+}
+
+/* With the module's functions where they are, or else without them. */
+static int load(struct datapath *dp, char *why, size_t why_size)
+{
+	int err = prepare(dp, why, why_size);
+
+	if (err)
+		return err;
+	err = rtpfwd_bpf__load(dp->bpf);
+	if (!err || !dp->kmod)
+		return explain(err, why, why_size);
+	log_warn("the programs that call rtpfwd.ko do not load (%s; to find its functions takes "
+		 "CAP_SYS_ADMIN): encrypted media goes without it",
+		 strerror(-err));
+	contexts_close(dp);
+	rtpfwd_bpf__destroy(dp->bpf);
+	return load(dp, why, why_size);
 }
 
 static void keep_fds(struct datapath *dp)
@@ -341,6 +358,7 @@ int xdp_open(struct datapath *dp, char *why, size_t why_size)
 	int err;
 
 	libbpf_set_print(log_libbpf);
+	contexts_open(dp);
 	err = load(dp, why, why_size);
 	if (err)
 		return err;
@@ -368,4 +386,5 @@ void xdp_close(struct datapath *dp)
 		munmap(dp->relay, page_round(sizeof(*dp->relay)));
 	rtpfwd_bpf__destroy(dp->bpf);
 	dp->bpf = NULL;
+	contexts_close(dp);
 }

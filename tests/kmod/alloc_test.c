@@ -95,7 +95,7 @@ static int add(void *of)
 	struct adding *a = of;
 
 	a->id = 0;
-	return nl_add(a->nl, &a->spec, &a->id);
+	return control_add(a->nl, &a->spec, &a->id);
 }
 
 /* One that was added in spite of it, only. */
@@ -103,9 +103,9 @@ static void none_is_left(void *of)
 {
 	struct adding *a = of;
 
-	assert_int_equal(nl_count(a->nl), a->id ? 1 : 0);
+	assert_int_equal(control_count(a->nl), a->id ? 1 : 0);
 	if (a->id)
-		assert_int_equal(nl_delete(a->nl, a->id), 0);
+		assert_int_equal(control_delete(a->nl, a->id), 0);
 }
 
 static void add_fails_whole(void **state)
@@ -124,17 +124,17 @@ static void add_fails_whole(void **state)
 			.streams = streams,
 			.n_streams = 2,
 		};
-		a.nl = nl_open();
+		a.nl = control_open();
 		assert_int_equal(add(&a), 0); /* makes what is made when first asked for */
-		nl_close(a.nl);
+		control_close(a.nl);
 		before = lab_ciphers_at_rest();
-		a.nl = nl_open();
+		a.nl = control_open();
 		/* Keys for RTP and RTCP, ciphers with requests, streams, context, answer. */
 		assert_true(each_allocation(add, none_is_left, &a) > 10);
 		none_is_left(&a);
 		lab_settle(lab_ciphers, before);
 		lab_settle(lab_streams, 0);
-		nl_close(a.nl);
+		control_close(a.nl);
 	}
 }
 
@@ -153,7 +153,7 @@ static int change(void *of)
 		.id = c->id, .suite = c->suite, .key = lab_key(2), .salt = lab_salt(2), .cookie = 9
 	};
 
-	return nl_change(c->nl, &spec);
+	return control_change(c->nl, &spec);
 }
 
 /* The former keys are in force, or else the new ones: their tag is of another length. */
@@ -164,15 +164,17 @@ static void former_keys_serve(void *of)
 	struct context_info info;
 	int length = rtp_make(packet, SSRC, c->seq++, 40);
 
-	assert_int_equal(nl_get(c->nl, c->id, &info), 0);
+	assert_int_equal(control_get(c->nl, c->id, &info), 0);
 	assert_int_equal(info.suite, CM);
 	assert_int_equal(info.cookie, 0);
-	assert_int_equal(xdp_protect(c->x, c->id, packet, length, 16), length + 10);
+	assert_int_equal(prog_protect(c->x, c->id, packet, length, 16), length + 10);
 }
 
 static void change_fails_whole(void **state)
 {
-	struct changing c = { .nl = nl_open(), .x = xdp_open(), .suite = RTPFWD_AEAD_AES_256_GCM };
+	struct changing c = { .nl = control_open(),
+			      .x = prog_open(),
+			      .suite = RTPFWD_AEAD_AES_256_GCM };
 	uint8_t packet[LAB_MAX];
 	int length;
 
@@ -180,16 +182,16 @@ static void change_fails_whole(void **state)
 	c.id = lab_add(c.nl, RTPFWD_PROTECT, CM, 1);
 	assert_true(each_allocation(change, former_keys_serve, &c) > 5);
 	length = rtp_make(packet, SSRC, c.seq, 40);
-	assert_int_equal(xdp_protect(c.x, c.id, packet, length, 16), length + 16);
-	xdp_close(c.x);
-	nl_close(c.nl);
+	assert_int_equal(prog_protect(c.x, c.id, packet, length, 16), length + 16);
+	prog_close(c.x);
+	control_close(c.nl);
 }
 
 /* A sender that there is no memory for: the packet is refused and the next one taken. */
 static void a_packet_fails_alone(void **state)
 {
-	struct nl *nl = nl_open();
-	struct xdp *x = xdp_open();
+	struct nl *nl = control_open();
+	struct xdp *x = prog_open();
 	uint32_t out = lab_add(nl, RTPFWD_PROTECT, CM, 1),
 		 in = lab_add(nl, RTPFWD_UNPROTECT, CM, 1);
 	uint8_t packet[LAB_MAX], sealed[LAB_MAX];
@@ -197,18 +199,18 @@ static void a_packet_fails_alone(void **state)
 
 	(void)state;
 	hinder(1);
-	assert_int_equal(xdp_protect(x, out, packet, length, 10), -ENOMEM);
+	assert_int_equal(prog_protect(x, out, packet, length, 10), -ENOMEM);
 	assert_true(hindered());
-	assert_int_equal(xdp_protect(x, out, packet, length, 10), length + 10);
+	assert_int_equal(prog_protect(x, out, packet, length, 10), length + 10);
 	memcpy(sealed, packet, (size_t)length + 10);
 	hinder(1);
-	assert_int_equal(xdp_unprotect(x, in, packet, length + 10), -ENOMEM);
+	assert_int_equal(prog_unprotect(x, in, packet, length + 10), -ENOMEM);
 	assert_true(hindered());
-	assert_int_equal(xdp_unprotect(x, in, sealed, length + 10), length);
+	assert_int_equal(prog_unprotect(x, in, sealed, length + 10), length);
 	assert_int_equal(lab_counter(nl, out, RTPFWD_C_no_memory), 1);
 	assert_int_equal(lab_counter(nl, in, RTPFWD_C_no_memory), 1);
-	xdp_close(x);
-	nl_close(nl);
+	prog_close(x);
+	control_close(nl);
 }
 
 static int load(void *of)
@@ -234,9 +236,9 @@ static void loading_fails_whole(void **state)
 	assert_int_equal(lab_unload_when_free(), 0);
 	assert_true(each_allocation(load, unloaded, NULL) > 5);
 	assert_true(lab_loaded());
-	nl = nl_open();
+	nl = control_open();
 	lab_add(nl, RTPFWD_PROTECT, CM, 1);
-	nl_close(nl);
+	control_close(nl);
 }
 
 int main(void)

@@ -21,22 +21,22 @@ struct nl {
 	uint8_t out[BUFFER], in[BUFFER];
 };
 
-uint16_t nl_family(const struct nl *nl)
+uint16_t control_family(const struct nl *nl)
 {
 	return nl->family;
 }
 
-const char *nl_why(const struct nl *nl)
+const char *control_why(const struct nl *nl)
 {
 	return nl->why;
 }
 
-bool nl_has_told(const struct nl *nl, const void *bytes, size_t size)
+bool control_has_told(const struct nl *nl, const void *bytes, size_t size)
 {
 	return memmem(nl->in, nl->told, bytes, size);
 }
 
-uint32_t nl_portid(const struct nl *nl)
+uint32_t control_portid(const struct nl *nl)
 {
 	return mnl_socket_get_portid(nl->socket);
 }
@@ -107,7 +107,7 @@ static int transact(struct nl *nl, struct nlmsghdr *h, int (*each)(const struct 
 	return receive(nl, each, ctx);
 }
 
-int nl_send_raw(struct nl *nl, const void *message, size_t size)
+int control_send_raw(struct nl *nl, const void *message, size_t size)
 {
 	if (mnl_socket_sendto(nl->socket, message, size) < 0)
 		return -errno;
@@ -128,7 +128,7 @@ static int family_message(const struct nlmsghdr *h, void *data)
 	return mnl_attr_parse(h, sizeof(struct genlmsghdr), family_attribute, data);
 }
 
-struct nl *nl_try(void)
+struct nl *control_try(void)
 {
 	struct nl *nl = calloc(1, sizeof(*nl));
 	struct nlmsghdr *h;
@@ -143,19 +143,19 @@ struct nl *nl_try(void)
 	mnl_attr_put_strz(h, CTRL_ATTR_FAMILY_NAME, RTPFWD_NL_FAMILY);
 	if (!transact(nl, h, family_message, nl))
 		return nl;
-	nl_close(nl);
+	control_close(nl);
 	return NULL;
 }
 
-struct nl *nl_open(void)
+struct nl *control_open(void)
 {
-	struct nl *nl = nl_try();
+	struct nl *nl = control_try();
 
 	assert_non_null(nl);
 	return nl;
 }
 
-void nl_close(struct nl *nl)
+void control_close(struct nl *nl)
 {
 	mnl_socket_close(nl->socket);
 	free(nl);
@@ -276,7 +276,7 @@ static int context_message(const struct nlmsghdr *h, void *data)
 	return mnl_attr_parse(h, sizeof(struct genlmsghdr), context_attribute, data);
 }
 
-int nl_add(struct nl *nl, const struct context_spec *spec, uint32_t *id)
+int control_add(struct nl *nl, const struct context_spec *spec, uint32_t *id)
 {
 	struct nlmsghdr *h = begin(nl, nl->family, RTPFWD_CMD_ADD, 0);
 	struct context_info info = { 0 };
@@ -289,7 +289,7 @@ int nl_add(struct nl *nl, const struct context_spec *spec, uint32_t *id)
 	return err;
 }
 
-int nl_change(struct nl *nl, const struct context_spec *spec)
+int control_change(struct nl *nl, const struct context_spec *spec)
 {
 	struct nlmsghdr *h = begin(nl, nl->family, RTPFWD_CMD_CHANGE, 0);
 
@@ -297,7 +297,7 @@ int nl_change(struct nl *nl, const struct context_spec *spec)
 	return transact(nl, h, NULL, NULL);
 }
 
-int nl_delete(struct nl *nl, uint32_t id)
+int control_delete(struct nl *nl, uint32_t id)
 {
 	struct nlmsghdr *h = begin(nl, nl->family, RTPFWD_CMD_DELETE, 0);
 
@@ -305,7 +305,7 @@ int nl_delete(struct nl *nl, uint32_t id)
 	return transact(nl, h, NULL, NULL);
 }
 
-int nl_get(struct nl *nl, uint32_t id, struct context_info *info)
+int control_get(struct nl *nl, uint32_t id, struct context_info *info)
 {
 	struct nlmsghdr *h = begin(nl, nl->family, RTPFWD_CMD_GET, 0);
 
@@ -324,7 +324,7 @@ static int count_message(const struct nlmsghdr *h, void *data)
 	return MNL_CB_OK;
 }
 
-int nl_count(struct nl *nl)
+int control_count(struct nl *nl)
 {
 	struct nlmsghdr *h = begin(nl, nl->family, RTPFWD_CMD_GET, NLM_F_DUMP);
 	int count = 0, err;
@@ -343,7 +343,7 @@ uint32_t lab_add(struct nl *nl, uint8_t direction, uint8_t suite, unsigned int k
 	};
 	uint32_t id = 0;
 
-	assert_int_equal(nl_add(nl, &spec, &id), 0);
+	assert_int_equal(control_add(nl, &spec, &id), 0);
 	assert_int_not_equal(id, 0);
 	return id;
 }
@@ -352,6 +352,6 @@ uint64_t lab_counter(struct nl *nl, uint32_t id, enum rtpfwd_counter counter)
 {
 	struct context_info info;
 
-	assert_int_equal(nl_get(nl, id, &info), 0);
+	assert_int_equal(control_get(nl, id, &info), 0);
 	return info.counters[counter];
 }

@@ -30,7 +30,7 @@ static void all_is_told_but_keys(void **state)
 						     { 8, -1, 5 },
 						     { 9, 65536, -1 } };
 	struct context_spec spec = spec_of(RTPFWD_UNPROTECT, RTPFWD_AEAD_AES_256_GCM);
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	struct context_info info;
 	uint32_t id;
 
@@ -39,8 +39,8 @@ static void all_is_told_but_keys(void **state)
 	spec.overlap = 1 + 1234;
 	spec.streams = streams;
 	spec.n_streams = 3;
-	assert_int_equal(nl_add(nl, &spec, &id), 0);
-	assert_int_equal(nl_get(nl, id, &info), 0);
+	assert_int_equal(control_add(nl, &spec, &id), 0);
+	assert_int_equal(control_get(nl, id, &info), 0);
 	assert_int_equal(info.id, id);
 	assert_int_equal(info.direction, RTPFWD_UNPROTECT);
 	assert_int_equal(info.suite, RTPFWD_AEAD_AES_256_GCM);
@@ -54,16 +54,16 @@ static void all_is_told_but_keys(void **state)
 		assert_true(info.streams[2 - i].rtcp == streams[i].rtcp);
 	}
 	assert_false(info.keys_told);
-	nl_close(nl);
+	control_close(nl);
 }
 
 /* A spec that is refused: error, and what extended ACK says of it. */
 static void refused(struct nl *nl, const struct context_spec *spec, int err, const char *why)
 {
-	assert_int_equal(nl_add(nl, spec, NULL), err);
-	if (!strstr(nl_why(nl), why))
-		fail_msg("'%s' is not in '%s'", why, nl_why(nl));
-	assert_int_equal(nl_count(nl), 0);
+	assert_int_equal(control_add(nl, spec, NULL), err);
+	if (!strstr(control_why(nl), why))
+		fail_msg("'%s' is not in '%s'", why, control_why(nl));
+	assert_int_equal(control_count(nl), 0);
 }
 
 static void add_is_strict(void **state)
@@ -71,7 +71,7 @@ static void add_is_strict(void **state)
 	static const struct lab_stream twice[] = { { 7, 1, -1 }, { 7, 2, -1 } };
 	static const struct lab_stream far[] = { { 7, 1LL << 48, -1 } };
 	static const struct lab_stream far_rtcp[] = { { 7, -1, 0x80000000LL } };
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	struct context_spec s;
 
 	(void)state;
@@ -104,13 +104,13 @@ static void add_is_strict(void **state)
 	refused(nl, &s, -ERANGE, "range");
 	s.streams = far_rtcp;
 	refused(nl, &s, -ERANGE, "range");
-	nl_close(nl);
+	control_close(nl);
 }
 
 /* Every length of key and salt but the suite's. */
 static void sizes_are_the_suites(void **state)
 {
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	struct context_spec s;
 
 	(void)state;
@@ -129,14 +129,14 @@ static void sizes_are_the_suites(void **state)
 				refused(nl, &s, size < 12 || size > 14 ? -ERANGE : -EINVAL, "");
 		}
 	}
-	nl_close(nl);
+	control_close(nl);
 }
 
 static void too_many_senders_are_refused(void **state)
 {
 	struct lab_stream streams[RTPFWD_MAX_STREAMS + 1];
 	struct context_spec s = spec_of(RTPFWD_PROTECT, CM);
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 
 	(void)state;
 	for (int i = 0; i <= RTPFWD_MAX_STREAMS; i++)
@@ -145,28 +145,28 @@ static void too_many_senders_are_refused(void **state)
 	s.n_streams = RTPFWD_MAX_STREAMS + 1;
 	refused(nl, &s, -EMFILE, "Too many senders");
 	s.n_streams--;
-	assert_int_equal(nl_add(nl, &s, NULL), 0);
-	nl_close(nl);
+	assert_int_equal(control_add(nl, &s, NULL), 0);
+	control_close(nl);
 }
 
 static void unknown_ones_are_named_so(void **state)
 {
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	struct context_spec s = { .id = 4711, .pinned = 1 };
 	struct context_info info;
 
 	(void)state;
-	assert_int_equal(nl_change(nl, &s), -ENOENT);
-	assert_string_equal(nl_why(nl), "No such context in this network namespace");
-	assert_int_equal(nl_delete(nl, 4711), -ENOENT);
-	assert_int_equal(nl_get(nl, 4711, &info), -ENOENT);
-	assert_int_equal(nl_delete(nl, 0), -ERANGE);
-	nl_close(nl);
+	assert_int_equal(control_change(nl, &s), -ENOENT);
+	assert_string_equal(control_why(nl), "No such context in this network namespace");
+	assert_int_equal(control_delete(nl, 4711), -ENOENT);
+	assert_int_equal(control_get(nl, 4711, &info), -ENOENT);
+	assert_int_equal(control_delete(nl, 0), -ERANGE);
+	control_close(nl);
 }
 
 static void change_is_whole_or_nothing(void **state)
 {
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	struct context_spec s = spec_of(0, RTPFWD_AEAD_AES_128_GCM);
 	struct context_info info;
 
@@ -175,96 +175,96 @@ static void change_is_whole_or_nothing(void **state)
 	s.cookie = 99;
 	s.pinned = 1;
 	s.key_size = 17;
-	assert_int_equal(nl_change(nl, &s), -EINVAL);
+	assert_int_equal(control_change(nl, &s), -EINVAL);
 	s.key_size = 0;
 	s.keep = true;
-	assert_int_equal(nl_change(nl, &s), -EINVAL);
-	assert_string_equal(nl_why(nl), "Only a sender decides that");
+	assert_int_equal(control_change(nl, &s), -EINVAL);
+	assert_string_equal(control_why(nl), "Only a sender decides that");
 	s.keep = false;
 	s.direction = RTPFWD_PROTECT;
-	assert_int_equal(nl_change(nl, &s), -EINVAL);
-	assert_int_equal(nl_get(nl, s.id, &info), 0);
+	assert_int_equal(control_change(nl, &s), -EINVAL);
+	assert_int_equal(control_get(nl, s.id, &info), 0);
 	assert_int_equal(info.suite, CM);
 	assert_int_equal(info.cookie, 0);
 	assert_int_equal(info.pinned, 0);
 	s.direction = 0;
-	assert_int_equal(nl_change(nl, &s), 0);
-	assert_int_equal(nl_get(nl, s.id, &info), 0);
+	assert_int_equal(control_change(nl, &s), 0);
+	assert_int_equal(control_get(nl, s.id, &info), 0);
 	assert_int_equal(info.suite, RTPFWD_AEAD_AES_128_GCM);
 	assert_int_equal(info.cookie, 99);
 	assert_int_equal(info.pinned, 1);
-	assert_int_equal(nl_delete(nl, s.id), 0);
-	nl_close(nl);
+	assert_int_equal(control_delete(nl, s.id), 0);
+	control_close(nl);
 }
 
 static void contexts_die_with_their_socket(void **state)
 {
-	struct nl *mine = nl_open(), *other = nl_open();
+	struct nl *mine = control_open(), *other = control_open();
 
 	(void)state;
 	for (int i = 0; i < 10; i++)
 		lab_add(i % 2 ? mine : other, RTPFWD_PROTECT, CM, 1);
-	assert_int_equal(nl_count(other), 10);
-	nl_close(mine);
-	assert_int_equal(nl_count(other), 5);
-	nl_close(other);
-	other = nl_open();
-	assert_int_equal(nl_count(other), 0);
-	nl_close(other);
+	assert_int_equal(control_count(other), 10);
+	control_close(mine);
+	assert_int_equal(control_count(other), 5);
+	control_close(other);
+	other = control_open();
+	assert_int_equal(control_count(other), 0);
+	control_close(other);
 }
 
 /* As a controller that is killed and started again: what it pinned is found, and taken over. */
 static void pinned_ones_outlive_it(void **state)
 {
 	struct context_spec s = spec_of(RTPFWD_PROTECT, CM);
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	struct context_info info;
 	uint32_t id;
 
 	(void)state;
 	s.pinned = 1;
 	s.cookie = 5;
-	assert_int_equal(nl_add(nl, &s, &id), 0);
-	nl_close(nl);
-	nl = nl_open();
-	assert_int_equal(nl_count(nl), 1);
-	assert_int_equal(nl_get(nl, id, &info), 0);
+	assert_int_equal(control_add(nl, &s, &id), 0);
+	control_close(nl);
+	nl = control_open();
+	assert_int_equal(control_count(nl), 1);
+	assert_int_equal(control_get(nl, id, &info), 0);
 	assert_int_equal(info.cookie, 5);
 	s = (struct context_spec){ .id = id, .pinned = 2 };
-	assert_int_equal(nl_change(nl, &s), 0);
-	nl_close(nl);
-	nl = nl_open();
-	assert_int_equal(nl_count(nl), 0);
-	nl_close(nl);
+	assert_int_equal(control_change(nl, &s), 0);
+	control_close(nl);
+	nl = control_open();
+	assert_int_equal(control_count(nl), 0);
+	control_close(nl);
 }
 
 /* An error gives the command back: without its keys, whatever it was that was wrong. */
 static void refused_keys_are_wiped(void **state)
 {
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	struct context_spec s = spec_of(0, CM);
 
 	(void)state;
 	s.cookie = 0x1122334455667788ULL;
-	assert_int_equal(nl_add(nl, &s, NULL), -EINVAL);
-	assert_true(nl_has_told(nl, &s.cookie, sizeof(s.cookie)));
-	assert_false(nl_has_told(nl, s.key, 16));
-	assert_false(nl_has_told(nl, s.salt, 14));
+	assert_int_equal(control_add(nl, &s, NULL), -EINVAL);
+	assert_true(control_has_told(nl, &s.cookie, sizeof(s.cookie)));
+	assert_false(control_has_told(nl, s.key, 16));
+	assert_false(control_has_told(nl, s.salt, 14));
 	s.id = 77;
-	assert_int_equal(nl_change(nl, &s), -ENOENT);
-	assert_true(nl_has_told(nl, &s.cookie, sizeof(s.cookie)));
-	assert_false(nl_has_told(nl, s.key, 16));
+	assert_int_equal(control_change(nl, &s), -ENOENT);
+	assert_true(control_has_told(nl, &s.cookie, sizeof(s.cookie)));
+	assert_false(control_has_told(nl, s.key, 16));
 	s.id = lab_add(nl, RTPFWD_UNPROTECT, CM, 1);
 	s.keep = true;
-	assert_int_equal(nl_change(nl, &s), -EINVAL);
-	assert_true(nl_has_told(nl, &s.cookie, sizeof(s.cookie)));
-	assert_false(nl_has_told(nl, s.key, 16));
-	nl_close(nl);
+	assert_int_equal(control_change(nl, &s), -EINVAL);
+	assert_true(control_has_told(nl, &s.cookie, sizeof(s.cookie)));
+	assert_false(control_has_told(nl, s.key, 16));
+	control_close(nl);
 }
 
 static void numbers_are_not_used_again(void **state)
 {
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	uint32_t before = 0;
 
 	(void)state;
@@ -273,36 +273,36 @@ static void numbers_are_not_used_again(void **state)
 
 		assert_true(id > before);
 		before = id;
-		assert_int_equal(nl_delete(nl, id), 0);
+		assert_int_equal(control_delete(nl, id), 0);
 	}
-	nl_close(nl);
+	control_close(nl);
 }
 
 /* One implementation can be had and the other one cannot: refused, and what was made is freed. */
 static void a_missing_cipher_is_named(void **state)
 {
 	struct context_spec s = spec_of(RTPFWD_PROTECT, RTPFWD_AEAD_AES_128_GCM);
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 
 	(void)state;
 	assert_int_equal(lab_unload_other("gcm"), 0);
 	for (int i = 0; i < 20; i++)
 		refused(nl, &s, -ENOENT, "lacks");
 	assert_int_equal(lab_load_other("gcm"), 0);
-	assert_int_equal(nl_add(nl, &s, NULL), 0);
-	nl_close(nl);
+	assert_int_equal(control_add(nl, &s, NULL), 0);
+	control_close(nl);
 }
 
 /* More than one message of a dump. */
 static void a_dump_has_them_all(void **state)
 {
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 
 	(void)state;
 	for (int i = 0; i < 500; i++)
 		lab_add(nl, i % 2 ? RTPFWD_PROTECT : RTPFWD_UNPROTECT, (uint8_t)(i % 4 + 1), 1);
-	assert_int_equal(nl_count(nl), 500);
-	nl_close(nl);
+	assert_int_equal(control_count(nl), 500);
+	control_close(nl);
 }
 
 /* Runs `body` in a child; its exit status. */
@@ -325,22 +325,23 @@ static int in_another_namespace(uint32_t id)
 
 	if (unshare(CLONE_NEWNET))
 		return 1;
-	nl = nl_open();
-	if (nl_get(nl, id, &info) != -ENOENT || nl_delete(nl, id) != -ENOENT || nl_count(nl))
+	nl = control_open();
+	if (control_get(nl, id, &info) != -ENOENT || control_delete(nl, id) != -ENOENT ||
+	    control_count(nl))
 		return 2;
 	lab_add(nl, RTPFWD_PROTECT, CM, 1);
-	return nl_count(nl) == 1 ? 0 : 3;
+	return control_count(nl) == 1 ? 0 : 3;
 }
 
 static void namespaces_do_not_see_each_other(void **state)
 {
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	uint32_t id = lab_add(nl, RTPFWD_PROTECT, CM, 1);
 
 	(void)state;
 	assert_int_equal(in_child(in_another_namespace, id), 0);
-	assert_int_equal(nl_count(nl), 1);
-	nl_close(nl);
+	assert_int_equal(control_count(nl), 1);
+	control_close(nl);
 }
 
 static int drop_privilege(void)
@@ -359,11 +360,12 @@ static int without_privilege(uint32_t id)
 
 	if (drop_privilege())
 		return 1;
-	nl = nl_open();
-	if (nl_add(nl, &s, NULL) != -EPERM || nl_get(nl, id, &info) != -EPERM)
+	nl = control_open();
+	if (control_add(nl, &s, NULL) != -EPERM || control_get(nl, id, &info) != -EPERM)
 		return 2;
 	s = (struct context_spec){ .id = id, .pinned = 1 };
-	if (nl_change(nl, &s) != -EPERM || nl_delete(nl, id) != -EPERM || nl_count(nl) != -EPERM)
+	if (control_change(nl, &s) != -EPERM || control_delete(nl, id) != -EPERM ||
+	    control_count(nl) != -EPERM)
 		return 3;
 	return 0;
 }
@@ -375,19 +377,19 @@ static int as_root_elsewhere(uint32_t id)
 
 	if (unshare(CLONE_NEWUSER))
 		return 1;
-	return nl_get(nl_open(), id, &info) == -EPERM ? 0 : 2;
+	return control_get(control_open(), id, &info) == -EPERM ? 0 : 2;
 }
 
 static void only_the_namespaces_admin_may(void **state)
 {
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 	uint32_t id = lab_add(nl, RTPFWD_PROTECT, CM, 1);
 
 	(void)state;
 	assert_int_equal(in_child(without_privilege, id), 0);
 	assert_int_equal(in_child(as_root_elsewhere, id), 0);
-	assert_int_equal(nl_count(nl), 1);
-	nl_close(nl);
+	assert_int_equal(control_count(nl), 1);
+	control_close(nl);
 }
 
 /* A valid message, bent: bytes changed, attributes cut, doubled, of other types and lengths. */
@@ -416,7 +418,7 @@ static size_t bend(struct nl *nl, uint8_t *m, uint32_t id)
 		at += sizeof(*a) + (size_t)((size + 3) & ~3);
 	}
 	h->nlmsg_len = (uint32_t)at;
-	h->nlmsg_type = nl_family(nl);
+	h->nlmsg_type = control_family(nl);
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | (rand() % 8 ? 0 : NLM_F_DUMP);
 	g->cmd = (uint8_t)(rand() % (RTPFWD_CMD_END + 2));
 	g->version = RTPFWD_NL_VERSION;
@@ -426,18 +428,18 @@ static size_t bend(struct nl *nl, uint8_t *m, uint32_t id)
 static void a_fuzzing_client_breaks_nothing(void **state)
 {
 	_Alignas(8) uint8_t message[2048];
-	struct nl *nl = nl_open(), *witness = nl_open();
+	struct nl *nl = control_open(), *witness = control_open();
 	uint32_t id = lab_add(witness, RTPFWD_PROTECT, CM, 1);
 	int taken = 0;
 
 	(void)state;
 	srand(2);
 	for (int round = 0; round < 20000; round++)
-		taken += nl_send_raw(nl, message, bend(nl, message, id + 1)) == 0;
+		taken += control_send_raw(nl, message, bend(nl, message, id + 1)) == 0;
 	assert_true(taken > 0);
-	nl_close(nl);
-	assert_int_equal(nl_count(witness), 1);
-	nl_close(witness);
+	control_close(nl);
+	assert_int_equal(control_count(witness), 1);
+	control_close(witness);
 }
 
 int main(void)

@@ -52,29 +52,29 @@ static void costs_of_suite(struct nl *nl, struct xdp *x, uint8_t suite, uint32_t
 	uint32_t protect, both;
 
 	p.id = lab_add(nl, RTPFWD_PROTECT, suite, 1);
-	protect = xdp_cost(x, &p, RUNS) - base;
+	protect = prog_cost(x, &p, RUNS) - base;
 	p.op = OP_UNPROTECT;
 	p.id = lab_add(nl, RTPFWD_PROTECT, suite, 2);
 	p.reverse = lab_add(nl, RTPFWD_UNPROTECT, suite, 2);
-	both = xdp_cost(x, &p, RUNS) - base;
+	both = prog_cost(x, &p, RUNS) - base;
 	printf("cost %s %u %u %u\n", names[suite], protect, both - protect, library_cost(suite));
 }
 
 static void costs(void **state)
 {
 	struct price none = { .op = OP_NONE }, sum = { .op = OP_RAW, .length = 180 };
-	struct nl *nl = nl_open();
-	struct xdp *x = xdp_open();
+	struct nl *nl = control_open();
+	struct xdp *x = prog_open();
 	uint32_t base;
 
 	(void)state;
-	xdp_cost(x, &none, RUNS); /* the first one after boot is an outlier */
-	base = xdp_cost(x, &none, RUNS);
-	printf("cost udp_checksum %u - -\n", xdp_cost(x, &sum, RUNS) - base);
+	prog_cost(x, &none, RUNS); /* the first one after boot is an outlier */
+	base = prog_cost(x, &none, RUNS);
+	printf("cost udp_checksum %u - -\n", prog_cost(x, &sum, RUNS) - base);
 	for (uint8_t suite = 1; suite < RTPFWD_SUITE_END; suite++)
 		costs_of_suite(nl, x, suite, base);
-	xdp_close(x);
-	nl_close(nl);
+	prog_close(x);
+	control_close(nl);
 }
 
 int main(void)

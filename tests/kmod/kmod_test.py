@@ -19,7 +19,7 @@ import debian  # noqa: E402
 import guest   # noqa: E402
 
 BUILD = os.path.join(TOP, "tools", "kmod", "build")
-LIMIT, STEP_LIMIT = 400, 120    # seconds
+LIMIT, STEP_LIMIT = 600, 240    # seconds
 MODULES = ("veth", "bridge", "aesni-intel", "ghash-clmulni-intel", "sha1-ssse3", "ctr", "gcm",
            "ghash-generic")
 # libsrtp2 of Debian gets its ciphers from libnss3, which opens these.
@@ -63,7 +63,7 @@ def programs():
     ours = sorted(glob.glob(f"{TOP}/tests/kmod/*_test.c"))
     names = [os.path.basename(p)[:-2] for p in ours]
     found = {"vectors": None}
-    found.update({n: f"{TOP}/build/tests/kmod/{n}" for n in names})
+    found.update({n: f"{TOP}/build/{'san/' * n.startswith('fast')}tests/kmod/{n}" for n in names})
     found.update({n: f"{TOP}/build/san/tests/bpf/{n}" for n in FIXTURES})
     only = os.environ.get("TEST", "")
     return {name: path for name, path in found.items() if only in name}

@@ -23,6 +23,13 @@
 #define STREAMS "/sys/kernel/slab/rtpfwd_stream"
 #define TRIES	500
 
+/* Of libnss3, which libsrtp2 takes its ciphers from. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libnspr4\nleak:libnssutil3\nleak:libnss3\nleak:libsoftokn3\nleak:libfreebl\n";
+}
+
 int lab_load_other(const char *name)
 {
 	char path[64];
@@ -179,7 +186,7 @@ struct xdp {
 	bool by_head;
 };
 
-struct xdp *xdp_open(void)
+struct xdp *prog_open(void)
 {
 	struct xdp *x = calloc(1, sizeof(*x));
 
@@ -189,23 +196,23 @@ struct xdp *xdp_open(void)
 	return x;
 }
 
-void xdp_close(struct xdp *x)
+void prog_close(struct xdp *x)
 {
 	kmod_srtp_bpf__destroy(x->skel);
 	free(x);
 }
 
-int xdp_program(const struct xdp *x)
+int prog_program(const struct xdp *x)
 {
 	return bpf_program__fd(x->skel->progs.srtp);
 }
 
-void xdp_grow_by_head(struct xdp *x, bool yes)
+void prog_grow_by_head(struct xdp *x, bool yes)
 {
 	x->by_head = yes;
 }
 
-void xdp_order(struct xdp *x, uint16_t port, const struct order *o)
+void prog_order(struct xdp *x, uint16_t port, const struct order *o)
 {
 	uint16_t key = htons(port);
 
@@ -213,7 +220,7 @@ void xdp_order(struct xdp *x, uint16_t port, const struct order *o)
 			 0);
 }
 
-struct outcome xdp_outcome(const struct xdp *x)
+struct outcome prog_outcome(const struct xdp *x)
 {
 	struct outcome out;
 	uint32_t zero = 0;
@@ -277,9 +284,9 @@ static int run(struct xdp *x, const struct order *o, uint8_t *packet, int length
 	assert_true(length <= LAB_MAX);
 	envelop(in, length);
 	memcpy(in + HEADERS, packet, (size_t)length);
-	xdp_order(x, LAB_PORT, o);
-	assert_int_equal(bpf_prog_test_run_opts(xdp_program(x), &opts), 0);
-	ret = xdp_outcome(x).ret;
+	prog_order(x, LAB_PORT, o);
+	assert_int_equal(bpf_prog_test_run_opts(prog_program(x), &opts), 0);
+	ret = prog_outcome(x).ret;
 	assert_int_equal(opts.retval, ret < 0 || o->op == OP_RAW ? 1 : 2);
 	if (o->op == OP_RAW)
 		return ret;
@@ -292,7 +299,7 @@ static int run(struct xdp *x, const struct order *o, uint8_t *packet, int length
 	return ret;
 }
 
-int xdp_protect(struct xdp *x, uint32_t id, uint8_t *packet, int length, int grow)
+int prog_protect(struct xdp *x, uint32_t id, uint8_t *packet, int length, int grow)
 {
 	struct order o = {
 		.op = OP_PROTECT, .id = id, .grow = (uint32_t)grow, .by_head = x->by_head
@@ -301,14 +308,14 @@ int xdp_protect(struct xdp *x, uint32_t id, uint8_t *packet, int length, int gro
 	return run(x, &o, packet, length);
 }
 
-int xdp_unprotect(struct xdp *x, uint32_t id, uint8_t *packet, int length)
+int prog_unprotect(struct xdp *x, uint32_t id, uint8_t *packet, int length)
 {
 	struct order o = { .op = OP_UNPROTECT, .id = id };
 
 	return run(x, &o, packet, length);
 }
 
-int xdp_raw(struct xdp *x, uint32_t id, uint32_t offset, uint32_t length)
+int prog_raw(struct xdp *x, uint32_t id, uint32_t offset, uint32_t length)
 {
 	struct order o = { .op = OP_RAW, .id = id, .offset = offset, .length = length };
 	uint8_t packet[64];
@@ -316,7 +323,7 @@ int xdp_raw(struct xdp *x, uint32_t id, uint32_t offset, uint32_t length)
 	return run(x, &o, packet, rtp_make(packet, 1, 1, 20));
 }
 
-uint32_t xdp_cost(struct xdp *x, const struct price *p, int runs)
+uint32_t prog_cost(struct xdp *x, const struct price *p, int runs)
 {
 	int prices = bpf_map__fd(x->skel->maps.prices);
 	uint8_t in[HEADERS + 172 + 40] = { 0 };

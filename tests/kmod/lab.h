@@ -39,11 +39,11 @@ void lab_settle(int (*figure)(void), int want);
 
 /* Its control. */
 struct nl;
-struct nl *nl_open(void);
-struct nl *nl_try(void); /* NULL: the module is not there */
-void nl_close(struct nl *nl);
-const char *nl_why(const struct nl *nl); /* extended ACK of the last error */
-uint32_t nl_portid(const struct nl *nl);
+struct nl *control_open(void);
+struct nl *control_try(void); /* NULL: the module is not there */
+void control_close(struct nl *nl);
+const char *control_why(const struct nl *nl); /* extended ACK of the last error */
+uint32_t control_portid(const struct nl *nl);
 
 struct lab_stream {
 	uint32_t ssrc;
@@ -76,14 +76,14 @@ struct context_info {
 	bool keys_told; /* a key or salt came back */
 };
 
-int nl_add(struct nl *nl, const struct context_spec *spec, uint32_t *id);
-int nl_change(struct nl *nl, const struct context_spec *spec);
-int nl_delete(struct nl *nl, uint32_t id);
-int nl_get(struct nl *nl, uint32_t id, struct context_info *info);
-int nl_count(struct nl *nl);					  /* contexts in a dump of all */
-int nl_send_raw(struct nl *nl, const void *message, size_t size); /* and takes the answers */
-uint16_t nl_family(const struct nl *nl);
-bool nl_has_told(const struct nl *nl, const void *bytes, size_t size); /* in its last answer */
+int control_add(struct nl *nl, const struct context_spec *spec, uint32_t *id);
+int control_change(struct nl *nl, const struct context_spec *spec);
+int control_delete(struct nl *nl, uint32_t id);
+int control_get(struct nl *nl, uint32_t id, struct context_info *info);
+int control_count(struct nl *nl); /* contexts in a dump of all */
+int control_send_raw(struct nl *nl, const void *message, size_t size); /* and takes the answers */
+uint16_t control_family(const struct nl *nl);
+bool control_has_told(const struct nl *nl, const void *bytes, size_t size); /* in its last answer */
 
 /* A key and salt as derived from a number, as long as any suite wants. */
 const uint8_t *lab_key(unsigned int number);
@@ -94,21 +94,21 @@ int lab_overhead(uint8_t suite, bool rtcp);
 
 /* The program. */
 struct xdp;
-struct xdp *xdp_open(void);
-void xdp_close(struct xdp *x);
-int xdp_program(const struct xdp *x);
-void xdp_order(struct xdp *x, uint16_t port, const struct order *o);
-struct outcome xdp_outcome(const struct xdp *x);
+struct xdp *prog_open(void);
+void prog_close(struct xdp *x);
+int prog_program(const struct xdp *x);
+void prog_order(struct xdp *x, uint16_t port, const struct order *o);
+struct outcome prog_outcome(const struct xdp *x);
 
 /* Runs `packet` (UDP payload) through protect or unprotect in place; what the function returned.
  * Frame, lengths and checksums of what comes out are checked; a refused one comes out as it is. */
-int xdp_protect(struct xdp *x, uint32_t id, uint8_t *packet, int length, int grow);
-int xdp_unprotect(struct xdp *x, uint32_t id, uint8_t *packet, int length);
-int xdp_raw(struct xdp *x, uint32_t id, uint32_t offset, uint32_t length);
-void xdp_grow_by_head(struct xdp *x, bool yes);
+int prog_protect(struct xdp *x, uint32_t id, uint8_t *packet, int length, int grow);
+int prog_unprotect(struct xdp *x, uint32_t id, uint8_t *packet, int length);
+int prog_raw(struct xdp *x, uint32_t id, uint32_t offset, uint32_t length);
+void prog_grow_by_head(struct xdp *x, bool yes);
 
 /* ns of one run of what `p` says, the mean of `runs`, on a packet with 160 bytes of payload. */
-uint32_t xdp_cost(struct xdp *x, const struct price *p, int runs);
+uint32_t prog_cost(struct xdp *x, const struct price *p, int runs);
 
 /* libsrtp2 with the same key. */
 srtp_t oracle(uint8_t suite, unsigned int key, bool sender);

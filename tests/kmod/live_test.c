@@ -95,8 +95,8 @@ static int wire_up(void **state)
 	assert_int_equal(connect(w->there, (struct sockaddr *)&node, sizeof(node)), 0);
 	enter(w->home);
 	w->here = bound(NODE, PORT);
-	w->nl = nl_open();
-	w->x = xdp_open();
+	w->nl = control_open();
+	w->x = prog_open();
 	*state = w;
 	return 0;
 }
@@ -105,7 +105,7 @@ static void attach(struct wire *w, unsigned int mode)
 {
 	int index = (int)if_nametoindex("near0");
 
-	assert_int_equal(bpf_xdp_attach(index, xdp_program(w->x), mode, NULL), 0);
+	assert_int_equal(bpf_xdp_attach(index, prog_program(w->x), mode, NULL), 0);
 }
 
 static void detach(unsigned int mode)
@@ -118,9 +118,9 @@ static int wire_down(void **state)
 	struct wire *w = *state;
 
 	if (w->x)
-		xdp_close(w->x);
+		prog_close(w->x);
 	if (w->nl)
-		nl_close(w->nl);
+		control_close(w->nl);
 	sh("ip link del near0");
 	close(w->here);
 	close(w->there);
@@ -137,7 +137,7 @@ static void protect_live(struct wire *w, unsigned int mode)
 	srtp_t receiver = oracle(CM, 1, false);
 
 	o.id = lab_add(w->nl, RTPFWD_PROTECT, CM, 1);
-	xdp_order(w->x, PORT, &o);
+	prog_order(w->x, PORT, &o);
 	attach(w, mode);
 	for (uint16_t seq = 1; seq <= PACKETS; seq++) {
 		int length = rtp_make(clear, SSRC, seq, 160), size;
@@ -149,8 +149,8 @@ static void protect_live(struct wire *w, unsigned int mode)
 		assert_int_equal(size, length);
 		assert_memory_equal(packet, clear, length);
 	}
-	assert_int_equal(xdp_outcome(w->x).done, PACKETS);
-	print_message("%u of %d grew at their head\n", xdp_outcome(w->x).headed, PACKETS);
+	assert_int_equal(prog_outcome(w->x).done, PACKETS);
+	print_message("%u of %d grew at their head\n", prog_outcome(w->x).headed, PACKETS);
 	assert_int_equal(lab_counter(w->nl, o.id, RTPFWD_C_protected), PACKETS);
 	detach(mode);
 	srtp_dealloc(receiver);
@@ -163,7 +163,7 @@ static void unprotect_live(struct wire *w, unsigned int mode)
 	srtp_t sender = oracle(CM, 1, true);
 
 	o.id = lab_add(w->nl, RTPFWD_UNPROTECT, CM, 1);
-	xdp_order(w->x, PORT, &o);
+	prog_order(w->x, PORT, &o);
 	attach(w, mode);
 	for (uint16_t seq = 1; seq <= PACKETS; seq++) {
 		int length = rtp_make(clear, SSRC, seq, 160), size = length;
@@ -226,10 +226,10 @@ static void stop(pid_t child)
 static void await(struct wire *w, uint64_t more)
 {
 	struct timespec tick = { .tv_nsec = 2000000 };
-	uint64_t from = xdp_outcome(w->x).done + xdp_outcome(w->x).refused;
+	uint64_t from = prog_outcome(w->x).done + prog_outcome(w->x).refused;
 
 	for (int i = 0; i < 10000; i++) {
-		if (xdp_outcome(w->x).done + xdp_outcome(w->x).refused >= from + more)
+		if (prog_outcome(w->x).done + prog_outcome(w->x).refused >= from + more)
 			return;
 		nanosleep(&tick, NULL);
 	}
@@ -246,7 +246,7 @@ static void change_keys(struct nl *nl, uint32_t id, unsigned int round)
 		.keep = round % 2,
 	};
 
-	assert_int_equal(nl_change(nl, &spec), 0);
+	assert_int_equal(control_change(nl, &spec), 0);
 }
 
 /* Keys change, contexts vanish and come back, all are listed, while packets use them. */
@@ -258,25 +258,25 @@ static void contexts_come_and_go_under_traffic(void **state)
 	pid_t child;
 
 	o.id = lab_add(w->nl, RTPFWD_PROTECT, CM, 1);
-	xdp_order(w->x, PORT, &o);
+	prog_order(w->x, PORT, &o);
 	attach(w, XDP_FLAGS_DRV_MODE);
 	child = flood(w);
 	await(w, 100);
 	for (unsigned int round = 0; round < 300; round++) {
 		change_keys(w->nl, o.id, round);
-		assert_int_equal(nl_get(w->nl, o.id, &info), 0);
+		assert_int_equal(control_get(w->nl, o.id, &info), 0);
 		if (round % 10)
 			continue;
 		await(w, 5);
-		assert_int_equal(nl_count(w->nl), 1);
-		assert_int_equal(nl_delete(w->nl, o.id), 0);
+		assert_int_equal(control_count(w->nl), 1);
+		assert_int_equal(control_delete(w->nl, o.id), 0);
 		await(w, 5);
-		assert_int_equal(xdp_outcome(w->x).ret, -ENOENT);
+		assert_int_equal(prog_outcome(w->x).ret, -ENOENT);
 		o.id = lab_add(w->nl, RTPFWD_PROTECT, CM, round % 8);
-		xdp_order(w->x, PORT, &o);
+		prog_order(w->x, PORT, &o);
 	}
 	await(w, 100);
-	assert_int_equal(nl_get(w->nl, o.id, &info), 0);
+	assert_int_equal(control_get(w->nl, o.id, &info), 0);
 	assert_true(info.counters[RTPFWD_C_protected] > 0);
 	stop(child);
 	detach(XDP_FLAGS_DRV_MODE);
@@ -322,17 +322,17 @@ static void receivers_come_and_go_under_traffic(void **state)
 		struct context_spec spec = { .suite = (uint8_t)(round % 4 + 1), .overlap = 1 };
 
 		o.id = lab_add(w->nl, RTPFWD_UNPROTECT, spec.suite, round % 8);
-		xdp_order(w->x, PORT, &o);
+		prog_order(w->x, PORT, &o);
 		for (unsigned int key = round; key < round + 8; key++) {
 			spec.id = o.id;
 			spec.suite = (uint8_t)(key % 4 + 1);
 			spec.key = lab_key(key % 8);
 			spec.salt = lab_salt(key % 8);
-			assert_int_equal(nl_change(w->nl, &spec), 0);
+			assert_int_equal(control_change(w->nl, &spec), 0);
 			await(w, 3);
 		}
 		former += lab_counter(w->nl, o.id, RTPFWD_C_former);
-		assert_int_equal(nl_delete(w->nl, o.id), 0);
+		assert_int_equal(control_delete(w->nl, o.id), 0);
 	}
 	assert_true(former > 0);
 	stop(child);
@@ -347,7 +347,7 @@ static void unload_waits_for_the_program(void **state)
 	pid_t child;
 
 	o.id = lab_add(w->nl, RTPFWD_PROTECT, CM, 1);
-	xdp_order(w->x, PORT, &o);
+	prog_order(w->x, PORT, &o);
 	attach(w, XDP_FLAGS_DRV_MODE);
 	child = flood(w);
 	for (int i = 0; i < 20; i++) {
@@ -355,10 +355,10 @@ static void unload_waits_for_the_program(void **state)
 		assert_int_equal(lab_unload(), -EAGAIN);
 	}
 	detach(XDP_FLAGS_DRV_MODE);
-	xdp_close(w->x);
+	prog_close(w->x);
 	w->x = NULL;
 	assert_int_equal(lab_unload_when_free(), 0);
-	nl_close(w->nl);
+	control_close(w->nl);
 	w->nl = NULL;
 	assert_int_equal(lab_load(), 0);
 	stop(child);
@@ -367,7 +367,7 @@ static void unload_waits_for_the_program(void **state)
 static void use_some(unsigned int pinned)
 {
 	struct lab_stream streams[3] = { { 1, 1, 1 }, { 2, 2, 2 }, { 3, 3, 3 } };
-	struct nl *nl = nl_open();
+	struct nl *nl = control_open();
 
 	for (unsigned int i = 0; i < 40; i++) {
 		struct context_spec spec = {
@@ -381,10 +381,10 @@ static void use_some(unsigned int pinned)
 		};
 		uint32_t id;
 
-		assert_int_equal(nl_add(nl, &spec, &id), 0);
+		assert_int_equal(control_add(nl, &spec, &id), 0);
 		change_keys(nl, id, i & ~1U);
 	}
-	nl_close(nl);
+	control_close(nl);
 }
 
 static void closed_sockets_leave_nothing_behind(void **state)
@@ -450,13 +450,13 @@ static pid_t nag(void)
 			.salt = lab_salt(i % 8),
 			.pinned = (int)(i % 3),
 		};
-		struct nl *nl = nl_try();
+		struct nl *nl = control_try();
 
 		if (!nl)
 			continue;
-		nl_add(nl, &spec, NULL);
-		nl_count(nl);
-		nl_close(nl);
+		control_add(nl, &spec, NULL);
+		control_count(nl);
+		control_close(nl);
 	}
 }
 
@@ -466,11 +466,11 @@ static void unloading_amid_commands(void **state)
 
 	(void)state;
 	for (int i = 0; i < 8; i++) {
-		struct nl *nl = nl_open();
+		struct nl *nl = control_open();
 
-		for (int k = 0; k < 50 && nl_count(nl) < 5; k++)
+		for (int k = 0; k < 50 && control_count(nl) < 5; k++)
 			lab_add(nl, RTPFWD_PROTECT, CM, 1);
-		nl_close(nl);
+		control_close(nl);
 		assert_int_equal(lab_unload_when_free(), 0);
 		assert_int_equal(lab_load(), 0);
 	}

@@ -29,15 +29,15 @@ static uint32_t add(struct pair *p, uint8_t direction, unsigned int key)
 	};
 	uint32_t id = 0;
 
-	assert_int_equal(nl_add(p->nl, &spec, &id), 0);
+	assert_int_equal(control_add(p->nl, &spec, &id), 0);
 	return id;
 }
 
 /* A context, and libsrtp2 that does the same thing (`same`) or the reverse. */
 static void pair_open(struct pair *p, uint8_t suite, uint8_t direction, bool same)
 {
-	p->nl = nl_open();
-	p->x = xdp_open();
+	p->nl = control_open();
+	p->x = prog_open();
 	p->suite = suite;
 	p->id = add(p, direction, suite);
 	p->other = oracle(suite, suite, (direction == RTPFWD_PROTECT) == same);
@@ -46,8 +46,8 @@ static void pair_open(struct pair *p, uint8_t suite, uint8_t direction, bool sam
 static void pair_close(struct pair *p)
 {
 	srtp_dealloc(p->other);
-	xdp_close(p->x);
-	nl_close(p->nl);
+	prog_close(p->x);
+	control_close(p->nl);
 }
 
 static void both_protect(struct pair *p, uint8_t *packet, int length, bool rtcp)
@@ -58,7 +58,7 @@ static void both_protect(struct pair *p, uint8_t *packet, int length, bool rtcp)
 	memcpy(theirs, packet, (size_t)length);
 	assert_int_equal((rtcp ? srtp_protect_rtcp : srtp_protect)(p->other, theirs, &want),
 			 srtp_err_status_ok);
-	got = xdp_protect(p->x, p->id, packet, length, lab_overhead(p->suite, rtcp));
+	got = prog_protect(p->x, p->id, packet, length, lab_overhead(p->suite, rtcp));
 	assert_int_equal(got, want);
 	assert_memory_equal(packet, theirs, want);
 }
@@ -71,7 +71,7 @@ static void comes_back(struct pair *p, const uint8_t *clear, int length, bool rt
 	memcpy(packet, clear, (size_t)length);
 	assert_int_equal((rtcp ? srtp_protect_rtcp : srtp_protect)(p->other, packet, &size),
 			 srtp_err_status_ok);
-	assert_int_equal(xdp_unprotect(p->x, p->id, packet, size), length);
+	assert_int_equal(prog_unprotect(p->x, p->id, packet, size), length);
 	assert_memory_equal(packet, clear, length);
 }
 
@@ -192,7 +192,7 @@ static void reordering(uint8_t suite)
 		while (sent[k] != order[i % n])
 			k++;
 		memcpy(packet, sealed[k], (size_t)sizes[k]);
-		assert_int_equal(xdp_unprotect(in.x, in.id, packet, sizes[k]),
+		assert_int_equal(prog_unprotect(in.x, in.id, packet, sizes[k]),
 				 i < n ? 32 : -EEXIST);
 	}
 	assert_int_equal(lab_counter(in.nl, in.id, RTPFWD_C_unprotected), n);
@@ -216,19 +216,19 @@ static void tampering(uint8_t suite, bool rtcp)
 	for (int bit = 2 * 8; bit < size * 8; bit++) {
 		memcpy(packet, sealed, (size_t)size);
 		packet[bit / 8] ^= 1 << bit % 8;
-		assert_true(xdp_unprotect(in.x, in.id, packet, size) < 0);
+		assert_true(prog_unprotect(in.x, in.id, packet, size) < 0);
 		packet[bit / 8] ^= 1 << bit % 8;
 		assert_memory_equal(packet, sealed, size);
 		refused++;
 	}
 	for (int length = 0; length < size; length++) {
 		memcpy(packet, sealed, (size_t)size);
-		assert_true(xdp_unprotect(in.x, in.id, packet, length) < 0);
+		assert_true(prog_unprotect(in.x, in.id, packet, length) < 0);
 		assert_memory_equal(packet, sealed, size);
 		refused++;
 	}
 	/* Nothing of that moved the window: the genuine one is taken, once. */
-	assert_true(xdp_unprotect(in.x, in.id, sealed, size) > 0);
+	assert_true(prog_unprotect(in.x, in.id, sealed, size) > 0);
 	assert_int_equal(lab_counter(in.nl, in.id, RTPFWD_C_auth_failed) +
 				 lab_counter(in.nl, in.id, RTPFWD_C_malformed) +
 				 lab_counter(in.nl, in.id, RTPFWD_C_unencrypted),
@@ -258,16 +258,16 @@ static void bounds(void **state)
 
 	(void)state;
 	pair_open(&out, RTPFWD_AES_CM_128_HMAC_SHA1_80, RTPFWD_PROTECT, true);
-	assert_int_equal(xdp_raw(out.x, out.id, 0xffffffff, 20), -EINVAL);
-	assert_int_equal(xdp_raw(out.x, out.id, 42, 0xffffffff), -EINVAL);
-	assert_int_equal(xdp_raw(out.x, out.id, 42, 33), -EINVAL);
-	assert_int_equal(xdp_raw(out.x, out.id, 74, 0), -EPROTO);
-	assert_int_equal(xdp_raw(out.x, out.id, 42, 32), -ENOSPC);
-	assert_int_equal(xdp_raw(out.x, out.id, 42, 20), 30); /* bytes behind it are room */
-	assert_int_equal(xdp_raw(out.x, out.id + 1, 42, 20), -ENOENT);
+	assert_int_equal(prog_raw(out.x, out.id, 0xffffffff, 20), -EINVAL);
+	assert_int_equal(prog_raw(out.x, out.id, 42, 0xffffffff), -EINVAL);
+	assert_int_equal(prog_raw(out.x, out.id, 42, 33), -EINVAL);
+	assert_int_equal(prog_raw(out.x, out.id, 74, 0), -EPROTO);
+	assert_int_equal(prog_raw(out.x, out.id, 42, 32), -ENOSPC);
+	assert_int_equal(prog_raw(out.x, out.id, 42, 20), 30); /* bytes behind it are room */
+	assert_int_equal(prog_raw(out.x, out.id + 1, 42, 20), -ENOENT);
 	length = rtp_make(packet, SSRC, 1, 20);
-	assert_int_equal(xdp_unprotect(out.x, out.id, packet, length), -EPERM);
-	assert_int_equal(xdp_protect(out.x, out.id, packet, length, 9), -ENOSPC);
+	assert_int_equal(prog_unprotect(out.x, out.id, packet, length), -EPERM);
+	assert_int_equal(prog_protect(out.x, out.id, packet, length, 9), -ENOSPC);
 	assert_int_equal(lab_counter(out.nl, out.id, RTPFWD_C_no_room), 2);
 	/* The refused ones took no index. */
 	both_protect(&out, packet, length, false);
@@ -280,9 +280,9 @@ static void grows_by_head_where_the_tail_has_no_room(void **state)
 
 	(void)state;
 	pair_open(&out, RTPFWD_AES_CM_128_HMAC_SHA1_80, RTPFWD_PROTECT, true);
-	xdp_grow_by_head(out.x, true);
+	prog_grow_by_head(out.x, true);
 	shapes(&out, both_protect);
-	assert_int_equal(xdp_outcome(out.x).headed, xdp_outcome(out.x).done);
+	assert_int_equal(prog_outcome(out.x).headed, prog_outcome(out.x).done);
 	pair_close(&out);
 }
 
@@ -303,9 +303,9 @@ static void hostile_headers(void **state)
 			packet[i] = (uint8_t)rand();
 		if (round % 2 && length)
 			packet[0] = 0x80 | (packet[0] & 0x3f);
-		ret = xdp_protect(out.x, out.id, packet, length, 20);
+		ret = prog_protect(out.x, out.id, packet, length, 20);
 		assert_true(ret == -EPROTO || ret == -EMFILE || ret >= length + 16);
-		assert_true(xdp_unprotect(in.x, in.id, packet, length) < 0);
+		assert_true(prog_unprotect(in.x, in.id, packet, length) < 0);
 	}
 	assert_int_equal(lab_counter(in.nl, in.id, RTPFWD_C_unprotected), 0);
 	pair_close(&in);

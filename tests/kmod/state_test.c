@@ -16,16 +16,16 @@ static struct xdp *x;
 static int begin(void **state)
 {
 	(void)state;
-	nl = nl_open();
-	x = xdp_open();
+	nl = control_open();
+	x = prog_open();
 	return 0;
 }
 
 static int end(void **state)
 {
 	(void)state;
-	xdp_close(x);
-	nl_close(nl);
+	prog_close(x);
+	control_close(nl);
 	return 0;
 }
 
@@ -43,7 +43,7 @@ static uint32_t add_at(uint8_t direction, uint8_t suite, unsigned int key, int64
 	};
 	uint32_t id;
 
-	assert_int_equal(nl_add(nl, &spec, &id), 0);
+	assert_int_equal(control_add(nl, &spec, &id), 0);
 	return id;
 }
 
@@ -58,7 +58,7 @@ static void rekey(uint32_t id, uint8_t suite, unsigned int key, int64_t overlap_
 		.keep = keep,
 	};
 
-	assert_int_equal(nl_change(nl, &spec), 0);
+	assert_int_equal(control_change(nl, &spec), 0);
 }
 
 /* Packet `seq` as `sender` protects it, through the context; what that says. */
@@ -68,38 +68,38 @@ static int hear_from(srtp_t sender, uint32_t id, uint32_t ssrc, uint16_t seq)
 	int size = rtp_make(packet, ssrc, seq, 50);
 
 	assert_int_equal(srtp_protect(sender, packet, &size), srtp_err_status_ok);
-	return xdp_unprotect(x, id, packet, size);
+	return prog_unprotect(x, id, packet, size);
 }
 
 static int send_from(uint32_t id, uint32_t ssrc, uint16_t seq)
 {
 	uint8_t packet[LAB_MAX];
 
-	return xdp_protect(x, id, packet, rtp_make(packet, ssrc, seq, 50), 16);
+	return prog_protect(x, id, packet, rtp_make(packet, ssrc, seq, 50), 16);
 }
 
 static int send_rtcp(uint32_t id, uint32_t ssrc)
 {
 	uint8_t packet[LAB_MAX];
 
-	return xdp_protect(x, id, packet, rtcp_make(packet, ssrc, 0), 20);
+	return prog_protect(x, id, packet, rtcp_make(packet, ssrc, 0), 20);
 }
 
 /* From one context of ours (verified elsewhere) to another. */
 static int relay(uint32_t from, uint32_t to, uint16_t seq)
 {
 	uint8_t packet[LAB_MAX];
-	int size = xdp_protect(x, from, packet, rtp_make(packet, SSRC, seq, 50), 16);
+	int size = prog_protect(x, from, packet, rtp_make(packet, SSRC, seq, 50), 16);
 
 	assert_true(size > 0);
-	return xdp_unprotect(x, to, packet, size);
+	return prog_unprotect(x, to, packet, size);
 }
 
 static struct lab_stream stream_of(uint32_t id)
 {
 	struct context_info info;
 
-	assert_int_equal(nl_get(nl, id, &info), 0);
+	assert_int_equal(control_get(nl, id, &info), 0);
 	assert_int_equal(info.n_streams, 1);
 	return info.streams[0];
 }
@@ -246,9 +246,9 @@ static void the_same_keys_of_a_receiver_go_on(void **state)
 	(void)state;
 	assert_int_equal(srtp_protect(sender, packet, &size), srtp_err_status_ok);
 	memcpy(again, packet, (size_t)size);
-	assert_int_equal(xdp_unprotect(x, id, packet, size), 62);
+	assert_int_equal(prog_unprotect(x, id, packet, size), 62);
 	rekey(id, GCM, 1, -1, false);
-	assert_int_equal(xdp_unprotect(x, id, again, size), -EEXIST);
+	assert_int_equal(prog_unprotect(x, id, again, size), -EEXIST);
 	assert_int_equal(hear_from(sender, id, SSRC, 6), 62);
 	assert_int_equal(lab_counter(nl, id, RTPFWD_C_former), 0);
 	rekey(id, CM, 2, -1, false); /* others take their place as ever */
@@ -273,13 +273,13 @@ static void state_moves_to_another_context(void **state)
 		assert_int_equal(hear_from(sender, id, SSRC, (uint16_t)index), 62);
 	size = rtp_make(again, SSRC, (uint16_t)140000, 50);
 	assert_int_equal(srtp_protect(sender, again, &size), srtp_err_status_ok);
-	assert_int_equal(xdp_unprotect(x, id, again, size), 62);
+	assert_int_equal(prog_unprotect(x, id, again, size), 62);
 	known = stream_of(id);
 	assert_int_equal(known.rtp, 140000);
-	assert_int_equal(nl_delete(nl, id), 0);
+	assert_int_equal(control_delete(nl, id), 0);
 	id = add_at(RTPFWD_UNPROTECT, CM, 1, known.rtp, known.rtcp);
 	assert_int_equal(hear_from(sender, id, SSRC, (uint16_t)140001), 62);
-	assert_int_equal(xdp_unprotect(x, id, again, size), -EEXIST);
+	assert_int_equal(prog_unprotect(x, id, again, size), -EEXIST);
 	srtp_dealloc(sender);
 }
 
@@ -330,7 +330,7 @@ static void senders_of_a_key_are_bounded(void **state)
 	}
 	assert_int_equal(send_from(out, 1, 2), 72); /* those that are there go on */
 	assert_int_equal(hear_from(sender, in, 1, 2), 62);
-	assert_int_equal(nl_get(nl, out, &info), 0);
+	assert_int_equal(control_get(nl, out, &info), 0);
 	assert_int_equal(info.n_streams, RTPFWD_MAX_STREAMS);
 	assert_int_equal(info.counters[RTPFWD_C_no_stream], 1);
 	srtp_dealloc(sender);
@@ -349,9 +349,9 @@ static void forged_senders_are_not_remembered(void **state)
 		for (uint32_t ssrc = 1; ssrc <= 100; ssrc++) {
 			int size = rtp_make(packet, ssrc, 1, 60);
 
-			assert_int_equal(xdp_unprotect(x, id, packet, size), -EBADMSG);
+			assert_int_equal(prog_unprotect(x, id, packet, size), -EBADMSG);
 		}
-		assert_int_equal(nl_get(nl, id, &info), 0);
+		assert_int_equal(control_get(nl, id, &info), 0);
 		assert_int_equal(info.n_streams, 0);
 		assert_int_equal(info.counters[RTPFWD_C_auth_failed], 100);
 	}
@@ -369,7 +369,7 @@ static void forged_jumps_move_nothing(void **state)
 	for (unsigned int seq = 11; seq < 65536; seq += 997) {
 		int size = rtp_make(packet, SSRC, (uint16_t)seq, 60);
 
-		assert_int_equal(xdp_unprotect(x, id, packet, size), -EBADMSG);
+		assert_int_equal(prog_unprotect(x, id, packet, size), -EBADMSG);
 	}
 	assert_int_equal(stream_of(id).rtp, 10);
 	assert_int_equal(hear_from(sender, id, SSRC, 11), 62);
@@ -386,7 +386,7 @@ static void srtcp_without_encryption_is_refused(void **state)
 	(void)state;
 	assert_int_equal(srtp_protect_rtcp(sender, packet, &size), srtp_err_status_ok);
 	packet[size - 14] &= 0x7f; /* E, in front of the index and the tag */
-	assert_int_equal(xdp_unprotect(x, id, packet, size), -ENOKEY);
+	assert_int_equal(prog_unprotect(x, id, packet, size), -ENOKEY);
 	assert_int_equal(lab_counter(nl, id, RTPFWD_C_unencrypted), 1);
 	srtp_dealloc(sender);
 }

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "datapath/kmod.h"
+
+#include "lib/log.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/genetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TYPES	  "/sys/kernel/btf/rtpfwd"
+#define SALT_CM	  14 /* RFC 3711 4.1.1 */
+#define SALT_AEAD 12 /* RFC 7714 8.1 */
+
+struct kmod {
+	struct mnl_socket *socket;
+	uint16_t family;
+	uint32_t sequence;
+	char said[128];	   /* by the kernel, of the last error */
+	char out[512];	   /* the one request under way: it holds keys for a moment */
+	char buffer[32768]; /* one netlink datagram: NLMSG_GOODSIZE at most */
+};
+
+bool kmod_present(void)
+{
+	return !access(TYPES, F_OK);
+}
+
+static bool is_aead(uint8_t suite)
+{
+	return suite == RTPFWD_AEAD_AES_128_GCM || suite == RTPFWD_AEAD_AES_256_GCM;
+}
+
+unsigned int kmod_overhead(uint8_t suite, bool rtcp)
+{
+	unsigned int word = rtcp ? 4 : 0; /* E and the index (RFC 3711 3.4) */
+
+	if (is_aead(suite))
+		return word + 16;
+	return word + (suite == RTPFWD_AES_CM_128_HMAC_SHA1_32 && !rtcp ? 4 : 10);
+}
+
+static struct nlmsghdr *begin(struct kmod *k, uint16_t type, uint8_t command, uint16_t flags)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(k->out);
+	struct genlmsghdr *head;
+
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST | flags;
+	nlh->nlmsg_seq = ++k->sequence;
+	head = mnl_nlmsg_put_extra_header(nlh, sizeof(*head));
+	head->cmd = command;
+	head->version = RTPFWD_NL_VERSION;
+	return nlh;
+}
+
+struct answer {
+	struct kmod *k;
+	void (*each)(void *ctx, const struct nlmsghdr *nlh);
+	void *ctx;
+};
+
+static int on_message(const struct nlmsghdr *nlh, void *data)
+{
+	struct answer *answer = data;
+
+	if (answer->each)
+		answer->each(answer->ctx, nlh);
+	return MNL_CB_OK;
+}
+
+static int on_word(const struct nlattr *attr, void *data)
+{
+	struct kmod *k = data;
+
+	if (mnl_attr_get_type(attr) == NLMSGERR_ATTR_MSG)
+		snprintf(k->said, sizeof(k->said), ": %s", mnl_attr_get_str(attr));
+	return MNL_CB_OK;
+}
+
+/* An acknowledgement, or an error with what the kernel says of it. */
+static int on_verdict(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlmsgerr *error = mnl_nlmsg_get_payload(nlh);
+	struct answer *answer = data;
+	size_t words = sizeof(*error);
+
+	if (!(nlh->nlmsg_flags & NLM_F_CAPPED))
+		words += error->msg.nlmsg_len - sizeof(error->msg);
+	if (nlh->nlmsg_flags & NLM_F_ACK_TLVS)
+		mnl_attr_parse(nlh, (unsigned int)words, on_word, answer->k);
+	errno = -error->error;
+	return error->error ? MNL_CB_ERROR : MNL_CB_STOP;
+}
+
+static int receive(struct answer *answer)
+{
+	mnl_cb_t controls[NLMSG_MIN_TYPE] = { [NLMSG_ERROR] = on_verdict };
+	struct kmod *k = answer->k;
+	int left = MNL_CB_OK;
+
+	while (left > 0) {
+		ssize_t n = mnl_socket_recvfrom(k->socket, k->buffer, sizeof(k->buffer));
+
+		if (n < 0)
+			return -errno;
+		left = mnl_cb_run2(k->buffer, (size_t)n, k->sequence,
+				   mnl_socket_get_portid(k->socket), on_message, answer, controls,
+				   NLMSG_MIN_TYPE);
+		if (left < 0 && errno == EPROTO) /* the late answer to an earlier request */
+			left = MNL_CB_OK;
+	}
+	return left < 0 ? -errno : 0;
+}
+
+/* Sends the request that is in k->out, and forgets it. */
+static int transact(struct kmod *k, const struct nlmsghdr *nlh,
+		    void (*each)(void *ctx, const struct nlmsghdr *nlh), void *ctx)
+{
+	struct answer answer = { k, each, ctx };
+	ssize_t sent = mnl_socket_sendto(k->socket, nlh, nlh->nlmsg_len);
+	int err = sent < 0 ? -errno : 0;
+
+	explicit_bzero(k->out, sizeof(k->out));
+	k->said[0] = '\0';
+	return err ? err : receive(&answer);
+}
+
+static int complain(const struct kmod *k, const char *what, int err)
+{
+	if (err)
+		log_error("rtpfwd.ko: cannot %s: %s%s", what, strerror(-err), k->said);
+	return err;
+}
+
+static int on_family_attribute(const struct nlattr *attr, void *data)
+{
+	if (mnl_attr_get_type(attr) == CTRL_ATTR_FAMILY_ID)
+		*(uint16_t *)data = mnl_attr_get_u16(attr);
+	return MNL_CB_OK;
+}
+
+static void on_family(void *ctx, const struct nlmsghdr *nlh)
+{
+	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), on_family_attribute, ctx);
+}
+
+static int find_family(struct kmod *k)
+{
+	struct nlmsghdr *nlh = begin(k, GENL_ID_CTRL, CTRL_CMD_GETFAMILY, NLM_F_ACK);
+	int err;
+
+	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, RTPFWD_NL_FAMILY);
+	err = transact(k, nlh, on_family, &k->family);
+	return err ? err : k->family ? 0 : -ENOENT;
+}
+
+static int open_socket(struct kmod *k)
+{
+	struct timeval second = { .tv_sec = 1 };
+	int on = 1;
+
+	k->socket = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
+	if (!k->socket || mnl_socket_bind(k->socket, 0, MNL_SOCKET_AUTOPID) < 0)
+		return -errno;
+	mnl_socket_setsockopt(k->socket, NETLINK_EXT_ACK, &on, sizeof(on));
+	setsockopt(mnl_socket_get_fd(k->socket), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+	return 0;
+}
+
+int kmod_open(struct kmod **out)
+{
+	struct kmod *k = calloc(1, sizeof(*k));
+	int err;
+
+	if (!k)
+		return -ENOMEM;
+	err = open_socket(k);
+	if (!err)
+		err = find_family(k);
+	if (err)
+		kmod_close(k);
+	else
+		*out = k;
+	return err;
+}
+
+void kmod_close(struct kmod *k)
+{
+	if (!k)
+		return;
+	if (k->socket)
+		mnl_socket_close(k->socket);
+	free(k);
+}
+
+static void put_keys(struct nlmsghdr *nlh, const struct flow_crypt *keys)
+{
+	size_t key = keys->suite == RTPFWD_AEAD_AES_256_GCM ? 32 : 16;
+
+	mnl_attr_put_u8(nlh, RTPFWD_A_SUITE, keys->suite);
+	mnl_attr_put(nlh, RTPFWD_A_KEY, key, keys->key);
+	mnl_attr_put(nlh, RTPFWD_A_SALT, is_aead(keys->suite) ? SALT_AEAD : SALT_CM,
+		     keys->key + key);
+}
+
+static int on_attribute(const struct nlattr *attr, void *data)
+{
+	struct kmod_context *c = data;
+
+	switch (mnl_attr_get_type(attr)) {
+	case RTPFWD_A_ID:
+		c->id = mnl_attr_get_u32(attr);
+		break;
+	case RTPFWD_A_DIRECTION:
+		c->direction = mnl_attr_get_u8(attr);
+		break;
+	case RTPFWD_A_SUITE:
+		c->suite = mnl_attr_get_u8(attr);
+		break;
+	case RTPFWD_A_COOKIE:
+		c->cookie = mnl_attr_get_u64(attr);
+		break;
+	}
+	return MNL_CB_OK;
+}
+
+static struct kmod_context read_context(const struct nlmsghdr *nlh)
+{
+	struct kmod_context c = { 0 };
+
+	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), on_attribute, &c);
+	return c;
+}
+
+static void on_added(void *ctx, const struct nlmsghdr *nlh)
+{
+	*(uint32_t *)ctx = read_context(nlh).id;
+}
+
+int kmod_add(struct kmod *k, uint32_t *id, enum rtpfwd_direction direction,
+	     const struct flow_crypt *keys, uint64_t cookie)
+{
+	struct nlmsghdr *nlh = begin(k, k->family, RTPFWD_CMD_ADD, NLM_F_ACK);
+
+	mnl_attr_put_u8(nlh, RTPFWD_A_DIRECTION, (uint8_t)direction);
+	put_keys(nlh, keys);
+	mnl_attr_put_u64(nlh, RTPFWD_A_COOKIE, cookie);
+	mnl_attr_put_u8(nlh, RTPFWD_A_PINNED, 1);
+	*id = 0;
+	return complain(k, "add a context", transact(k, nlh, on_added, id));
+}
+
+int kmod_change(struct kmod *k, uint32_t id, const struct flow_crypt *keys, bool keep)
+{
+	struct nlmsghdr *nlh = begin(k, k->family, RTPFWD_CMD_CHANGE, NLM_F_ACK);
+
+	mnl_attr_put_u32(nlh, RTPFWD_A_ID, id);
+	put_keys(nlh, keys);
+	if (keep)
+		mnl_attr_put(nlh, RTPFWD_A_KEEP_ROLLOVER, 0, NULL);
+	return complain(k, "change the keys of a context", transact(k, nlh, NULL, NULL));
+}
+
+int kmod_delete(struct kmod *k, uint32_t id)
+{
+	struct nlmsghdr *nlh = begin(k, k->family, RTPFWD_CMD_DELETE, NLM_F_ACK);
+
+	mnl_attr_put_u32(nlh, RTPFWD_A_ID, id);
+	return complain(k, "delete a context", transact(k, nlh, NULL, NULL));
+}
+
+struct listener {
+	void (*each)(void *ctx, const struct kmod_context *c);
+	void *ctx;
+};
+
+static void on_context(void *ctx, const struct nlmsghdr *nlh)
+{
+	struct kmod_context c = read_context(nlh);
+	struct listener *listener = ctx;
+
+	listener->each(listener->ctx, &c);
+}
+
+int kmod_each(struct kmod *k, void (*each)(void *ctx, const struct kmod_context *c), void *ctx)
+{
+	struct nlmsghdr *nlh = begin(k, k->family, RTPFWD_CMD_GET, NLM_F_DUMP);
+	struct listener listener = { each, ctx };
+
+	return complain(k, "list the contexts", transact(k, nlh, on_context, &listener));
+}

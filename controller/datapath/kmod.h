@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control of rtpfwd.ko as a client sees it (kmod/rtpfwd_nl.h), over libmnl. A request is
+ * answered within the call: the kernel works it off in the sender's time and waits for nothing but
+ * memory. Every error is a line of the log with the kernel's own words.
+ */
+#ifndef RTPFWD_DATAPATH_KMOD_H
+#define RTPFWD_DATAPATH_KMOD_H
+
+#include "datapath/datapath.h"
+
+#include "../../kmod/rtpfwd_nl.h"
+
+struct kmod;
+
+/* What the module tells of a context: never its keys. */
+struct kmod_context {
+	uint32_t id;
+	uint8_t direction; /* enum rtpfwd_direction */
+	uint8_t suite;	   /* enum rtpfwd_suite */
+	uint64_t cookie;
+};
+
+/* Can programs call it? That the module is loaded is not enough: its functions need their types. */
+bool kmod_present(void);
+
+int kmod_open(struct kmod **out); /* -ENOENT: it is not loaded */
+void kmod_close(struct kmod *k);  /* NULL-safe; contexts stay */
+
+/* Adds a context that outlives this process; its id goes to `id`. */
+int kmod_add(struct kmod *k, uint32_t *id, enum rtpfwd_direction direction,
+	     const struct flow_crypt *keys, uint64_t cookie);
+
+/* Other keys for it. A receiver takes the former ones for a while, too; of a sender `keep` says
+ * whether it goes on with its indices. */
+int kmod_change(struct kmod *k, uint32_t id, const struct flow_crypt *keys, bool keep);
+
+int kmod_delete(struct kmod *k, uint32_t id);
+
+/* Calls `each` for every context of this network namespace. It makes no request of its own. */
+int kmod_each(struct kmod *k, void (*each)(void *ctx, const struct kmod_context *c), void *ctx);
+
+/* Bytes that a suite adds to a packet. */
+unsigned int kmod_overhead(uint8_t suite, bool rtcp);
+
+#endif
