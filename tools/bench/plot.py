@@ -13,7 +13,7 @@ STYLE = """
     .bar { fill: #6e7681 } .ours { fill: #4493f8 } .spread { stroke: #e6edf3 }
   }
 """
-NAMES, PANEL, GAP, ROW, TOP, FOOT = 200, 290, 30, 30, 34, 44
+NAMES, PANEL, GAP, ROW, TOP, FOOT = 200, 290, 70, 30, 34, 44
 
 
 class Axis:
@@ -21,7 +21,7 @@ class Axis:
 
     def __init__(self, left, values):
         self.left = left
-        self.low = math.floor(math.log10(min(values)))
+        self.low = math.floor(math.log10(min(values) / 1.5))    # the shortest bar is one
         self.high = max(self.low + 1, math.ceil(math.log10(max(values))))
 
     def x(self, value):
@@ -32,6 +32,10 @@ class Axis:
         return [10.0 ** n for n in range(self.low, self.high + 1)]
 
 
+def scale(value):
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+
+
 def panel(axis, rows, label, unit, height):
     """`rows`: (ours, Spread or None) from top to bottom."""
     out = [f'<text x="{axis.left}" y="16">{escape(label)}</text>']
@@ -40,7 +44,7 @@ def panel(axis, rows, label, unit, height):
         out.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" '
                    f'y2="{height - FOOT}"/>')
         out.append(f'<text class="axis" x="{x:.1f}" y="{height - FOOT + 16}" '
-                   f'text-anchor="middle">{value:,g}</text>')
+                   f'text-anchor="middle">{scale(value)}</text>')
     for i, (ours, spread) in enumerate(rows):
         if not spread:
             continue
@@ -63,8 +67,8 @@ def draw(rows):
            f"<style>{STYLE}</style>"]
     for i, (title, _, _) in enumerate(rows):
         out.append(f'<text x="0" y="{TOP + i * ROW + 14}">{escape(title)}</text>')
-    for n, label, unit in ((1, "packets/s without loss", "packets/s, more is better"),
-                           (2, "median latency at 10,000 packets/s", "µs, less is better")):
+    for n, label, unit in ((1, "packets/s without loss", "packets/s, logarithmic; more is better"),
+                           (2, "median latency at 10,000 packets/s", "µs, logarithmic; less is better")):
         bars = [(row[0].startswith("rtpfwd"), row[n]) for row in rows]
         axis = Axis(NAMES + (n - 1) * (PANEL + GAP), [v for _, s in bars for v in s.values])
         out += panel(axis, bars, label, unit, height)
