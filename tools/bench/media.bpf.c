@@ -173,15 +173,22 @@ static __always_inline bool sums_up(const struct frame *f)
 	return fold(sum) == 0xffff;
 }
 
-/* As its flow must arrive, and whole. */
+/* As its flow must arrive, or as it was sent where no relay is between. */
+static __always_inline bool is_addressed(const struct frame *f, const struct media_flow *flow)
+{
+	if (state.direct)
+		return f->ip.saddr == flow->from_ip && f->ip.daddr == flow->relay_ip &&
+		       f->udp.source == flow->from_port && f->udp.dest == flow->relay_port;
+	return f->ip.saddr == flow->out_ip && f->ip.daddr == flow->to_ip &&
+	       f->udp.source == flow->out_port && f->udp.dest == flow->to_port;
+}
+
 static __always_inline bool is_right(const struct frame *f, __u32 side)
 {
 	__u32 number = bpf_ntohl(f->ssrc) & MEDIA_NUMBER;
 	const struct media_flow *flow = bpf_map_lookup_elem(&flows, &number);
 
-	return flow && flow->side != side && f->ip.saddr == flow->out_ip &&
-	       f->ip.daddr == flow->to_ip && f->udp.source == flow->out_port &&
-	       f->udp.dest == flow->to_port &&
+	return flow && flow->side != side && is_addressed(f, flow) &&
 	       f->ip.tot_len == bpf_htons(MEDIA_FRAME - sizeof(f->eth)) &&
 	       f->udp.len == bpf_htons(MEDIA_FRAME - sizeof(f->eth) - sizeof(f->ip)) && sums_up(f);
 }

@@ -10,7 +10,7 @@ import time
 
 import figures
 import plot
-from figures import Spread, ratio
+from figures import Spread
 from lab import TOP
 from relays import Bare, Minimal, Nat, Relay, Rtpengine, Rtpfwd, ran
 from tap import Failed
@@ -191,14 +191,15 @@ def ratios(values, references):
 
 
 def rows(subjects):
-    bare = subjects[0].got
-    engine = subjects[-1].got
-    table = [["1,000 calls, 214-byte frames", "packets/s", "of bare", "x rtpengine", "CPU ns",
-              "p50 us", "p99 us", "lost"]]
+    """A relay in userspace needs a second core for itself: the last one counts by its best round,
+    in which it had that."""
+    bare, best = subjects[0].got, max(subjects[-1].got.rate)
+    table = [["1,000 calls, 214-byte frames", "packets/s", "of bare", "x last one's best",
+              "CPU ns", "p50 us", "p99 us", "lost"]]
     for s in subjects:
         table.append([s.title, Spread(s.got.rate).text("{:,.0f}"),
                       ratios(s.got.rate, bare.rate).text("{:.3f}"),
-                      ratio(Spread(s.got.rate), Spread(engine.rate), "{:.1f}"),
+                      f"{Spread(s.got.rate).median / best:.1f}",
                       Spread(s.got.cpu).text("{:.0f}"), Spread(s.got.p50).text("{:.2f}"),
                       Spread(s.got.p99).text("{:.1f}"), s.got.lost])
     return table

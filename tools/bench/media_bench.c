@@ -11,8 +11,7 @@
  *                               packets for so long; one line of JSON says what became of them
  *
  * WINDOW: packets in flight at most. PERIOD: ns between two, and delays are kept; 0: as fast as the
- * window allows. DIRECT 1: into the sinks without a relay, which find them wrong. What it attaches
- * goes with it.
+ * window allows. DIRECT 1: into the sinks without a relay. What it attaches goes with it.
  */
 #include "media.h"
 
