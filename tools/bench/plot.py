@@ -67,8 +67,9 @@ def draw(rows):
            f"<style>{STYLE}</style>"]
     for i, (title, _, _) in enumerate(rows):
         out.append(f'<text x="0" y="{TOP + i * ROW + 14}">{escape(title)}</text>')
-    for n, label, unit in ((1, "packets/s without loss", "packets/s, logarithmic; more is better"),
-                           (2, "median latency at 10,000 packets/s", "µs, logarithmic; less is better")):
+    for n, label, unit in (
+            (1, "packets/s without loss", "packets/s, logarithmic; more is better"),
+            (2, "median latency at 10,000 packets/s", "µs, logarithmic; less is better")):
         bars = [(row[0].startswith("rtpfwd"), row[n]) for row in rows]
         axis = Axis(NAMES + (n - 1) * (PANEL + GAP), [v for _, s in bars for v in s.values])
         out += panel(axis, bars, label, unit, height)
