@@ -360,9 +360,13 @@ void nexthop_kick(struct datapath *dp)
 	}
 }
 
+/* A VLAN's interface on one of ours is no link of its own, but routes lie over it; IPv4's go with
+ * it without a word. */
 static void on_link(void *ctx, const struct nl_link *link, bool gone)
 {
 	link_changed(ctx, link, gone);
+	if (link->vlan && link_by_ifindex(ctx, link->lower))
+		nexthop_all_stale(ctx);
 }
 
 static void on_routes(void *ctx)

@@ -20,12 +20,12 @@ import guest   # noqa: E402
 
 BUILD = os.path.join(TOP, "tools", "kmod", "build")
 LIMIT, STEP_LIMIT = 600, 240    # seconds
-MODULES = ("veth", "bridge", "aesni-intel", "ghash-clmulni-intel", "sha1-ssse3", "ctr", "gcm",
-           "ghash-generic")
+MODULES = ("veth", "bridge", "8021q", "aesni-intel", "ghash-clmulni-intel", "sha1-ssse3", "ctr",
+           "gcm", "ghash-generic")
 # libsrtp2 of Debian gets its ciphers from libnss3, which opens these.
 OPENED = ("libsoftokn3.*", "libfreebl3.*", "libfreeblpriv3.*")
 HELPERS = ("vectors", "hinder")
-FIXTURES = ("verdict_test", "drops_test", "ipv6_test")
+FIXTURES = ("verdict_test", "drops_test", "ipv6_test", "vlan_test")
 VECTORS = """#!/bin/sh
 insmod /modules/vectors.ko && rmmod vectors && dmesg | sed -n 's/.*vectors: //p'
 """
