@@ -195,7 +195,16 @@ build/media_bench: tools/bench/media_bench.c tools/bench/media.h build/gen/media
 build/media_relay: tools/bench/media_relay.c
 	$(say) LD $@
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
-build/scale_bench: build/obj/tools/bench/scale_bench.o build/librtpfwd.a
+build/gen/path.bpf.o: tools/bench/path.bpf.c tools/bench/path.h
+	@mkdir -p $(@D)
+	$(say) BPF $@
+	$(Q)$(BPF_CLANG) -target bpf -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter \
+		-idirafter /usr/include/$(shell uname -m)-linux-gnu -c -o $@ $<
+build/gen/path.skel.h: build/gen/path.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name path_bpf > $@
+build/obj/tools/bench/path_bench.o: build/gen/path.skel.h
+build/path_bench build/scale_bench: build/%: build/obj/tools/bench/%.o build/librtpfwd.a
 	$(say) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 build/xdp_bench: tools/bench/xdp_bench.c tools/bench/xdp_bench.h $(BPF_HDR) $(SKEL) build/gen/preamble.skel.h
@@ -203,7 +212,7 @@ build/xdp_bench: tools/bench/xdp_bench.c tools/bench/xdp_bench.h $(BPF_HDR) $(SK
 
 bench:
 	@if [ "$(SETUP)" != 0 ]; then tools/setup --bench; fi
-	@$(MAKE) --no-print-directory -s all build/xdp_bench build/media_bench build/media_relay build/scale_bench
+	@$(MAKE) --no-print-directory -s all build/xdp_bench build/media_bench build/media_relay build/path_bench build/scale_bench
 	@QUICK=$(QUICK) tools/bench/bench
 
 SBINDIR := $(PREFIX)/sbin
