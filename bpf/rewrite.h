@@ -223,6 +223,9 @@ static __always_inline __u32 rewrite_other(struct host *h, struct packet *p,
 
 	if (!wide)
 		return RTPFWD_R_headroom;
+	/* A sum made anew would make damage look whole (RFC 1812 5.2.2). */
+	if (!p->six && fold(sum_ip(p->ip)) != 0xffff)
+		return RTPFWD_R_bad_checksum;
 	if (!p->udp->check && f->act->flags & RTPFWD_F_IPV6 && !sum_missing(h, p))
 		return RTPFWD_R_bad_checksum;
 	write_udp(p->udp, f->act, difference_of(p, control, f->act, wide->to_ip));

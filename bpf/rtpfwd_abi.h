@@ -45,7 +45,7 @@
 	X(no_route, "no route to the destination through a realm's interface")                     \
 	X(tx_failed, "refused by the driver of the outgoing interface")                            \
 	X(headroom, "no room in the frame for a larger header")                                    \
-	X(bad_checksum, "IPv6 without a UDP checksum")                                             \
+	X(bad_checksum, "IPv6 without a UDP checksum, or IPv4 with a wrong one of its header")	   \
 	X(learning, "from a source that has not sent enough yet to be learned")                    \
 	X(srtp_auth, "SRTP that does not authenticate under the keys of its leg")                  \
 	X(srtp_replay, "SRTP with an index that was used before, or too far back to tell")         \

@@ -240,6 +240,30 @@ static void bad_checksum(void **state)
 	relay_expect_drop(&f, "bad_checksum", true);
 }
 
+/* Where the header of IPv4 is made anew its sum is looked at; else damage goes on, to be seen. */
+static void bad_checksum_of_an_ipv4_header(void **state)
+{
+	struct flow_want want = want_of(false, true);
+	struct frame in, out, due;
+
+	(void)state;
+	NEED_ROOT;
+	relay_apply(&want);
+	frame_rtp(&in, PHONE, RELAY, 1);
+	in.bytes[IP_AT + 5] ^= 1; /* its id */
+	relay_expect_drop(&in, "bad_checksum", true);
+	want = want_of(false, false);
+	relay_apply(&want);
+	frame_rtp(&in, PHONE, RELAY, 1);
+	relay_due(&due, &in, &want, OUT_MACS);
+	in.bytes[IP_AT + 5] ^= 1;
+	due.bytes[IP_AT + 5] ^= 1;
+	assert_int_equal(relay_run(&in, &out), XDP_REDIRECT);
+	assert_int_equal(out.size, due.size);
+	assert_memory_equal(out.bytes, due.bytes, due.size);
+	assert_false(frame_sums_right(&out));
+}
+
 static void wrong_source_of_ipv6(void **state)
 {
 	static const char *const strangers[] = { STRANGER6, "[2001:db8:1::2]:5006",
@@ -497,6 +521,7 @@ int main(void)
 		T(zero_checksum_of_ipv4_is_made_for_ipv6),
 		T_XDP(headroom),
 		T(bad_checksum),
+		T(bad_checksum_of_an_ipv4_header),
 		T(wrong_source_of_ipv6),
 		T(former_source_of_ipv6_is_late_in_every_copy),
 		T(hops_of_ipv6_used_up),

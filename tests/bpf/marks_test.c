@@ -133,6 +133,22 @@ static void a_class_is_set_and_congestion_bits_stay(void **state)
 	}
 }
 
+/* The header is made anew where a tag comes or goes: damage must not look whole then. */
+static void a_damaged_header_is_refused(void **state)
+{
+	struct flow_want want = relay_want();
+	struct frame f;
+
+	(void)state;
+	NEED_ROOT;
+	realms(0, -1);
+	relay_apply(&want);
+	frame_rtp(&f, PHONE, RELAY, 1);
+	f.bytes[IP_AT + 1] ^= 4;
+	frame_tag(&f, 5);
+	relay_expect_drop(&f, "bad_checksum", true);
+}
+
 static void two_tags_and_strange_ones_pass_untouched(void **state)
 {
 	struct flow_want want = relay_want();
@@ -182,6 +198,7 @@ int main(void)
 		T(a_tag_is_taken_off),
 		T(a_tag_is_kept),
 		T(a_class_is_set_and_congestion_bits_stay),
+		T(a_damaged_header_is_refused),
 		T(two_tags_and_strange_ones_pass_untouched),
 		T(tagged_strangers_are_refused),
 	};
