@@ -13,7 +13,7 @@ from sipp import Sipp
 from tap import Failed, wait_for
 
 FIRST = 20000       # port of the first call where the relay has the choice; of the next one: + 2
-SETUP_RATE = 1000   # calls a second
+SETUP_RATE = 500    # calls a second
 NG = ("127.0.0.1", 2223)
 CORE = 0            # where relays run; the generator has the other one
 NAT = f"""
@@ -120,14 +120,14 @@ class Rtpfwd(Relay):
 
     def call(self):
         """Callers and callees are killed, not ended: the calls stay."""
-        timeout = 30 + 2 * self.calls // SETUP_RATE
+        timeout = 60 + 4 * self.calls // SETUP_RATE
         server = Sipp(self.lab, self.lab.callee, "uas", CALLEE, self.calls,
                       timeout=10 * timeout).listening()
         client = Sipp(self.lab, self.lab.caller, "uac", CALLER, self.calls, "-s", "7001", "-r",
                       SETUP_RATE, "-d", 1000000, "-l", self.calls, f"{INSIDE}:5060",
                       timeout=10 * timeout)
-        wait_for(lambda: self.lab.ctl("show", "status")["calls"] == self.calls and
-                 all(c["state"] == "up" for c in self.lab.calls()), timeout, "all calls are up")
+        wait_for(lambda: self.lab.metrics()['rtpfwd_calls{state="up"}'] == self.calls, timeout,
+                 f"{self.calls} calls are up")
         client.kill()
         server.kill()
 
