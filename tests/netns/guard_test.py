@@ -13,6 +13,7 @@ from calls import call
 from lab import CALLEE, CALLER, INSIDE, INSIDE6, OUTSIDE, Lab, binary, config, nothing_left
 from tap import check, equal, wait_for
 
+SIDE, SIDE6 = "10.91.7.1", "2001:db8:91:7::1"
 BOTH = {"media": f"{INSIDE}, {INSIDE6}"}
 # A firewall as others write it: it tracks connections, has sets, and a raw chain of its own.
 FOREIGN = """
@@ -52,6 +53,7 @@ ports = 20000-20099
 @contextlib.contextmanager
 def make():
     with Lab() as lab:
+        side_link(lab)
         lab.node("nft", "-f", "-", input=FOREIGN)
         lab.start(config(lab, inside=BOTH))
         yield lab
@@ -91,9 +93,22 @@ def reload(lab, *args, **kw):
     lab.ctl("reload")
 
 
+def side_link(lab):
+    """An interface of no realm, by which the callee's host reaches the relay addresses inside."""
+    netns.link(lab.callee, "eth2", "02:91:07:00:00:02", lab.node, "side0", "02:91:07:00:00:01")
+    for ns, dev, host in ((lab.node, "side0", 1), (lab.callee, "eth2", 2)):
+        ns("ip", "addr", "add", f"10.91.7.{host}/24", "dev", dev)
+        ns("ip", "addr", "add", f"2001:db8:91:7::{host}/64", "dev", dev, "nodad")
+        ns("ip", "link", "set", dev, "up")
+    lab.callee("ip", "route", "add", INSIDE, "via", SIDE)
+    lab.callee("ip", "-6", "route", "add", INSIDE6, "via", SIDE6)
+    for key in ("ipv4.icmp_ratelimit", "ipv6.icmp.ratelimit"):
+        lab.node("sysctl", "-qw", f"net.{key}=0")
+
+
 def answered(lab, to):
-    """Does the node say that nobody is there, to itself over the loopback interface?"""
-    with netns.udp(lab.node.name, "::1" if ":" in to[0] else "127.0.0.1") as sock:
+    """Does the node say that nobody is there, to who comes by that interface?"""
+    with netns.udp(lab.callee.name, "::" if ":" in to[0] else "0.0.0.0") as sock:
         sock.connect(to)
         sock.settimeout(0.3)
         try:
@@ -166,7 +181,7 @@ def unserved(lab):
     counted once; ports beside the range answer as ever"""
     for to in ((INSIDE, 10600), (INSIDE6, 10602)):
         dropped(lab, {"unserved": 1}, lambda to=to: equal(answered(lab, to), False, "answered"))
-    for to in ((INSIDE, 9999), (INSIDE6, 9999), (INSIDE, 11000), ("127.0.0.1", 10600)):
+    for to in ((INSIDE, 9999), (INSIDE6, 9999), (INSIDE, 11000), (SIDE, 10600)):
         dropped(lab, {}, lambda to=to: equal(answered(lab, to), True, f"answer from {to}"))
     metric = 'rtpfwd_rtp_dropped_total{reason="unserved"}'
     equal(lab.metrics()[metric], lab.drops()["unserved"], metric)
@@ -176,7 +191,7 @@ def sockets_served(lab):
     """whoever has a socket at a relay port gets what is his: the guard takes it from nobody"""
     for ip in (INSIDE, INSIDE6):
         with netns.udp(lab.node.name, ip, 10700) as server, \
-                netns.udp(lab.node.name, ip, 7009) as client:
+                netns.udp(lab.callee.name, "::" if ":" in ip else "0.0.0.0") as client:
             server.settimeout(3)
             dropped(lab, {}, lambda: client.sendto(b"hello", (ip, 10700)))
             equal(server.recvfrom(10)[0], b"hello", "datagram")
