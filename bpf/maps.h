@@ -68,6 +68,13 @@ struct {
 } rtpfwd_links SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_SOCKMAP);
+	__uint(max_entries, 2); /* IPv4, IPv6 */
+	__type(key, __u32);
+	__type(value, __u64);
+} rtpfwd_socks SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 16);
 } rtpfwd_events SEC(".maps");

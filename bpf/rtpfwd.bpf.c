@@ -8,6 +8,7 @@
 #include "host_plain.h"
 #endif
 #include "verdict.h"
+#include "steer.h"
 #include "watch.h"
 
 SEC("xdp")

@@ -21,6 +21,7 @@
 #define RTPFWD_MAP_TX	   "rtpfwd_tx"	    /* DEVMAP: link key -> interface */
 #define RTPFWD_MAP_LINKS   "rtpfwd_links"   /* struct rtpfwd_link_stats by link key */
 #define RTPFWD_MAP_RELAY   "rtpfwd_relay"   /* one struct rtpfwd_relay, mapped */
+#define RTPFWD_MAP_SOCKS   "rtpfwd_socks"   /* SOCKMAP: its sockets, IPv4's and IPv6's */
 #define RTPFWD_MAP_EVENTS  "rtpfwd_events"  /* ring of struct rtpfwd_event; not pinned */
 
 #define RTPFWD_MAX_ADDRESSES 64
@@ -53,9 +54,9 @@
 
 /* Ours, but left to the slower rung: passed on, not dropped. */
 #define RTPFWD_UP_REASONS(X)                                                                       \
-	X(up_fragment, "first fragment of a datagram to a relay port, passed on")                  \
-	X(up_options, "with IP options or extension headers to a relay port, passed on")           \
-	X(up_unresolved, "next hop unknown, passed on")
+	X(up_fragment, "first fragment of a datagram to a relay port, passed up")                  \
+	X(up_options, "with IP options or extension headers to a relay port, passed up")           \
+	X(up_unresolved, "next hop being asked for, passed up")
 
 enum rtpfwd_reason {
 	RTPFWD_R_NONE, /* forward */
@@ -296,7 +297,9 @@ struct rtpfwd_control {
 /* Written by the userspace relay alone. */
 struct rtpfwd_relay {
 	struct rtpfwd_drops drops; /* where it counts alone; atomic: two may run for a moment */
-	/* By generation modulo RTPFWD_RELAYS: odd while it may be reading what a slot says. */
+	/* By generation modulo RTPFWD_RELAYS: which one runs, 0: none; and a count that is odd
+	 * while it may be reading what a slot says. */
+	__u32 running[RTPFWD_RELAYS];
 	__u32 reading[RTPFWD_RELAYS];
 };
 

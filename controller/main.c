@@ -291,7 +291,11 @@ static int fail(const char *why, int status)
 static int open_datapath(struct daemon *d, char *why, size_t why_size)
 {
 	struct datapath_events events = {
-		.ctx = d, .adopted_gone = on_adopted_gone, .learned = on_learned};
+		.ctx = d,
+		.relay = "/proc/self/exe",
+		.adopted_gone = on_adopted_gone,
+		.learned = on_learned,
+	};
 
 	return datapath_open(&d->node.dp, d->conf, d->node.loop, &events, on_adopted, d, why,
 			     why_size);
@@ -424,8 +428,11 @@ int main(int argc, char **argv)
 	struct options o = {.conf = "/etc/rtpfwd/rtpfwd.conf"};
 	struct daemon d = {0};
 	char why[1024];
-	int status = parse_options(&o, argc, argv);
+	int status;
 
+	if (argc > 0 && !strcmp(argv[0], DATAPATH_RELAY))
+		return datapath_relay(argc, argv);
+	status = parse_options(&o, argc, argv);
 	if (status >= 0)
 		return status;
 	signal(SIGPIPE, SIG_IGN);

@@ -44,6 +44,12 @@ static int check_complete(struct conf_loader *l, const struct conf_section *s)
 				  "realm '%s' has no media: 'media = ADDRESS' says which "
 				  "addresses relay",
 				  s->name);
+	if (realm->xdp == XDP_OFF && realm->vlan)
+		return conf_fault(l, &s->at,
+				  "realm '%s': vlan needs XDP on the interface that carries the "
+				  "VLANs: with xdp = off, 'interface' names the VLAN's own and "
+				  "vlan is none",
+				  s->name);
 	return 0;
 }
 

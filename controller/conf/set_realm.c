@@ -139,17 +139,15 @@ CONF_SETTER(conf_set_xdp)
 
 	(void)key;
 	if (conf_value_off(e->value))
-		return conf_fault(l, &e->at,
-				  "xdp = off is not supported by this version, which has no "
-				  "userspace relay: allowed is auto, native or generic");
-	if (strcasecmp(e->value, "auto") == 0)
+		realm->xdp = XDP_OFF;
+	else if (strcasecmp(e->value, "auto") == 0)
 		realm->xdp = XDP_AUTO;
 	else if (strcasecmp(e->value, "native") == 0)
 		realm->xdp = XDP_NATIVE;
 	else if (strcasecmp(e->value, "generic") == 0)
 		realm->xdp = XDP_GENERIC;
 	else
-		return conf_bad_value(l, e, "auto, native or generic");
+		return conf_bad_value(l, e, "auto, native, generic or off");
 	return 0;
 }
 

@@ -63,7 +63,9 @@ static void set_hop(struct rtpfwd_action *act, const struct nexthop *hop)
 	 * (kernels up to 6.18 at least): after 256 frames the link is dead. */
 	if (hop->link->now.veth)
 		act->flags |= RTPFWD_F_REDIRECT;
-	if (hop->neighbour)
+	if (hop->unresolved)
+		act->flags |= RTPFWD_F_UNRESOLVED;
+	else if (hop->neighbour)
 		memcpy(act->to_mac, hop->neighbour->mac, sizeof(act->to_mac));
 }
 

@@ -135,7 +135,7 @@ int adopt_find(struct datapath *dp)
 			err = adopt(dp, slot);
 	}
 	if (found) /* the former controller's readers, of copies that it was about to change */
-		grace_wait();
+		grace_wait(dp->relay);
 	if (found)
 		log_notice("%u flows of a former controller: %s", found,
 			   expired ? "their lease has ended" : "kept");

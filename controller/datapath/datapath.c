@@ -44,6 +44,7 @@ static struct datapath *allocate(const struct conf *conf, struct loop *loop,
 	if (events)
 		dp->events = *events;
 	dp->lock = -1;
+	user_init(dp);
 	for (int i = 0; i < TRACES; i++)
 		dp->traces[i] = -1;
 	timer_init(&dp->tick, loop, on_tick, dp);
@@ -53,20 +54,6 @@ static struct datapath *allocate(const struct conf *conf, struct loop *loop,
 		return NULL;
 	}
 	return dp;
-}
-
-static int refuse_off(const struct conf *conf, char *why, size_t why_size)
-{
-	for (size_t i = 0; i < conf->n_realms; i++) {
-		if (conf->realms[i].xdp != XDP_OFF)
-			continue;
-		snprintf(why, why_size,
-			 "realm '%s': xdp = off: this version has no userspace relay: auto, native "
-			 "or generic",
-			 conf->realms[i].name);
-		return -ENOTSUP;
-	}
-	return 0;
 }
 
 /* Maps and programs, then interfaces, then what forwards already, then attachment: adopted flows
@@ -85,7 +72,7 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 	if (!err)
 		contexts_adopt(dp);
 	if (!err)
-		err = grace_new(&dp->grace, dp->loop, slots_grace_over, dp);
+		err = grace_new(&dp->grace, dp->loop, dp->relay, slots_grace_over, dp);
 	if (!err)
 		err = learn_open(dp);
 	if (!err)
@@ -99,6 +86,8 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 	err = link_open_all(dp, why, why_size);
 	if (!err)
 		err = trace_attach(dp, why, why_size);
+	if (!err)
+		err = user_open(dp, why, why_size);
 	if (!err)
 		err = link_attach_all(dp, dp->adopted != NULL, why, why_size);
 	if (!err)
@@ -115,9 +104,6 @@ int datapath_open(struct datapath **out, const struct conf *conf, struct loop *l
 	int err;
 
 	snprintf(why, why_size, "no memory");
-	err = refuse_off(conf, why, why_size);
-	if (err)
-		return err;
 	dp = allocate(conf, loop, events);
 	if (!dp)
 		return -ENOMEM;
@@ -148,6 +134,7 @@ void datapath_close(struct datapath *dp)
 	learn_close(dp);
 	slots_settle(dp);
 	nexthop_close(dp);
+	user_close(dp);
 	link_close_all(dp);
 	trace_close(dp);
 	adopt_free(dp);
@@ -186,6 +173,7 @@ int datapath_detach(const struct conf *conf, char *why, size_t why_size)
 		if (err)
 			return err;
 		contexts_detach(conf->bpffs);
+		user_dismiss(conf->bpffs);
 		err = pins_clear(conf->bpffs);
 	}
 	if (err)

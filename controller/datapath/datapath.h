@@ -93,6 +93,8 @@ struct flow_counters {
 /* What flows up. Called in the loop; each may be NULL. */
 struct datapath_events {
 	void *ctx;
+	/* What is executed as the userspace relay, as datapath_relay(); NULL: there is none. */
+	const char *relay;
 	/* An adopted flow (call unknown) has ended or its lease has: its port may be leased again.
 	 */
 	void (*adopted_gone)(void *ctx, const struct addr *local);
@@ -110,6 +112,10 @@ int datapath_open(struct datapath **out, const struct conf *conf, struct loop *l
 		  const struct datapath_events *events,
 		  void (*adopted)(void *ctx, const struct addr *local), void *ctx, char *why,
 		  size_t why_size);
+
+/* The userspace relay: the main function of a program whose first argument is DATAPATH_RELAY. */
+#define DATAPATH_RELAY "rtpfwd-relay"
+int datapath_relay(int argc, char **argv);
 
 /* Leaves links, maps and live media as they are, and frees what is ours. NULL-safe. */
 void datapath_close(struct datapath *dp);

@@ -2,7 +2,7 @@
 /*
  * membarrier(MEMBARRIER_CMD_GLOBAL) is synchronize_rcu(), and XDP programs run in RCU read-side
  * sections. It takes some ten milliseconds, hence the thread; the two sides share nothing but two
- * eventfds.
+ * eventfds. The userspace relay reads outside of the kernel and says itself when it does.
  */
 #include "datapath/grace.h"
 
@@ -16,18 +16,39 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STOP (1ULL << 32)
+#define STOP	(1ULL << 32)
+#define DEAD_MS 1000
 
 struct grace {
 	int start_fd, over_fd;
 	pthread_t thread;
 	bool running;
+	struct rtpfwd_relay *relay;
 	struct watch watch;
 	void (*over)(void *owner);
 	void *owner;
 };
 
-void grace_wait(void)
+/*
+ * The userspace relay's batch ends within a millisecond; only one that was killed amid of it is
+ * odd for a second.
+ */
+static void await_reader(uint32_t *reading)
+{
+	uint32_t was = __atomic_load_n(reading, __ATOMIC_ACQUIRE);
+	struct timespec pause = { .tv_nsec = 1000000 };
+
+	for (int ms = 0; ms < DEAD_MS && was & 1; ms++) {
+		nanosleep(&pause, NULL);
+		if (__atomic_load_n(reading, __ATOMIC_ACQUIRE) != was)
+			return;
+	}
+	if (was & 1)
+		__atomic_compare_exchange_n(reading, &was, was + 1, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED);
+}
+
+void grace_wait(struct rtpfwd_relay *relay)
 {
 	struct timespec long_enough = { .tv_nsec = 250000000 };
 
@@ -35,6 +56,8 @@ void grace_wait(void)
 	 * within microseconds. */
 	if (syscall(__NR_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
 		nanosleep(&long_enough, NULL);
+	for (int i = 0; i < RTPFWD_RELAYS; i++)
+		await_reader(&relay->reading[i]);
 }
 
 static void *run(void *arg)
@@ -50,7 +73,7 @@ static void *run(void *arg)
 		}
 		if (n >= STOP)
 			return NULL;
-		grace_wait();
+		grace_wait(grace->relay);
 		n = 1;
 		if (write(grace->over_fd, &n, sizeof(n)) != sizeof(n))
 			return NULL;
@@ -81,7 +104,8 @@ static int start_thread(struct grace *grace)
 	return err;
 }
 
-int grace_new(struct grace **out, struct loop *loop, void (*over)(void *owner), void *owner)
+int grace_new(struct grace **out, struct loop *loop, struct rtpfwd_relay *relay,
+	      void (*over)(void *owner), void *owner)
 {
 	struct grace *grace = calloc(1, sizeof(*grace));
 	int err;
@@ -90,6 +114,7 @@ int grace_new(struct grace **out, struct loop *loop, void (*over)(void *owner), 
 		return -ENOMEM;
 	grace->over = over;
 	grace->owner = owner;
+	grace->relay = relay;
 	grace->start_fd = eventfd(0, EFD_CLOEXEC);
 	grace->over_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	err = grace->start_fd < 0 || grace->over_fd < 0 ? -errno : 0;

@@ -2,7 +2,8 @@
 /*
  * Interfaces and the XDP program on them. All that are `xdp = auto` share one mode: a frame that a
  * native program redirects is lost where the other interface's driver takes none, so that one
- * generic interface makes all of them generic.
+ * generic interface, or one without a program, makes all of them generic. Where no program can be
+ * attached at all, or none is wanted, the userspace relay has everything.
  */
 #include "datapath/priv.h"
 #include "lib/log.h"
@@ -153,6 +154,23 @@ static int pin_path(const struct datapath *dp, const struct link *link, char pat
 	return pins_path(path, dp->folder, PIN_LINK, link->name);
 }
 
+/* Who counts what comes in there: XDP, or the userspace relay alone. */
+static void publish_counting(struct datapath *dp, const struct link *link)
+{
+	uint32_t bit = 1u << link->key;
+
+	if (link->fd < 0)
+		__atomic_fetch_or(&dp->control->user_links, bit, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&dp->control->user_links, ~bit, __ATOMIC_RELAXED);
+}
+
+static void set_reason(struct link *link, const char *reason)
+{
+	if (reason != link->reason)
+		snprintf(link->reason, sizeof(link->reason), "%s", reason);
+}
+
 static void detach(struct datapath *dp, struct link *link)
 {
 	char path[PATH_MAX];
@@ -164,6 +182,7 @@ static void detach(struct datapath *dp, struct link *link)
 	}
 	if (!pin_path(dp, link, path))
 		pins_remove(path);
+	publish_counting(dp, link);
 }
 
 static int attach(struct datapath *dp, struct link *link, bool native)
@@ -186,6 +205,7 @@ static int attach(struct datapath *dp, struct link *link, bool native)
 		return err;
 	}
 	link->native = native;
+	publish_counting(dp, link);
 	return 0;
 }
 
@@ -221,6 +241,7 @@ static bool take_over(struct datapath *dp, struct link *link)
 		return false;
 	}
 	link->fd = fd;
+	publish_counting(dp, link);
 	return true;
 }
 
@@ -256,27 +277,37 @@ static int all_generic(struct datapath *dp, const char *because, char *why, size
 		err = attach(dp, link, false);
 		if (err)
 			return explain(link, err, false, why, why_size);
+		set_reason(link, because);
 	}
 	return 0;
 }
 
-static bool any_generic(const struct datapath *dp)
+/* Why an interface that may be native is not to be; NULL: it is. */
+static const char *why_generic(const struct datapath *dp)
 {
-	for (size_t i = 0; i < dp->n_links; i++)
-		if (dp->links[i].want == XDP_AUTO && dp->links[i].fd >= 0 && !dp->links[i].native)
-			return true;
-	return false;
+	for (size_t i = 0; i < dp->n_links; i++) {
+		const struct link *link = &dp->links[i];
+
+		if (link->want == XDP_OFF)
+			return "another interface has no XDP program";
+		if (link->want == XDP_AUTO && link->fd >= 0 && !link->native)
+			return link->reason;
+	}
+	return NULL;
 }
 
 /* Attaches in the mode wanted, or that of the other interfaces, or what the driver takes. */
 static int attach_wanted(struct datapath *dp, struct link *link, char *why, size_t why_size)
 {
-	bool native = link->want == XDP_NATIVE || (link->want == XDP_AUTO && !any_generic(dp));
+	const char *generic = why_generic(dp);
+	bool native = link->want == XDP_NATIVE || (link->want == XDP_AUTO && !generic);
 	char because[64];
 	int err = attach(dp, link, native);
 
-	if (!err)
+	if (!err) {
+		set_reason(link, native ? "" : link->want == XDP_AUTO ? generic : "xdp = generic");
 		return 0;
+	}
 	if (!native || link->want == XDP_NATIVE || err == -EBUSY || err == -EEXIST || err == -EPERM)
 		return explain(link, err, native, why, why_size);
 	snprintf(because, sizeof(because), "the driver of %s has no native one", link->name);
@@ -302,11 +333,29 @@ static int probe_all(struct datapath *dp, char *why, size_t why_size)
 /* Without live media generic mode is worth a second thought; native stays: some drivers reset. */
 static void reconsider(struct datapath *dp)
 {
-	if (!any_generic(dp))
+	if (!why_generic(dp))
 		return;
 	for (size_t i = 0; i < dp->n_links; i++)
 		if (dp->links[i].want == XDP_AUTO)
 			detach(dp, &dp->links[i]);
+}
+
+/* Of a mode that a former controller found. */
+static const char *kept_reason(const struct link *link)
+{
+	if (link->native)
+		return "";
+	return link->want == XDP_GENERIC ? "xdp = generic" : "as the former process had it";
+}
+
+/* No program is wanted; a former controller's goes. */
+static bool is_off(struct datapath *dp, struct link *link)
+{
+	if (link->want != XDP_OFF)
+		return false;
+	detach(dp, link);
+	set_reason(link, "xdp = off");
+	return true;
 }
 
 int link_attach_all(struct datapath *dp, bool keep, char *why, size_t why_size)
@@ -315,11 +364,12 @@ int link_attach_all(struct datapath *dp, bool keep, char *why, size_t why_size)
 
 	pins_prune(dp);
 	for (size_t i = 0; i < dp->n_links; i++)
-		take_over(dp, &dp->links[i]);
+		if (dp->links[i].want != XDP_OFF && take_over(dp, &dp->links[i]))
+			set_reason(&dp->links[i], kept_reason(&dp->links[i]));
 	if (!keep)
 		reconsider(dp);
 	for (size_t i = 0; i < dp->n_links; i++) {
-		if (dp->links[i].fd >= 0)
+		if (dp->links[i].fd >= 0 || is_off(dp, &dp->links[i]))
 			continue;
 		err = attach_wanted(dp, &dp->links[i], why, why_size);
 		if (err)
@@ -374,7 +424,8 @@ static void update(struct datapath *dp, struct link *link, const struct nl_link 
 	publish_mac(dp, link);
 	if (other && now->ifindex) {
 		publish_link(dp, link);
-		attach_again(dp, link);
+		if (link->want != XDP_OFF)
+			attach_again(dp, link);
 	}
 	nexthop_all_stale(dp);
 }
@@ -421,7 +472,7 @@ void link_tick(struct datapath *dp)
 	for (size_t i = 0; i < dp->n_links; i++) {
 		struct link *link = &dp->links[i];
 
-		if (link->now.ifindex && link->fd < 0)
+		if (link->now.ifindex && link->fd < 0 && link->want != XDP_OFF)
 			attach_again(dp, link);
 		if (!refuses(dp, link))
 			continue;

@@ -27,11 +27,22 @@ static void publish_flows(struct datapath *dp, struct nexthop *hop)
 		slots_publish(dp, flow);
 }
 
-static void judge(struct nexthop *hop)
+/* While the kernel asks for it first, packets wait there: the userspace relay brings them to it. It
+ * cannot where they need a tag. */
+static bool is_unresolved(const struct datapath *dp, const struct nexthop *hop)
 {
+	const struct neighbour *neighbour = hop->neighbour;
+
+	return dp->user.program && hop->link && neighbour && !neighbour->valid &&
+	       !neighbour->failed && !dp->conf->realms[hop->key.realm].vlan;
+}
+
+static void judge(const struct datapath *dp, struct nexthop *hop)
+{
+	hop->unresolved = is_unresolved(dp, hop);
 	if (!hop->link)
 		hop->drop = RTPFWD_R_no_route;
-	else if (hop->neighbour && !hop->neighbour->valid)
+	else if (hop->neighbour && !hop->neighbour->valid && !hop->unresolved)
 		hop->drop = RTPFWD_R_no_neighbour;
 	else
 		hop->drop = RTPFWD_R_NONE;
@@ -42,7 +53,7 @@ static void publish_hops(struct datapath *dp, struct neighbour *neighbour)
 	struct nexthop *hop;
 
 	DL_FOREACH2(neighbour->hops, hop, peer_next) {
-		judge(hop);
+		judge(dp, hop);
 		publish_flows(dp, hop);
 	}
 }
@@ -75,11 +86,12 @@ static void neighbour_told(struct datapath *dp, struct neighbour *neighbour,
 		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, &neighbour->key.ip);
 	if (!valid && !failed && neighbour->valid)
 		return;
-	if (valid == neighbour->valid && !moved)
+	if (valid == neighbour->valid && !moved && failed <= neighbour->failed)
 		return;
 	if (valid)
 		memcpy(neighbour->mac, told->mac, sizeof(told->mac));
 	neighbour->valid = valid;
+	neighbour->failed = !valid && (neighbour->failed || failed);
 	publish_hops(dp, neighbour);
 }
 
@@ -229,7 +241,7 @@ static void resolve(struct datapath *dp, struct nexthop *hop)
 			hop->link = NULL;
 	}
 	set_neighbour(dp, hop, neighbour);
-	judge(hop);
+	judge(dp, hop);
 }
 
 static void mark_all(struct datapath *dp)
@@ -343,7 +355,7 @@ void nexthop_assume(const struct datapath *dp, struct flow *flow, const struct r
 	neighbour->valid = true;
 	neighbour->unsure = true;
 	neighbour->unsure_ms = loop_now_ms(dp->loop);
-	judge(flow->hop);
+	judge(dp, flow->hop);
 }
 
 void nexthop_kick(struct datapath *dp)

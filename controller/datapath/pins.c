@@ -181,7 +181,7 @@ void pins_remove(const char *path)
 
 static bool is_ours(const char *name)
 {
-	static const char *const kinds[] = { PIN_MAP, PIN_LINK, PIN_TRACE };
+	static const char *const kinds[] = { PIN_MAP, PIN_LINK, PIN_TRACE, PIN_STEER };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strncmp(name, kinds[i], strlen(kinds[i])))

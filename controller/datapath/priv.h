@@ -8,6 +8,7 @@
 #include "datapath/grace.h"
 #include "datapath/layout.h"
 #include "datapath/netlink.h"
+#include "datapath/user.h"
 #include "rtpfwd_abi.h"
 
 #include <limits.h>
@@ -29,6 +30,7 @@ struct link {
 	struct nl_link now; /* now.ifindex 0: there is none of that name at the moment */
 	int fd;		    /* the BPF link; -1: not attached */
 	bool native;
+	char reason[80];     /* why no higher rung; "": it is native */
 	uint64_t changed_ms; /* when it last went up, down or elsewhere */
 	uint64_t refused;    /* last seen figure of rtpfwd_link_stats */
 };
@@ -71,6 +73,7 @@ struct neighbour {
 	} key;
 	uint8_t mac[6];
 	bool valid;	    /* `mac` is to be used */
+	bool failed;	    /* asked for, and nobody answered */
 	bool unsure;	    /* `mac` is what it was: the kernel does not know it any more */
 	uint64_t unsure_ms; /* since when, by the loop's clock */
 	struct nexthop *hops;
@@ -84,7 +87,8 @@ struct nexthop {
 		struct addr from;
 		uint32_t realm; /* by whose interfaces it is to be reached */
 	} key;
-	uint8_t drop; /* 0, or enum rtpfwd_reason */
+	uint8_t drop;	 /* 0, or enum rtpfwd_reason */
+	bool unresolved; /* RTPFWD_F_UNRESOLVED */
 	struct link *link;
 	struct neighbour *neighbour; /* NULL: no route, or a link without neighbours (loopback) */
 	struct nexthop *peer_prev, *peer_next; /* in neighbour->hops */
@@ -112,8 +116,9 @@ struct datapath {
 	bool made;		/* they are new: a start that fails takes them away again */
 	struct rtpfwd_bpf *bpf; /* xdp.c's; the others use its descriptors: */
 	struct {
-		int xdp, beat, probe, trace[TRACES]; /* programs */
-		int tx, drops, links, events;	     /* maps */
+		int xdp, beat, probe, steer, trace[TRACES]; /* programs */
+		int tx, drops, links, events;		    /* maps */
+		int control, slots, rests, relay, socks;    /* the same */
 	} fd;
 	struct rtpfwd_control *control; /* mapped */
 	struct rtpfwd_slot *slots;	/* mapped */
@@ -121,6 +126,7 @@ struct datapath {
 	struct rtpfwd_relay *relay;	/* mapped; what the userspace relay counts */
 	struct kmod *kmod;    /* NULL: the programs in force do not call it */
 	uint32_t kmod_folder; /* what our contexts are known by there */
+	struct user user;		/* that relay, as a process */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
 
 	struct { /* jiffies as a line through the last heartbeat */
@@ -221,6 +227,7 @@ struct link *link_by_ifindex(struct datapath *dp, uint32_t ifindex);
 #define PIN_MAP	  "rtpfwd_"
 #define PIN_LINK  "link_"
 #define PIN_TRACE "trace_"
+#define PIN_STEER "steer_"
 int pins_open(struct datapath *dp, char *why, size_t why_size);
 int pins_path(char path[PATH_MAX], const char *folder, const char *kind, const char *name);
 /* Keeps every other rtpfwd off the folder until `*out` is closed. -EBUSY: one is there. */

@@ -216,7 +216,7 @@ void slots_settle(struct datapath *dp)
 	grace_over(dp);
 	while (dp->graces) {
 		enter_grace(dp);
-		grace_wait();
+		grace_wait(dp->relay);
 		grace_over(dp);
 	}
 }

@@ -16,8 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define USER_HEADROOM 64 /* before a frame: what a larger header and a tag need at most, rounded   \
-			  */
+#define USER_HEADROOM                                                                              \
+	64 /* before a frame: what a larger header and a tag need at most, rounded                 \
+	    */
 
 #define USER_TAILROOM 20 /* behind it: what SRTCP adds at most (RFC 7714 17) */
 

@@ -20,7 +20,7 @@
 #include "rtpfwd.skel.h"
 #pragma GCC diagnostic pop
 
-#define MAPS 7
+#define MAPS 8
 
 static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -44,6 +44,7 @@ static void list_maps(struct rtpfwd_bpf *bpf, struct bpf_map *maps[MAPS])
 	maps[4] = bpf->maps.rtpfwd_links;
 	maps[5] = bpf->maps.rtpfwd_rests;
 	maps[6] = bpf->maps.rtpfwd_relay;
+	maps[7] = bpf->maps.rtpfwd_socks;
 }
 
 static size_t page_round(size_t size)
@@ -166,6 +167,7 @@ static int reuse_pinned(struct datapath *dp, char *why, size_t why_size)
 	if (verdict)
 		return verdict < 0 ? verdict : 0;
 	dp->made = true;
+	user_dismiss(dp->folder);
 	return pins_empty(dp->folder); /* it stays: the lock is on it */
 }
 
@@ -347,6 +349,12 @@ static void keep_fds(struct datapath *dp)
 	dp->fd.trace[0] = bpf_program__fd(bpf->progs.rtpfwd_xmit);
 	dp->fd.trace[1] = bpf_program__fd(bpf->progs.rtpfwd_bulk_tx);
 	dp->fd.trace[2] = bpf_program__fd(bpf->progs.rtpfwd_redir);
+	dp->fd.steer = bpf_program__fd(bpf->progs.rtpfwd_steer);
+	dp->fd.control = bpf_map__fd(bpf->maps.rtpfwd_control);
+	dp->fd.slots = bpf_map__fd(bpf->maps.rtpfwd_slots);
+	dp->fd.rests = bpf_map__fd(bpf->maps.rtpfwd_rests);
+	dp->fd.relay = bpf_map__fd(bpf->maps.rtpfwd_relay);
+	dp->fd.socks = bpf_map__fd(bpf->maps.rtpfwd_socks);
 	dp->fd.tx = bpf_map__fd(bpf->maps.rtpfwd_tx);
 	dp->fd.drops = bpf_map__fd(bpf->maps.rtpfwd_drops);
 	dp->fd.links = bpf_map__fd(bpf->maps.rtpfwd_links);

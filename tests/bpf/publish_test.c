@@ -104,7 +104,7 @@ static void packets_never_meet_a_mix(void **state)
 	struct rtpfwd_slot *slots;
 	struct world world;
 	pthread_t thread;
-	struct lab lab;
+	struct lab lab = { 0 };
 
 	(void)state;
 	NEED_ROOT;

@@ -30,6 +30,8 @@ PREFIX = "rfl"
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime error:|"
                        r"SUMMARY: \w+Sanitizer")
 
+RUNG = os.environ.get("RUNG", "")
+RUNGS = {"": "auto", "native": "native", "generic": "generic", "user": "off"}
 GENERAL = {"lease": "300", "metrics": "127.0.0.1:9768", "state": "off", "cdr": "off"}
 PEERS = """
 [alice]
@@ -106,13 +108,14 @@ to = anna
 
 
 def config(lab, general=(), inside=(), outside=(), peers=PEERS):
-    """The standard configuration; dictionaries add to its sections or override them."""
+    """The standard configuration; dictionaries add to its sections or override them. The variable
+    RUNG says which rung forwards where the test does not: native, generic or user."""
     general = {"bpffs": lab.bpffs, "control": lab.control, **GENERAL, **dict(general)}
     realms = (("inside", "in0", INSIDE, inside), ("outside", "out0", OUTSIDE, outside))
     text = "[general]\n" + "".join(f"{k} = {v}\n" for k, v in general.items())
     for name, dev, ip, more in realms:
         keys = {"type": "realm", "interface": dev, "bind": f"udp:{ip}:5060", "media": ip,
-                "ports": "10000-10999", "xdp": "auto", **dict(more)}
+                "ports": "10000-10999", "xdp": RUNGS[RUNG], **dict(more)}
         text += f"[{name}]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items() if v)
     return text + peers
 
