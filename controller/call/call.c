@@ -288,6 +288,7 @@ static struct call *call_new(struct calls *all, const struct sip_request *reques
 	timer_init(&c->idle, all->setup.loop, on_ring_timeout, c);
 	direct_init(c);
 	HASH_ADD(hh, all->by_owner, owner, sizeof(c->owner), c);
+	c->number = ++all->numbers;
 	DL_APPEND(all->list, c);
 	all->counts.live[c->state]++;
 	if (!c->from || !c->to || !c->from_uri || !c->to_uri || !c->display || !c->dialled) {

@@ -96,8 +96,9 @@ struct call_report {
 };
 
 const char *call_state_text(enum call_state state);
-/* Each live call, oldest first, until `each` returns false. */
-void calls_each(const struct calls *calls,
+/* Each live call, oldest first, until `each` returns false. Begins at `*at` (0: with the oldest)
+ * and leaves there where to go on. */
+void calls_each(const struct calls *calls, uint64_t *at,
 		bool (*each)(void *ctx, const struct call_report *report), void *ctx);
 /* The same without the counters, which are what costs: for sums over all calls. */
 void calls_each_path(const struct calls *calls,

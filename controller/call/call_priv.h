@@ -86,6 +86,7 @@ struct call {
 	UT_hash_handle hh;	  /* by owner */
 	uint64_t owner;
 	char id[17]; /* `owner` in hex */
+	uint64_t number; /* how many there were before it, and 1 */
 	enum call_state state;
 	struct peers *peers; /* of its set-up; a reload leaves it */
 	struct peers *callers; /* the caller's: another one where it replaces an older call */
@@ -143,6 +144,7 @@ struct calls {
 	struct sip *sip;
 	struct call *list;
 	struct call *by_owner;
+	uint64_t numbers; /* of calls, ended ones included */
 	bool draining;
 	struct calls_report counts; /* `live` is kept current */
 	uint64_t decisions[POLICY_ROW_COUNT]; /* times that a row came to decide a call */

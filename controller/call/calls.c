@@ -168,13 +168,16 @@ bool calls_draining(const struct calls *calls)
 	return calls->draining;
 }
 
-void calls_each(const struct calls *calls,
+void calls_each(const struct calls *calls, uint64_t *at,
 		bool (*each)(void *ctx, const struct call_report *report), void *ctx)
 {
 	struct call_report report;
 	const struct call *c;
 
 	DL_FOREACH(calls->list, c) {
+		if (c->number <= *at)
+			continue;
+		*at = c->number;
 		call_fill_report(c, &report);
 		if (!each(ctx, &report))
 			return;

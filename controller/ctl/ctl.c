@@ -33,7 +33,7 @@ struct client {
 	bool last; /* no more requests: close when what is written has been read */
 	bool eof;  /* it says no more: the same after its last line */
 	ctl_slice *slice; /* of the answer under way; NULL: none is */
-	uint32_t at;
+	uint64_t at;
 	bool began; /* elements are out */
 };
 

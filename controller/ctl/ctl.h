@@ -30,7 +30,7 @@ bool ctl_running(const char *path);
 
 /* The next elements of a list (an array) from `*at` on, which is 0 at first and the function's own;
  * without one: that was all. NULL: no memory. */
-typedef json_t *ctl_slice(void *ctx, uint32_t *at);
+typedef json_t *ctl_slice(void *ctx, uint64_t *at);
 
 /* What ctl_new() is made of. */
 struct ctl_setup {

@@ -161,7 +161,7 @@ struct flow_report {
 /* Calls `each` for every flow but those of FLOW_STRAY, which are no entries, in order of address
  * and port, until it returns false. Begins at `*at` (0: at the start) and leaves there where to go
  * on: flows that come or go meanwhile may be missed. */
-void datapath_each(const struct datapath *dp, uint32_t *at,
+void datapath_each(const struct datapath *dp, uint64_t *at,
 		   bool (*each)(void *ctx, const struct flow_report *flow), void *ctx);
 
 struct datapath_realm_report { /* totals since start, ended flows included */

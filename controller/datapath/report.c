@@ -70,7 +70,7 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 		out->last_s = now > last ? (double)(now - last) / dp->clock.hz : 0;
 }
 
-void datapath_each(const struct datapath *dp, uint32_t *at,
+void datapath_each(const struct datapath *dp, uint64_t *at,
 		   bool (*each)(void *ctx, const struct flow_report *flow), void *ctx)
 {
 	while (*at < dp->layout.slots) {

@@ -166,7 +166,7 @@ static void media_outlives_the_controller(void **state)
 	assert_memory_equal(&slots[0], &before, sizeof(before));
 	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);
 	assert_int_equal(packets_at(RELAY), 3);
-	datapath_each(lab.dp, &(uint32_t){0}, look, &report);
+	datapath_each(lab.dp, &(uint64_t){0}, look, &report);
 	assert_true(report.adopted);
 	assert_int_equal(report.want.owner, 7);
 	assert_int_equal(report.want.kind, FLOW_RTP);
@@ -245,7 +245,7 @@ static void an_adopted_flow_is_taken_over(void **state)
 	assert_int_equal(offer(NEW_PHONE, RELAY), XDP_REDIRECT);
 	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT); /* late */
 	assert_int_equal(packets_at(RELAY), 3);
-	datapath_each(lab.dp, &(uint32_t){0}, look, &report);
+	datapath_each(lab.dp, &(uint64_t){0}, look, &report);
 	assert_false(report.adopted);
 	assert_int_equal(report.want.owner, 9);
 	datapath_remove(lab.dp, &want.local, NULL);

@@ -232,7 +232,8 @@ static bool list_one(void *ctx, const struct flow_report *flow)
 static void walked_in_parts(void **state)
 {
 	struct listed l = { .stop = 1, .ordered = true };
-	uint32_t at = 0, parts = 0;
+	uint32_t parts = 0;
+	uint64_t at = 0;
 	struct flow_want want;
 
 	(void)state;

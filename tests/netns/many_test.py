@@ -36,12 +36,12 @@ def hold(lab):
     server.kill()
 
 
-def listing(lab):
-    """A list of all flows under way, its first bytes read."""
+def listing(lab, what):
+    """A list under way, its first bytes read."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(10)
     sock.connect(lab.control)
-    sock.sendall(b'{"command":["show","flows"]}\n')
+    sock.sendall(json.dumps({"command": ["show", what]}).encode() + b"\n")
     return sock, sock.recv(100)
 
 
@@ -55,26 +55,30 @@ def rest(sock, data):
 
 
 def shown_while_calls_come_and_go(lab):
-    """a call begins, talks and ends, another one ends, while show flows is under way"""
+    """a call begins, talks and ends, others end, while show flows and show calls are under way"""
     hold(lab)
     before = lab.flows()
     equal(len(before), 4 * CALLS, "flows")
     order = [f["local"].rsplit(":", 1) for f in before]
     equal(order, sorted(order, key=lambda a: ((INSIDE, OUTSIDE).index(a[0]), int(a[1]))), "order")
-    last = before[-1]
-    under_way = listing(lab)
+    last, newest = before[-1], lab.calls()[-1]["id"]
+    flows, calls = listing(lab, "flows"), listing(lab, "calls")
     c = call(lab, "8", ANNA, BEN).up().talk().heard(5)
     c.quiet().whole()
     c.hang_up()
-    equal(lab.ctl_run("call", last["call"], "hangup").returncode, 0, "hangup")
-    wait_for(lambda: lab.ctl_run("show", "call", last["call"]).returncode == 4, 10,
-             "the call is gone")
-    shown = {f["local"]: f for f in rest(*under_way)}
+    for ended in {last["call"], newest}:
+        equal(lab.ctl_run("call", ended, "hangup").returncode, 0, "hangup")
+        wait_for(lambda: lab.ctl_run("show", "call", ended).returncode == 4, 10,
+                 "the call is gone")
+    shown = {f["local"]: f for f in rest(*flows)}
     # Made after that: what had ended by then is not in it, what stayed all the time is.
     check(last["local"] not in shown, f"{last['local']} is shown, although its call had ended")
     for flow in before:
-        if flow["call"] != last["call"]:
+        if flow["call"] not in (last["call"], newest):
             equal(shown.get(flow["local"], {}).get("call"), flow["call"], flow["local"])
+    shown = {c["id"] for c in rest(*calls)}
+    check(newest not in shown, f"{newest} is shown, although it had ended")
+    equal({f["call"] for f in before} - shown - {last["call"]}, {newest}, "calls that are missing")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ static json_t *answer(void *ctx, const char *const *words, size_t n)
 	return ctl_ok(list);
 }
 
-static json_t *slice(void *ctx, uint32_t *at)
+static json_t *slice(void *ctx, uint64_t *at)
 {
 	struct fixture *f = ctx;
 	json_t *two;

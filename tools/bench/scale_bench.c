@@ -138,7 +138,7 @@ static int measure(struct scale *s)
 {
 	struct rusage usage;
 	uint64_t add_us, sweep_us, remove_us;
-	uint32_t at = 0;
+	uint64_t at = 0;
 	int err;
 
 	add_us = cpu_us();
