@@ -3,7 +3,7 @@
  * Nanoseconds per packet of the fast path by BPF_PROG_TEST_RUN, against an empty program behind the
  * same preamble in the same run.
  *
- *   build/xdp_bench [ROUNDS]
+ *   build/xdp_bench [ROUNDS [REPEAT]]
  */
 #include "xdp_bench.h"
 #include "rtpfwd_abi.h"
@@ -26,7 +26,7 @@
 
 #define MAX_FLOWS  100000
 #define MAX_ROUNDS 100
-#define REPEAT	   2000000
+#define REPEAT	   2000000 /* packets of one measurement */
 #define LOOPBACK   1
 
 #define SIZES 4
@@ -37,6 +37,7 @@ struct bench {
 	struct rtpfwd_bpf *rtpfwd;
 	struct preamble_bpf *preamble;
 	uint8_t frame[14 + 20 + 8 + 172];
+	uint32_t repeat;
 };
 
 static void fill_slots(struct rtpfwd_slot *slots)
@@ -158,7 +159,7 @@ static double measure(struct bench *b, struct bpf_program *program, uint32_t flo
 		      uint32_t verdict)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = b->frame, .data_size_in = sizeof(b->frame),
-		    .repeat = REPEAT);
+		    .repeat = b->repeat);
 	double began;
 
 	b->preamble->bss->state.flows = flows;
@@ -168,7 +169,7 @@ static double measure(struct bench *b, struct bpf_program *program, uint32_t flo
 	began = seconds();
 	if (bpf_prog_test_run_opts(bpf_program__fd(program), &opts) || opts.retval != verdict)
 		return -1;
-	return (seconds() - began) * 1e9 / REPEAT;
+	return (seconds() - began) * 1e9 / b->repeat;
 }
 
 static int by_value(const void *a, const void *b)
@@ -185,9 +186,9 @@ static void print_figure(const double *sorted, int n)
 
 /* One round over all sizes with maps of its own: where their pages happen to lie is part of the
  * spread. */
-static int run_round(double empty[SIZES], double forward[SIZES])
+static int run_round(double empty[SIZES], double forward[SIZES], uint32_t repeat)
 {
-	struct bench b = { 0 };
+	struct bench b = { .repeat = repeat };
 	int err = load(&b);
 
 	for (size_t i = 0; i < SIZES && !err; i++) {
@@ -221,14 +222,15 @@ static void print_size(double empty[][SIZES], double forward[][SIZES], size_t si
 int main(int argc, char **argv)
 {
 	static double empty[MAX_ROUNDS][SIZES], forward[MAX_ROUNDS][SIZES];
-	int rounds = argc > 1 ? atoi(argv[1]) : 7, err = 0;
+	int rounds = argc > 1 ? atoi(argv[1]) : 7, repeat = argc > 2 ? atoi(argv[2]) : REPEAT;
+	int err = 0;
 
-	if (rounds < 1 || rounds > MAX_ROUNDS) {
-		fprintf(stderr, "usage: xdp_bench [ROUNDS, 1-%d]\n", MAX_ROUNDS);
+	if (rounds < 1 || rounds > MAX_ROUNDS || repeat < 1) {
+		fprintf(stderr, "usage: xdp_bench [ROUNDS, 1-%d [REPEAT]]\n", MAX_ROUNDS);
 		return 2;
 	}
 	for (int i = 0; i < rounds && !err; i++)
-		err = run_round(empty[i], forward[i]);
+		err = run_round(empty[i], forward[i], (uint32_t)repeat);
 	if (err) {
 		fprintf(stderr, "xdp_bench: %s\n", strerror(-err));
 		return 1;
