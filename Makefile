@@ -79,7 +79,7 @@ build/san/tests/%: build/san/obj/tests/%.o build/san/librtpfwd.a
 
 # The fast path: one object, embedded in the daemon as a skeleton; and the same with the module's
 # functions, whose skeleton is of the same type.
-BPF_FLAGS = -target bpf -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Wno-unused-parameter -Ibpf \
+BPF_FLAGS = -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-address-of-packed-member -Wno-unused-parameter -Ibpf \
 	-idirafter /usr/include/$(shell uname -m)-linux-gnu
 build/gen/rtpfwd.bpf.o: bpf/rtpfwd.bpf.c $(BPF_HDR)
 	@mkdir -p $(@D)

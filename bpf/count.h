@@ -85,7 +85,7 @@ static __always_inline void count_passed_up(const struct flow *f, __u32 length, 
 		return;
 	__sync_fetch_and_add(&rest->refused.up_packets, 1);
 	__sync_fetch_and_add(&rest->refused.up_bytes, length);
-	if (!(f->act->flags & RTPFWD_F_RTCP))
+	if (!(f->flags & RTPFWD_F_RTCP))
 		__sync_fetch_and_add(&rest->refused.up_rtp, 1);
 }
 
@@ -95,7 +95,7 @@ static __always_inline void count_content(const struct flow *f, const struct pac
 {
 	if (!rtpfwd_measure || !counts_alone(f->host))
 		return;
-	if (f->act->flags & RTPFWD_F_RTCP)
+	if (f->flags & RTPFWD_F_RTCP)
 		count_report(f, p, control);
 	else
 		count_rtp(f, p, now);

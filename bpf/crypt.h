@@ -76,7 +76,7 @@ static __always_inline __u32 crypt_unprotect(const struct flow *f, struct packet
 /* Headers of a frame that may have moved; `offset` is the payload's. False: cannot be. */
 static __always_inline bool crypt_find_headers(const struct flow *f, struct packet *p, __u32 offset)
 {
-	bool six = f->act->flags & RTPFWD_F_IPV6;
+	bool six = f->flags & RTPFWD_F_IPV6;
 	__u32 size = (six ? sizeof(struct ipv6hdr) : sizeof(struct iphdr)) + sizeof(struct udphdr);
 
 	p->eth = frame_begin(f->host);
@@ -105,7 +105,7 @@ static __always_inline __u32 crypt_protect(const struct flow *f, struct packet *
 		return crypt_refusal(now);
 	if (!frame_sum(f->host, offset, now, &after))
 		return RTPFWD_R_srtp_failed;
-	crypt_write_lengths(p, f->act->flags & RTPFWD_F_IPV6, length, now,
+	crypt_write_lengths(p, f->flags & RTPFWD_F_IPV6, length, now,
 			    (__u16)~fold(before) + after);
 	return 0;
 }
@@ -115,11 +115,11 @@ static __always_inline __u32 crypt_protect(const struct flow *f, struct packet *
 static __always_inline __u32 crypt_leave(const struct flow *f, struct packet *p, __u32 length)
 {
 	__u32 offset = (void *)p->payload - (void *)p->eth;
-	__u32 added = f->act->flags & RTPFWD_F_PROTECT ? f->act->grow : 0;
+	__u32 added = f->flags & RTPFWD_F_PROTECT ? f->act->grow : 0;
 
 	if (!frame_fit(f->host, offset + length + added))
 		return RTPFWD_R_headroom;
-	if (!(f->act->flags & RTPFWD_F_PROTECT))
+	if (!(f->flags & RTPFWD_F_PROTECT))
 		return 0;
 	return crypt_protect(f, p, offset, length);
 }

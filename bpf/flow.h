@@ -10,6 +10,7 @@ struct flow {
 	struct host *host;
 	struct rtpfwd_slot *slot;
 	const struct rtpfwd_action *act; /* in force */
+	__u32 flags;			 /* its own; a constant where the compiler may know them */
 	__u32 index;
 	__u32 copy; /* RTPFWD_COPY_OFFSET() of the one in force */
 };
@@ -74,12 +75,14 @@ static __always_inline bool flow_choose(struct flow *f, __u32 select)
 	if (offset == 0) {
 		asm volatile("" : "+r"(offset));
 		f->act = (const void *)&f->slot->first + offset;
+		f->flags = f->act->flags;
 		return true;
 	}
 	rest = flow_rest(f);
 	if (!rest || offset > RTPFWD_COPY_OFFSET(RTPFWD_THIRD))
 		return false;
 	f->act = (const void *)rest + sizeof(rest->pad) + offset;
+	f->flags = f->act->flags;
 	return true;
 }
 
@@ -89,7 +92,7 @@ static __always_inline bool flow_demultiplex(struct flow *f, const struct packet
 {
 	__u32 select;
 
-	if (!(f->act->flags & RTPFWD_F_MUX) || (void *)(p->payload + 2) > p->end ||
+	if (!(f->flags & RTPFWD_F_MUX) || (void *)(p->payload + 2) > p->end ||
 	    !rtpfwd_is_rtcp_type(p->payload[1]))
 		return true;
 	f->index++;
@@ -148,18 +151,18 @@ static __always_inline bool source_admitted(const struct flow *f, const struct p
 {
 	const struct rtpfwd_action *act = f->act;
 
-	if (from_expected(f, p) && act->flags & RTPFWD_F_EXPECT &&
-	    (act->expect_port == p->udp->source || act->flags & RTPFWD_F_ANY_PORT))
+	if (from_expected(f, p) && f->flags & RTPFWD_F_EXPECT &&
+	    (act->expect_port == p->udp->source || f->flags & RTPFWD_F_ANY_PORT))
 		return true;
 	if (now >= act->late_until || !from_late(f, p))
 		return false;
-	return act->late_port == p->udp->source || act->flags & RTPFWD_F_LATE_ANY;
+	return act->late_port == p->udp->source || f->flags & RTPFWD_F_LATE_ANY;
 }
 
-static __always_inline bool content_admitted(const struct rtpfwd_action *act,
-					     const struct packet *p, __u32 length)
+static __always_inline bool content_admitted(const struct flow *f, const struct packet *p,
+					     __u32 length)
 {
-	if (act->flags & RTPFWD_F_RTCP)
+	if (f->flags & RTPFWD_F_RTCP)
 		return rtpfwd_is_rtcp(p->payload, p->end, length);
 	return rtpfwd_is_rtp(p->payload, p->end, length);
 }
@@ -167,7 +170,7 @@ static __always_inline bool content_admitted(const struct rtpfwd_action *act,
 /* Before its leg is described a port knows no strangers. */
 static __always_inline bool flow_described(const struct flow *f)
 {
-	return f->act->drop != RTPFWD_R_not_signalled || f->act->flags & RTPFWD_F_EXPECT;
+	return f->act->drop != RTPFWD_R_not_signalled || f->flags & RTPFWD_F_EXPECT;
 }
 
 static __always_inline bool within_rate(const struct flow *f, const struct rtpfwd_control *control,
@@ -193,7 +196,7 @@ static __always_inline __u32 flow_admit(const struct flow *f, const struct packe
 		return act->drop;
 	if (length < 0)
 		return RTPFWD_R_bad_length;
-	if (!content_admitted(act, p, length))
+	if (!content_admitted(f, p, length))
 		return RTPFWD_R_not_rtp;
 	if (hops_left(p) <= 1)
 		return RTPFWD_R_ttl;

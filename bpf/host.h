@@ -32,13 +32,12 @@ static __always_inline bool frame_grow(struct host *h, int bytes)
 /* Out of the node: back where it came in, or over to another interface. XDP_TX or XDP_REDIRECT;
  * XDP_DROP when the interface is not there any more. */
 static __always_inline int frame_leave(const struct host *h, const struct rtpfwd_control *control,
-				       const struct rtpfwd_action *act)
+				       __u8 link, __u32 flags)
 {
-	__u32 ifindex = control->ifindex[act->link % RTPFWD_MAX_LINKS];
-
-	if (ifindex == h->ctx->ingress_ifindex && !(act->flags & RTPFWD_F_REDIRECT))
+	if (flags & RTPFWD_F_TX &&
+	    control->ifindex[link % RTPFWD_MAX_LINKS] == h->ctx->ingress_ifindex)
 		return XDP_TX;
-	return bpf_redirect_map(&rtpfwd_tx, act->link, XDP_DROP);
+	return bpf_redirect_map(&rtpfwd_tx, link, XDP_DROP);
 }
 
 static __always_inline struct rtpfwd_control *control_get(const struct host *h)

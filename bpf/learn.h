@@ -16,9 +16,9 @@ static __always_inline bool may_be_learned(const struct flow *f, const struct pa
 {
 	const struct rtpfwd_wide *wide = flow_wide(f);
 
-	if (!wide || !(f->act->flags & RTPFWD_F_LEARN))
+	if (!wide || !(f->flags & RTPFWD_F_LEARN))
 		return false;
-	if (from_expected(f, p) && f->act->flags & RTPFWD_F_EXPECT)
+	if (from_expected(f, p) && f->flags & RTPFWD_F_EXPECT)
 		return true;
 	return p->six ? same_ip6(wide->learn_ip, p->ip6->saddr.s6_addr32)
 		      : wide->learn_ip[0] == p->ip->saddr;
@@ -29,7 +29,7 @@ static __always_inline bool has_qualified(struct rtpfwd_heard *heard, const stru
 {
 	const __u8 *data = p->payload;
 
-	if (f->act->flags & RTPFWD_F_RTCP) {
+	if (f->flags & RTPFWD_F_RTCP) {
 		if ((void *)(data + RTPFWD_RTCP_HEADER) > p->end)
 			return false;
 		return rtpfwd_learn(heard, seen_of(p), 0, 0, RTPFWD_LEARN_RTCP);
@@ -53,7 +53,7 @@ static __always_inline void learn_signalled(const struct flow *f, const struct p
 {
 	struct rtpfwd_rest *rest;
 
-	if (!(f->act->flags & RTPFWD_F_LEARN) || f->act->expect_port != p->udp->source ||
+	if (!(f->flags & RTPFWD_F_LEARN) || f->act->expect_port != p->udp->source ||
 	    !from_expected(f, p))
 		return;
 	rest = flow_rest(f);
@@ -68,9 +68,9 @@ static __always_inline __u32 learn(const struct flow *f, struct packet *p, int l
 	struct rtpfwd_rest *rest;
 	__u32 reason = 0;
 
-	if (!may_be_learned(f, p) || length < 0 || !content_admitted(f->act, p, length))
+	if (!may_be_learned(f, p) || length < 0 || !content_admitted(f, p, length))
 		return RTPFWD_R_wrong_source;
-	if (f->act->flags & RTPFWD_F_UNPROTECT)
+	if (f->flags & RTPFWD_F_UNPROTECT)
 		reason = crypt_unprotect(f, p, &length);
 	if (reason)
 		return reason;

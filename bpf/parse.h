@@ -56,10 +56,12 @@ static __always_inline struct udphdr *udp_after_options(struct packet *p)
 	return udp;
 }
 
+/* True: UDP whose ports can be read. False: something that is not ours. */
 static __always_inline bool parse_ip(struct packet *p)
 {
 	__u16 fragment;
 
+	p->six = false;
 	p->udp = (void *)(p->ip + 1);
 	if ((void *)(p->udp + 1) > p->end || p->ip->protocol != IPPROTO_UDP)
 		return false;
@@ -72,6 +74,7 @@ static __always_inline bool parse_ip(struct packet *p)
 		if (fragment & bpf_htons(IP_FRAGMENT_OFFSET))
 			return false;
 	}
+	p->payload = (void *)(p->udp + 1);
 	return true;
 }
 
@@ -97,57 +100,45 @@ static __always_inline struct udphdr *udp_after_extension(struct packet *p)
 	return (void *)(udp + 1) > p->end ? NULL : udp;
 }
 
+/* The same of IPv6. */
 static __always_inline bool parse_ip6(struct packet *p)
 {
+	p->six = true;
 	p->udp = (void *)(p->ip6 + 1);
 	if ((void *)(p->udp + 1) > p->end || p->ip6->version != 6)
 		return false;
 	if (p->ip6->nexthdr != IPPROTO_UDP)
 		p->udp = udp_after_extension(p);
-	return p->udp;
+	if (!p->udp)
+		return false;
+	p->payload = (void *)(p->udp + 1);
+	return true;
 }
 
 /* What is in the frame, behind one tag if there is one; 0: too short. */
-static __always_inline __be16 parse_eth(struct packet *p)
+static __always_inline __be16 parse_eth(struct packet *p, const struct host *h)
 {
-	const struct vlan_tag *vlan = (void *)(p->eth + 1);
+	const struct vlan_tag *vlan;
+	__be16 proto;
 
+	p->eth = frame_begin(h);
+	p->end = frame_end(h);
+	p->up = 0;
+	vlan = (void *)(p->eth + 1);
 	p->ip = (void *)(p->eth + 1);
 	p->tagged = false;
 	p->tag = 0;
 	if ((void *)(p->eth + 1) > p->end)
 		return 0;
-	if (!rtpfwd_vlan || p->eth->h_proto != bpf_htons(ETH_P_8021Q))
-		return p->eth->h_proto;
+	proto = *(const __be16 *)((void *)p->eth + __builtin_offsetof(struct ethhdr, h_proto));
+	if (!rtpfwd_vlan || proto != bpf_htons(ETH_P_8021Q))
+		return proto;
 	if ((void *)(vlan + 1) > p->end)
 		return 0;
 	p->ip = (void *)(vlan + 1);
 	p->tagged = true;
 	p->tag = vlan->tag;
 	return vlan->proto;
-}
-
-/* True: UDP whose ports can be read. False: something that is not ours. */
-static __always_inline bool parse(struct packet *p, const struct host *h)
-{
-	bool udp = false;
-	__be16 proto;
-
-	p->eth = frame_begin(h);
-	p->end = frame_end(h);
-	p->six = false;
-	p->up = 0;
-	proto = parse_eth(p);
-	if (proto == bpf_htons(ETH_P_IP)) {
-		udp = parse_ip(p);
-	} else if (rtpfwd_ipv6 && proto == bpf_htons(ETH_P_IPV6)) {
-		p->six = true;
-		udp = parse_ip6(p);
-	}
-	if (!udp)
-		return false;
-	p->payload = (void *)(p->udp + 1);
-	return true;
 }
 
 /* Payload length, or -1 when UDP, IP and frame contradict each other. Ethernet padding behind the

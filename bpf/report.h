@@ -17,7 +17,7 @@ report_opposite(const struct flow *f, const struct rtpfwd_control *control)
 	const struct rtpfwd_address *four;
 	const struct rtpfwd_rest *rest;
 
-	if (act->flags & RTPFWD_F_IPV6) {
+	if (act->flags & RTPFWD_F_IPV6) { /* of the kind that has no plain copy */
 		six = &control->addresses6[act->from_ip % (1 << RTPFWD_HASH_BITS)];
 		index = six->base + port - six->lo;
 	} else {

@@ -25,13 +25,23 @@ struct old {
 	__u8 size; /* bytes before UDP */
 };
 
-static __always_inline void write_macs(struct ethhdr *eth, const struct rtpfwd_control *control,
+/* Of a packed struct the compiler for BPF moves bytes, hence words. */
+static __always_inline void write_macs(void *eth, const struct rtpfwd_control *control,
 				       const struct rtpfwd_action *act)
 {
-	__u64 from = *(volatile __u64 *)&control->mac[act->link % RTPFWD_MAX_LINKS];
+	union {
+		__u64 whole; /* one load: the controller changes it by one store */
+		__u16 words[4];
+	} from = { *(volatile __u64 *)&control->mac[act->link % RTPFWD_MAX_LINKS] };
+	const __u16 *to = (const void *)act->to_mac;
+	__u16 *words = eth;
 
-	__builtin_memcpy(eth->h_dest, act->to_mac, sizeof(eth->h_dest));
-	__builtin_memcpy(eth->h_source, &from, sizeof(eth->h_source));
+	words[0] = to[0];
+	words[1] = to[1];
+	words[2] = to[2];
+	words[3] = from.words[0];
+	words[4] = from.words[1];
+	words[5] = from.words[2];
 }
 
 /* `difference` is that of the addresses. */
@@ -49,23 +59,24 @@ static __always_inline void write_udp(struct udphdr *udp, const struct rtpfwd_ac
 	udp->dest = act->to_port;
 }
 
-static __always_inline __u8 tos_of(const struct rtpfwd_action *act, __u8 was)
+static __always_inline __u8 tos_of(const struct flow *f, __u8 was)
 {
-	return act->flags & RTPFWD_F_TOS ? (act->tos & ~ECN_MASK) | (was & ECN_MASK) : was;
+	return f->flags & RTPFWD_F_TOS ? (f->act->tos & ~ECN_MASK) | (was & ECN_MASK) : was;
 }
 
 static __always_inline void rewrite_ip(const struct packet *p, const struct rtpfwd_control *control,
-				       const struct rtpfwd_action *act)
+				       const struct flow *f)
 {
-	__u8 tos = tos_of(act, p->ip->tos);
+	const struct rtpfwd_action *act = f->act;
+	__u8 tos = p->ip->tos;
 	__u64 difference;
 
 	difference = (__u64)(__u32)~p->ip->saddr + act->from_ip;
 	difference += (__u64)(__u32)~p->ip->daddr + act->to_ip;
 	write_udp(p->udp, act, difference);
-	if (tos != p->ip->tos) {
-		difference += (__u16)~bpf_htons(p->ip->tos) + bpf_htons(tos);
-		p->ip->tos = tos;
+	if (f->flags & RTPFWD_F_TOS) {
+		p->ip->tos = tos_of(f, tos);
+		difference += (__u16)~bpf_htons(tos) + bpf_htons(p->ip->tos);
 	}
 	p->ip->check = checksum_apply(p->ip->check, difference + TTL_STEP);
 	p->ip->saddr = act->from_ip;
@@ -83,20 +94,21 @@ static __always_inline const __be32 *from6(const struct rtpfwd_control *control,
 /* `to6` is where IPv6 goes. */
 static __always_inline __u64 difference_of(const struct packet *p,
 					   const struct rtpfwd_control *control,
-					   const struct rtpfwd_action *act, const __be32 to6[4])
+					   const struct flow *f, const __be32 to6[4])
 {
+	const struct rtpfwd_action *act = f->act;
 	__u64 sum;
 
 	if (p->six)
 		sum = sum_not6(p->ip6->saddr.s6_addr32) + sum_not6(p->ip6->daddr.s6_addr32);
 	else
 		sum = (__u64)(__u32)~p->ip->saddr + (__u32)~p->ip->daddr;
-	if (act->flags & RTPFWD_F_IPV6)
+	if (f->flags & RTPFWD_F_IPV6)
 		return sum + sum6(from6(control, act)) + sum6(to6);
 	return sum + act->from_ip + act->to_ip;
 }
 
-static __always_inline struct old read_old(const struct packet *p, const struct rtpfwd_action *act)
+static __always_inline struct old read_old(const struct packet *p, const struct flow *f)
 {
 	struct old old = {
 		.length = p->udp->len,
@@ -108,10 +120,10 @@ static __always_inline struct old read_old(const struct packet *p, const struct 
 
 	if (p->six) {
 		old.begin6 = bpf_ntohl(*(__be32 *)p->ip6);
-		tos = tos_of(act, old.begin6 >> 20);
+		tos = tos_of(f, old.begin6 >> 20);
 		old.begin6 = (old.begin6 & ~IP6_CLASS_MASK) | tos << 20;
 	} else {
-		old.begin6 = IP6_VERSION | tos_of(act, p->ip->tos) << 20;
+		old.begin6 = IP6_VERSION | tos_of(f, p->ip->tos) << 20;
 		old.id = p->ip->id;
 		old.fragment = p->ip->frag_off;
 	}
@@ -204,11 +216,11 @@ static __always_inline bool leave_ip(struct host *h, struct packet *p, const str
 }
 
 /* The tag to leave with, with a bit above it; 0: none. */
-static __always_inline __u32 tag_of(const struct packet *p, const struct rtpfwd_action *act)
+static __always_inline __u32 tag_of(const struct packet *p, const struct flow *f)
 {
-	if (act->flags & RTPFWD_F_TAG)
-		return SOME_TAG | act->vlan | (p->tag & VLAN_PRIORITY);
-	return act->flags & RTPFWD_F_KEEP_TAG && p->tagged ? SOME_TAG | p->tag : 0;
+	if (f->flags & RTPFWD_F_TAG)
+		return SOME_TAG | f->act->vlan | (p->tag & VLAN_PRIORITY);
+	return f->flags & RTPFWD_F_KEEP_TAG && p->tagged ? SOME_TAG | p->tag : 0;
 }
 
 /* From or to IPv6 or a VLAN. */
@@ -217,8 +229,8 @@ static __always_inline __u32 rewrite_other(struct host *h, struct packet *p,
 					   const struct flow *f)
 {
 	const struct rtpfwd_wide *wide = flow_wide(f);
-	struct old old = read_old(p, f->act);
-	__u32 tag = tag_of(p, f->act);
+	struct old old = read_old(p, f);
+	__u32 tag = tag_of(p, f);
 	bool fits;
 
 	if (!wide)
@@ -226,11 +238,11 @@ static __always_inline __u32 rewrite_other(struct host *h, struct packet *p,
 	/* A sum made anew would make damage look whole (RFC 1812 5.2.2). */
 	if (!p->six && fold(sum_ip(p->ip)) != 0xffff)
 		return RTPFWD_R_bad_checksum;
-	if (!p->udp->check && f->act->flags & RTPFWD_F_IPV6 && !sum_missing(h, p))
+	if (!p->udp->check && f->flags & RTPFWD_F_IPV6 && !sum_missing(h, p))
 		return RTPFWD_R_bad_checksum;
-	write_udp(p->udp, f->act, difference_of(p, control, f->act, wide->to_ip));
+	write_udp(p->udp, f->act, difference_of(p, control, f, wide->to_ip));
 	/* The verifier wants to see constants: no variable of either. */
-	if (f->act->flags & RTPFWD_F_IPV6)
+	if (f->flags & RTPFWD_F_IPV6)
 		fits = tag ? leave_ip6(h, p, &old, control, f, wide, tag)
 			   : leave_ip6(h, p, &old, control, f, wide, 0);
 	else
@@ -245,9 +257,9 @@ static __always_inline __u32 rewrite(struct host *h, struct packet *p,
 {
 	const __u32 others = RTPFWD_F_IPV6 | RTPFWD_F_TAG;
 
-	if ((rtpfwd_ipv6 || rtpfwd_vlan) && (p->six || p->tagged || f->act->flags & others))
+	if ((rtpfwd_ipv6 || rtpfwd_vlan) && (p->six || p->tagged || f->flags & others))
 		return rewrite_other(h, p, control, f);
-	rewrite_ip(p, control, f->act);
+	rewrite_ip(p, control, f);
 	return 0;
 }
 

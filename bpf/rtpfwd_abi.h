@@ -79,7 +79,7 @@ struct rtpfwd_drops {
 #define RTPFWD_F_ANY_PORT   0x2	   /* any source port of the expected address is admitted */
 #define RTPFWD_F_LATE_ANY   0x4	   /* the same for the late one */
 #define RTPFWD_F_EXPECT	    0x8	   /* a source is known; else every packet is a stranger's */
-#define RTPFWD_F_REDIRECT   0x10   /* also where it came in: that driver does XDP_TX badly */
+#define RTPFWD_F_TX	    0x10   /* its link may be where it came in: XDP_TX then */
 #define RTPFWD_F_IPV6	    0x20   /* leaves by IPv6 */
 #define RTPFWD_F_TOS	    0x40   /* leaves with the traffic class `tos`, ECN kept */
 #define RTPFWD_F_TAG	    0x80   /* leaves with an 802.1Q tag of VLAN `vlan`, its priority kept */

@@ -21,20 +21,29 @@
 #define RTPFWD_MAX_TRIP	      (10U << 16) /* ten seconds: longer is a clock gone wrong */
 #define RTPFWD_MAX_DROPOUT    3000	  /* RFC 3550 A.1 */
 #define RTPFWD_MAX_MISORDER   100
-#define RTPFWD_PAIR_MASK      15	 /* one pair of packets in 16 is timed */
+#define RTPFWD_PAIR_MASK      31	 /* one pair of packets in 32 is timed */
 #define RTPFWD_PAIR_SHIFT     10	 /* of ns, to what is kept of an arrival */
 #define RTPFWD_PAIR_MAX	      (1U << 24) /* 17 s: keeps ns * rate within 64 bits */
 #define RTPFWD_MAX_CLOCK_RATE (1U << 24)
 #define RTPFWD_MAX_TRANSIT    (1U << 27) /* in clock units; keeps jitter * 16 within 32 bits */
 
+/* The compiler for BPF puts words together of bytes where it cannot see that they are aligned. */
+#if defined(__bpf__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define RTPFWD_GET16(p) __builtin_bswap16(*(const __u16 *)(p))
+#define RTPFWD_GET32(p) __builtin_bswap32(*(const __u32 *)(p))
+#else
+#define RTPFWD_GET16(p) (__u16)((p)[0] << 8 | (p)[1])
+#define RTPFWD_GET32(p) ((__u32)(p)[0] << 24 | (__u32)(p)[1] << 16 | (__u32)(p)[2] << 8 | (p)[3])
+#endif
+
 static inline __attribute__((always_inline)) __u16 rtpfwd_get16(const __u8 *p)
 {
-	return (__u16)(p[0] << 8 | p[1]);
+	return RTPFWD_GET16(p);
 }
 
 static inline __attribute__((always_inline)) __u32 rtpfwd_get32(const __u8 *p)
 {
-	return (__u32)p[0] << 24 | (__u32)p[1] << 16 | (__u32)p[2] << 8 | p[3];
+	return RTPFWD_GET32(p);
 }
 
 /* Packet types 192..223 in the second byte are RTCP's at whatever port (RFC 5761 section 4). */
@@ -202,7 +211,7 @@ rtpfwd_count_sequence(struct rtpfwd_counters *c, struct rtpfwd_heard *h, __u32 s
 		rtpfwd_count_other(c, h, ssrc, seq);
 }
 
-/* Is this packet one of the two in sixteen whose arrival is worth a fine clock? */
+/* Is this packet one of the two in thirty-two whose arrival is worth a fine clock? */
 static inline __attribute__((always_inline)) int rtpfwd_is_sampled(__u16 seq)
 {
 	return (seq & RTPFWD_PAIR_MASK) <= 1;

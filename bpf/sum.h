@@ -5,13 +5,13 @@
 
 #include "parse.h"
 
+/* Of less than 2^47: a hundred thousand words of 32 bits. */
 static __always_inline __u16 fold(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16); /* at most 0x2ffff */
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
+	__u32 halves = (sum & 0xffff) + (sum >> 16);
+
+	/* The lower half of this sum carries into the upper one. */
+	return (halves + (halves << 16 | halves >> 16)) >> 16;
 }
 
 /* RFC 1624 equation 3: HC' = ~(~HC + ~m + m'), `difference` being the sum of all ~m + m'. */

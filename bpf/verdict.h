@@ -34,7 +34,7 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	count_seen(f, p);
 	if (now >= *(volatile __u64 *)&control->lease_until)
 		return refuse(f, RTPFWD_R_expired);
-	if (f->act->flags & CRYPT_FLAGS && !has_crypt(h))
+	if (f->flags & CRYPT_FLAGS && !has_crypt(h))
 		return refuse(f, RTPFWD_R_srtp_failed);
 	length = payload_length(p);
 	if (!flow_described(f))
@@ -44,18 +44,18 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	reason = flow_admit(f, p, length);
 	if (reason)
 		return refuse(f, reason);
-	if (f->act->flags & RTPFWD_F_UNRESOLVED && !resolves(h)) {
+	if (f->flags & RTPFWD_F_UNRESOLVED && !resolves(h)) {
 		count_reason(h, RTPFWD_R_up_unresolved);
 		return XDP_PASS;
 	}
 	if (!within_rate(f, control, now))
 		return refuse(f, RTPFWD_R_rate);
-	if (f->act->flags & RTPFWD_F_UNPROTECT)
+	if (f->flags & RTPFWD_F_UNPROTECT)
 		reason = crypt_unprotect(f, p, &length);
 	if (reason)
 		return refuse(f, reason);
 	learn_signalled(f, p);
-	verdict = frame_leave(h, control, f->act);
+	verdict = frame_leave(h, control, f->act->link, f->flags);
 	if (verdict == XDP_DROP)
 		return refuse(f, RTPFWD_R_tx_failed);
 
@@ -63,7 +63,7 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	if (reason)
 		return refuse(f, reason);
 	count_content(f, p, control, now);
-	if (f->act->flags & CRYPT_FLAGS)
+	if (f->flags & CRYPT_FLAGS)
 		reason = crypt_leave(f, p, length);
 	if (reason)
 		return refuse(f, reason);
@@ -71,33 +71,60 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	return verdict;
 }
 
-static __always_inline int verdict(struct host *h)
+/* Of a packet that the fast path leaves alone. */
+static __always_inline int pass_up(struct host *h, struct packet *p, struct flow *f,
+				   const struct rtpfwd_control *control)
 {
-	struct rtpfwd_control *control;
+	if (flow_find(f, control, p) && *(volatile __u32 *)&f->slot->select != RTPFWD_FOREIGN)
+		count_reason(h, p->up);
+	return XDP_PASS;
+}
+
+/* Nearly all are: for them there is a copy of what follows that asks for nothing else. */
+static __always_inline bool is_plain(const struct flow *f, const struct packet *p)
+{
+	return !p->six && !p->tagged && f->flags == RTPFWD_F_EXPECT;
+}
+
+static __always_inline int verdict_of_packet(struct host *h, struct packet *p)
+{
+	struct rtpfwd_control *control = control_get(h);
 	struct flow f = { .host = h };
-	struct packet p;
 	__u32 select;
 
-	if (!parse(&p, h))
+	if (!control)
 		return XDP_PASS;
-
-	control = control_get(h);
-	if (!control || !flow_find(&f, control, &p))
+	if (p->up)
+		return pass_up(h, p, &f, control);
+	if (!flow_find(&f, control, p))
 		return XDP_PASS;
 	select = *(volatile __u32 *)&f.slot->select;
 	if (select == RTPFWD_FOREIGN)
 		return XDP_PASS;
-	if (p.up) {
-		count_reason(h, p.up);
-		return XDP_PASS;
-	}
-	if (select == RTPFWD_UNLEASED || !flow_choose(&f, select) || !flow_demultiplex(&f, &p)) {
+	if (select == RTPFWD_UNLEASED || !flow_choose(&f, select) || !flow_demultiplex(&f, p)) {
 		count_reason(h, RTPFWD_R_unleased);
 		return XDP_DROP;
 	}
-	if (f.act->flags & RTPFWD_F_USER && !takes_user_flow(h))
+	if (f.flags & RTPFWD_F_USER && !takes_user_flow(h))
 		return XDP_PASS;
-	return verdict_of_flow(h, &p, &f, control);
+	if (is_plain(&f, p)) {
+		f.flags = RTPFWD_F_EXPECT;
+		return verdict_of_flow(h, p, &f, control);
+	}
+	return verdict_of_flow(h, p, &f, control);
+}
+
+/* Each family has a copy of all that follows, in which the compiler knows it. */
+static __always_inline int verdict(struct host *h)
+{
+	struct packet p;
+	__be16 proto = parse_eth(&p, h);
+
+	if (proto == bpf_htons(ETH_P_IP))
+		return parse_ip(&p) ? verdict_of_packet(h, &p) : XDP_PASS;
+	if (rtpfwd_ipv6 && proto == bpf_htons(ETH_P_IPV6))
+		return parse_ip6(&p) ? verdict_of_packet(h, &p) : XDP_PASS;
+	return XDP_PASS;
 }
 
 #endif

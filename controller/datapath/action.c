@@ -54,15 +54,25 @@ static void set_marks(struct rtpfwd_action *act, const struct conf_realm *realm)
 	}
 }
 
-static void set_hop(struct rtpfwd_action *act, const struct nexthop *hop)
+static bool is_of_realm(const struct link *link, const struct conf_realm *realm)
+{
+	for (size_t i = 0; i < realm->n_interfaces; i++)
+		if (strcmp(link->name, realm->interfaces[i]) == 0)
+			return true;
+	return false;
+}
+
+/* `arrives`: the realm whose interfaces the packets come in by. */
+static void set_hop(struct rtpfwd_action *act, const struct nexthop *hop,
+		    const struct conf_realm *arrives)
 {
 	if (!hop || !hop->link || act->drop)
 		return;
 	act->link = (uint8_t)hop->link->key;
 	/* A veth whose other end has no XDP program is never told of what XDP_TX put into its ring
 	 * (kernels up to 6.18 at least): after 256 frames the link is dead. */
-	if (hop->link->now.veth)
-		act->flags |= RTPFWD_F_REDIRECT;
+	if (is_of_realm(hop->link, arrives) && !hop->link->now.veth)
+		act->flags |= RTPFWD_F_TX;
 	if (hop->unresolved)
 		act->flags |= RTPFWD_F_UNRESOLVED;
 	else if (hop->neighbour)
@@ -106,7 +116,7 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 	if (!out.act.drop)
 		set_marks(&out.act, &dp->conf->realms[want->egress_realm]);
 	set_addresses(dp, &out, want);
-	set_hop(&out.act, flow->hop);
+	set_hop(&out.act, flow->hop, &dp->conf->realms[flow->realm]);
 	contexts_desire(&out, flow);
 	return out;
 }

@@ -77,10 +77,10 @@ static inline bool frame_sum(const struct host *h, uint32_t offset, uint32_t len
 }
 
 static inline int frame_leave(const struct host *h, const struct rtpfwd_control *control,
-			      const struct rtpfwd_action *act)
+			      uint8_t link, uint32_t flags)
 {
-	h->frame->link = act->link % RTPFWD_MAX_LINKS;
-	h->frame->unresolved = act->flags & RTPFWD_F_UNRESOLVED;
+	h->frame->link = link % RTPFWD_MAX_LINKS;
+	h->frame->unresolved = flags & RTPFWD_F_UNRESOLVED;
 	return control->ifindex[h->frame->link] ? XDP_REDIRECT : XDP_DROP;
 }
 

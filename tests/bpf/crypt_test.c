@@ -64,7 +64,10 @@ static void put(struct bench *b, const struct frame *f)
 	b->frame.end = b->frame.begin + f->size;
 	b->host.frame = &b->frame;
 	b->at = frame_udp_at(f) + 8;
-	assert_true(parse(&b->packet, &b->host));
+	if (parse_eth(&b->packet, &b->host) == htons(ETH_P_IP))
+		assert_true(parse_ip(&b->packet));
+	else
+		assert_true(parse_ip6(&b->packet));
 }
 
 /* The first `was` bytes of its payload become the first `now` ones of `payload`. */

@@ -246,11 +246,11 @@ static void another_source_starts_anew(void **state)
 #define MS    1000000ULL
 #define START (1000 * MS)
 
-/* A pair at 16 and 17 that arrives `ms` apart and was sampled `units` apart. */
+/* A pair at 32 and 33 that arrives `ms` apart and was sampled `units` apart. */
 static void pair(struct rtpfwd_counters *c, double ms, uint32_t units)
 {
-	rtpfwd_count_jitter(c, 8000, 16, 5000, START);
-	rtpfwd_count_jitter(c, 8000, 17, 5000 + units, START + (uint64_t)(ms * (double)MS));
+	rtpfwd_count_jitter(c, 8000, 32, 5000, START);
+	rtpfwd_count_jitter(c, 8000, 33, 5000 + units, START + (uint64_t)(ms * (double)MS));
 }
 
 static void jitter_is_the_rfcs(void **state)
@@ -277,19 +277,19 @@ static void only_pairs_count_for_jitter(void **state)
 	struct rtpfwd_counters c = { 0 };
 
 	(void)state;
-	rtpfwd_count_jitter(&c, 8000, 17, 160, START); /* no first */
-	rtpfwd_count_jitter(&c, 8000, 16, 0, START);
-	rtpfwd_count_jitter(&c, 8000, 33, 160, START + 90 * MS); /* another pair's second */
-	rtpfwd_count_jitter(&c, 8000, 17, 160, START + 20 * MS);
-	rtpfwd_count_jitter(&c, 8000, 17, 160, START + 95 * MS); /* the second twice */
+	rtpfwd_count_jitter(&c, 8000, 33, 160, START); /* no first */
+	rtpfwd_count_jitter(&c, 8000, 32, 0, START);
+	rtpfwd_count_jitter(&c, 8000, 65, 160, START + 90 * MS); /* another pair's second */
+	rtpfwd_count_jitter(&c, 8000, 33, 160, START + 20 * MS);
+	rtpfwd_count_jitter(&c, 8000, 33, 160, START + 95 * MS); /* the second twice */
 	assert_int_equal(c.jitter, 0);
-	rtpfwd_count_jitter(&c, 8000, 16, 0, START);
-	rtpfwd_count_jitter(&c, 8000, 17, 160,
+	rtpfwd_count_jitter(&c, 8000, 32, 0, START);
+	rtpfwd_count_jitter(&c, 8000, 33, 160,
 			    START + ((uint64_t)RTPFWD_PAIR_MAX
 				     << RTPFWD_PAIR_SHIFT)); /* after seventeen seconds */
 	assert_int_equal(c.jitter, 0);
 	for (uint32_t seq = 0; seq < 65536; seq++)
-		assert_int_equal(rtpfwd_is_sampled((uint16_t)seq), seq % 16 < 2);
+		assert_int_equal(rtpfwd_is_sampled((uint16_t)seq), seq % 32 < 2);
 }
 
 static void jitter_never_overflows(void **state)
