@@ -130,7 +130,17 @@ static void put16(uint8_t *at, unsigned int value)
 	at[1] = (uint8_t)value;
 }
 
-/* Its checksums are no sums of anything: nobody looks, the program changes them by difference. */
+static void sum_ip(uint8_t *ip)
+{
+	uint32_t sum = 0;
+
+	for (int i = 0; i < 20; i += 2)
+		sum += (uint32_t)ip[i] << 8 | ip[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	put16(ip + 10, ~(sum + (sum >> 16)) & 0xffff);
+}
+
+/* UDP's checksum is the sum of nothing: nobody looks, the program changes it by difference. */
 static uint32_t put_headers(uint8_t *at, const struct addr *from, const struct addr *to,
 			    unsigned int length)
 {
@@ -152,6 +162,7 @@ static uint32_t put_headers(uint8_t *at, const struct addr *from, const struct a
 		ip[9] = IPPROTO_UDP;
 		memcpy(ip + 12, &from->v4, 4);
 		memcpy(ip + 16, &to->v4, 4);
+		sum_ip(ip);
 	}
 	put16(udp, from->port);
 	put16(udp + 2, to->port);
@@ -247,8 +258,10 @@ static int measure(struct bench *b, const struct way *way, double *ns)
 	double all, empty;
 	int err = settle(b, way);
 
-	if (err)
+	if (err) {
+		fprintf(stderr, "path_bench: %s: no entry forwards\n", way->name);
 		return err;
+	}
 	make_frame(b, way);
 	run(b, b->program, REPEAT / 10, way->verdict); /* warms up */
 	all = run(b, b->program, REPEAT, way->verdict);
