@@ -18,7 +18,7 @@ import sip
 import tap
 from calls import Call
 from ipv6_test import PEERS, realm
-from lab import (CALLEE, CALLEE6, CALLER, INSIDE, INSIDE6, OUTSIDE, OUTSIDE6, Lab, config,
+from lab import (CALLEE, CALLEE6, CALLER, INSIDE, INSIDE6, OUTSIDE, OUTSIDE6, RUNG, Lab, config,
                  nothing_left)
 from survive_test import gratuitous_arp, restart_numbering
 from tap import check, equal, wait_for
@@ -123,14 +123,15 @@ def kinds(c):
             ("b", c.b_rtp.rtp, c.a_rtp.rtp), ("b_rtcp", c.b_rtp.rtcp, c.a_rtp.rtcp))
 
 
-def accounted(c, reason, before, heard=True):
-    """Every packet of the call's life was forwarded or dropped, all of the latter for `reason`;
-    what was forwarded was heard, unless it left for somebody who was not there."""
+def accounted(c, reason, before, heard=True, sides="ab"):
+    """Every packet of those legs, in all the call's life, was forwarded or dropped, all of the
+    latter for `reason`; what was forwarded was heard, unless who was to hear it was not there."""
     c.quiet()
     equal(c.a_rtp.refused + c.b_rtp.refused, 0, "packets that never left their phone")
     flows, dropped = c.flows(), 0
     for name, sent, got in kinds(c):
-        equal(flows[name]["packets"] + flows[name]["dropped"], sent.next, f"packets of {name}")
+        if name[0] in sides:
+            equal(flows[name]["packets"] + flows[name]["dropped"], sent.next, f"packets of {name}")
         dropped += flows[name]["dropped"]
         if heard:
             equal(len(got.got), flows[name]["packets"], f"heard of {name}")
@@ -322,7 +323,8 @@ def address_moves(lab):
         ip(lab, family, "addr", "add", *address, *(["nodad"] if family == 6 else []))
         announce(lab.node.name, "out0", MACS[1], relay(family))
         c.heard(25, timeout=15)
-        accounted(c, "no_route", before, heard=False)
+        # What is sent to an address that the host does not have, XDP alone can still serve.
+        accounted(c, "no_route", before, heard=False, sides="a" if RUNG == "user" else "ab")
         whole_again(c)
 
 
@@ -373,7 +375,8 @@ def recreated(lab):
         whole_again(c)
     modes = {i["name"]: i["xdp"] for r in lab.ctl("show", "status")["realms"]
              for i in r["interfaces"]}
-    equal(modes, {"in0": "native", "out0": "native", "out1": "native"}, "modes")
+    mode = {"generic": "generic", "user": "off"}.get(RUNG, "native")
+    equal(modes, {"in0": mode, "out0": mode, "out1": mode}, "modes")
 
 
 def fault_11_news_lost(lab):
