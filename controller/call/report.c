@@ -75,6 +75,23 @@ static void fill_leg(const struct call *c, enum side side, struct call_leg_repor
 	out->crypto = crypto_suite_text(call_keys_suite(s));
 }
 
+/* That of its slower direction. */
+static const char *plane_of(const struct call *c)
+{
+	enum datapath_plane slower = PLANE_XDP;
+
+	if (!c->stream)
+		return "none";
+	for (enum side side = SIDE_A; side <= SIDE_B; side++) {
+		struct stream_report report;
+
+		stream_report(c->stream, side, &report);
+		if (report.rtp.plane > slower)
+			slower = report.rtp.plane;
+	}
+	return datapath_plane_text(slower);
+}
+
 void call_fill_report(const struct call *c, struct call_report *out)
 {
 	*out = (struct call_report){
@@ -85,7 +102,7 @@ void call_fill_report(const struct call *c, struct call_report *out)
 		.media = media_state_text(c->media.state),
 		.direct_s = (double)direct_spent_ms(c) / 1000,
 		.trail = c->media.trail,
-		.plane = c->stream ? "xdp" : "none",
+		.plane = plane_of(c),
 		.started = c->started,
 		.answered = c->answered,
 		.from = c->from,

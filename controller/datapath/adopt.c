@@ -156,6 +156,7 @@ void adopt_resolve(struct datapath *dp)
 			if (slots_action(dp, flow->slot, &action))
 				nexthop_assume(dp, flow, &action.act);
 			slots_adopt(dp, flow);
+			totals_replane(dp, flow);
 		}
 	}
 }

@@ -262,6 +262,7 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 	dp->n_strays += is_stray(flow);
 	nexthop_join(dp, flow);
 	slots_publish(dp, flow);
+	totals_replane(dp, flow);
 	return 0;
 }
 

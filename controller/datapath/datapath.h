@@ -69,7 +69,26 @@ static inline void flow_forget_keys(struct flow_want *want)
 	explicit_bzero(want->out.key, sizeof(want->out.key));
 }
 
+/* Who forwards a flow, the faster first: XDP; XDP with rtpfwd.ko for its SRTP; the userspace relay.
+ */
+#define DATAPATH_PLANES(X) X(XDP, "xdp") X(KMOD, "kmod") X(USER, "user")
+enum datapath_plane {
+#define DATAPATH_PLANE_ENUM(name, text) PLANE_##name,
+	DATAPATH_PLANES(DATAPATH_PLANE_ENUM) PLANES
+#undef DATAPATH_PLANE_ENUM
+};
+
+static inline const char *datapath_plane_text(enum datapath_plane plane)
+{
+#define DATAPATH_PLANE_TEXT(name, text) text,
+	static const char *const texts[] = { DATAPATH_PLANES(DATAPATH_PLANE_TEXT) };
+#undef DATAPATH_PLANE_TEXT
+
+	return texts[plane];
+}
+
 struct flow_counters {
+	enum datapath_plane plane;
 	uint64_t packets; /* received and forwarded */
 	uint64_t bytes;	  /* of those, UDP payload */
 	uint64_t dropped; /* refused at this port, wrong_source included */
@@ -154,8 +173,8 @@ unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const stru
 struct flow_report {
 	struct flow_want want; /* of its keys the suites alone */
 	struct flow_counters counters;
-	bool adopted;	   /* found at start; its call is not known */
-	const char *plane; /* "xdp"; "kmod": XDP, with rtpfwd.ko for its SRTP */
+	bool adopted;	    /* found at start; its call is not known */
+	const char *reason; /* why it is on no faster rung; "": it is on the fastest */
 };
 
 /* Calls `each` for every flow but those of FLOW_STRAY, which are no entries, in order of address
@@ -165,13 +184,14 @@ void datapath_each(const struct datapath *dp, uint64_t *at,
 		   bool (*each)(void *ctx, const struct flow_report *flow), void *ctx);
 
 struct datapath_realm_report { /* totals since start, ended flows included */
-	uint64_t packets, bytes, lost;
+	uint64_t packets[PLANES], bytes[PLANES], lost;
 };
 
 struct datapath_interface_report {
 	unsigned int realm;
 	const char *name;
-	const char *mode; /* "native", "generic", "off" (attachment lost: the link is gone) */
+	const char *mode;   /* "native", "generic", "off" (not wanted, or the link is gone) */
+	const char *reason; /* why no faster one; "": it is native */
 };
 
 /* Exact while there are few flows; of many, each is at most some seconds old: they are summed in
@@ -180,6 +200,8 @@ void datapath_realm(struct datapath *dp, unsigned int realm, struct datapath_rea
 size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_report *out,
 			   size_t max); /* how many there are */
 size_t datapath_flow_count(const struct datapath *dp);
+/* Of those, on that plane; at most some seconds old while a plane changes under a flow. */
+size_t datapath_plane_count(const struct datapath *dp, enum datapath_plane plane);
 bool datapath_survives(const struct datapath *dp); /* media outlives this process */
 
 struct datapath_guard_report {

@@ -52,7 +52,7 @@ struct flow {
 	bool live;	    /* leased; else it only waits for its last readers */
 	bool adopted;
 	uint32_t contexts[2]; /* of rtpfwd.ko, by direction; 0: none */
-	uint8_t copy;	 /* in force, 0 to COPIES - 1, or NO_COPY */
+	uint8_t copy;	      /* in force, 0 to COPIES - 1, or NO_COPY */
 	uint8_t left;	 /* bit set of copies that readers may still be in: they wait for a grace
 			    period */
 	uint8_t leaving; /* the same: the running grace period is theirs */
@@ -61,7 +61,10 @@ struct flow {
 	struct flow *hop_prev, *hop_next;
 	struct flow *grace_next;
 	struct flow *live_prev, *live_next;
-	struct datapath_realm_report summed;  /* what the realm's totals hold of it */
+	uint8_t plane; /* as which it is in datapath.n_plane; PLANES: as none */
+	struct {       /* what the realm's totals hold of it */
+		uint64_t packets, bytes, lost;
+	} summed;
 	struct flow *group_prev, *group_next; /* adopted flows of one owner */
 };
 
@@ -124,8 +127,8 @@ struct datapath {
 	struct rtpfwd_slot *slots;	/* mapped */
 	struct rtpfwd_rest *rests;	/* mapped; at the same index */
 	struct rtpfwd_relay *relay;	/* mapped; what the userspace relay counts */
-	struct kmod *kmod;    /* NULL: the programs in force do not call it */
-	uint32_t kmod_folder; /* what our contexts are known by there */
+	struct kmod *kmod;		/* NULL: the programs in force do not call it */
+	uint32_t kmod_folder;		/* what our contexts are known by there */
 	struct user user;		/* that relay, as a process */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
 
@@ -138,9 +141,10 @@ struct datapath {
 	struct link links[RTPFWD_MAX_LINKS];
 	size_t n_links;
 
-	struct flow **flows; /* by slot; NULL: none */
-	size_t n_flows;	     /* live ones */
-	size_t n_strays;     /* of those, ports without an entry: media is direct */
+	struct flow **flows;	/* by slot; NULL: none */
+	size_t n_flows;		/* live ones */
+	size_t n_strays;	/* of those, ports without an entry: media is direct */
+	size_t n_plane[PLANES]; /* the others, by who forwards them */
 	struct datapath_realm_report
 		*totals;       /* by realm; each flow's part of them is flow->summed */
 	struct flow *live;     /* every live flow */
@@ -200,8 +204,8 @@ void nexthop_all_stale(struct datapath *dp);
 
 /* xdp.c: maps and programs. */
 int xdp_open(struct datapath *dp, char *why, size_t why_size); /* attaches nothing */
-struct rtpfwd_bpf *xdp_open_kmod(void);	/* the object whose programs call rtpfwd.ko */
-void xdp_close(struct datapath *dp);			       /* everything pinned stays */
+struct rtpfwd_bpf *xdp_open_kmod(void);	       /* the object whose programs call rtpfwd.ko */
+void xdp_close(struct datapath *dp);	       /* everything pinned stays */
 int xdp_beat(struct datapath *dp, bool renew); /* sets the clock, renews the lease */
 
 /* trace.c: what becomes of frames after the verdict. */
@@ -258,8 +262,8 @@ int guard_open(struct datapath *dp, char *why, size_t why_size);
 void guard_close(struct datapath *dp); /* the table stays */
 /* There or not, as `want` says; made anew where it was there. Faults but of GUARD_ON warn. */
 int guard_set(struct datapath *dp, enum conf_guard want, char *why, size_t why_size);
-int guard_remove(const char *folder); /* that of the configuration which pins there */
-void guard_tick(struct datapath *dp); /* puts it back when somebody removed it */
+int guard_remove(const char *folder);		    /* that of the configuration which pins there */
+void guard_tick(struct datapath *dp);		    /* puts it back when somebody removed it */
 uint64_t guard_unserved(const struct datapath *dp); /* packets that it dropped */
 
 /* contexts.c: what encrypted flows have in rtpfwd.ko. */
@@ -284,11 +288,13 @@ uint64_t datapath_jiffies(const struct datapath *dp);
 /* totals.c: sums over all flows, made in slices. */
 void totals_start(struct datapath *dp);
 void totals_stop(struct datapath *dp);
-void totals_add(struct datapath *dp, struct flow *flow); /* a new flow, its figures at 0 */
+void totals_add(struct datapath *dp, struct flow *flow);     /* a new flow, its figures at 0 */
+void totals_replane(struct datapath *dp, struct flow *flow); /* it is what it is now */
 void totals_remove(struct datapath *dp,
 		   struct flow *flow); /* its last figures stay in the totals */
 
 /* report.c */
 void report_flow(const struct datapath *dp, const struct flow *flow, struct flow_counters *out);
+enum datapath_plane report_plane(const struct datapath *dp, const struct flow *flow);
 
 #endif

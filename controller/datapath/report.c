@@ -43,6 +43,37 @@ static void read_heard(const struct datapath *dp, uint32_t slot, struct flow_cou
 	out->event = event && (double)datapath_jiffies(dp) < (double)event + EVENT_S * dp->clock.hz;
 }
 
+/* The interface that says on which rung its realm is: one with XDP, if any has it. */
+static const struct link *link_of(const struct datapath *dp, unsigned int index)
+{
+	const struct conf_realm *realm = &dp->conf->realms[index];
+	const struct link *found = NULL;
+
+	for (size_t i = 0; i < realm->n_interfaces; i++) {
+		const struct link *link = link_by_name(dp, realm->interfaces[i]);
+
+		if (link && (!found || found->fd < 0))
+			found = link;
+	}
+	return found;
+}
+
+enum datapath_plane report_plane(const struct datapath *dp, const struct flow *flow)
+{
+	const struct link *link = link_of(dp, flow->realm);
+
+	if (link && link->want == XDP_OFF)
+		return PLANE_USER;
+	return contexts_used(flow) ? PLANE_KMOD : PLANE_XDP;
+}
+
+static const char *reason_of(const struct datapath *dp, const struct flow *flow)
+{
+	const struct link *link = link_of(dp, flow->realm);
+
+	return link ? link->reason : "";
+}
+
 void report_flow(const struct datapath *dp, const struct flow *flow, struct flow_counters *out)
 {
 	const struct rtpfwd_counters *c = &dp->slots[flow->slot].counters;
@@ -50,7 +81,9 @@ void report_flow(const struct datapath *dp, const struct flow *flow, struct flow
 	uint64_t last, now = datapath_jiffies(dp);
 	int64_t lost;
 
-	*out = (struct flow_counters){ .last_s = -1, .round_trip_ms = -1 };
+	*out = (struct flow_counters){ .plane = report_plane(dp, flow),
+				       .last_s = -1,
+				       .round_trip_ms = -1 };
 	if (flow->copy ==
 	    NO_COPY) /* leased anew, not in force: what stands there is the former flow's */
 		return;
@@ -81,8 +114,7 @@ void datapath_each(const struct datapath *dp, uint64_t *at,
 			continue;
 		report = (struct flow_report){ .want = flow->want,
 					       .adopted = flow->adopted,
-					       .plane = contexts_used(flow) ? "kmod"
-									    : "xdp" };
+					       .reason = reason_of(dp, flow) };
 		flow_forget_keys(&report.want);
 		report_flow(dp, flow, &report.counters);
 		if (!each(ctx, &report))
@@ -109,12 +141,17 @@ size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_
 			const struct link *link = link_by_name(dp, realm->interfaces[i]);
 
 			if (n < max && link)
-				out[n] = (struct datapath_interface_report){ (unsigned int)r,
-									     link->name,
-									     mode_of(link) };
+				out[n] = (struct datapath_interface_report){
+					(unsigned int)r, link->name, mode_of(link), link->reason
+				};
 		}
 	}
 	return n;
+}
+
+size_t datapath_plane_count(const struct datapath *dp, enum datapath_plane plane)
+{
+	return dp->n_plane[plane];
 }
 
 size_t datapath_flow_count(const struct datapath *dp)

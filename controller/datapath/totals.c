@@ -6,6 +6,8 @@
  */
 #include "datapath/priv.h"
 
+#include <string.h>
+
 #define SLICE	 2048 /* flows summed in one turn */
 #define SLICE_MS 20
 
@@ -17,17 +19,34 @@ static void grow(uint64_t *total, uint64_t *summed, uint64_t now)
 	*summed = now;
 }
 
+static void set_plane(struct datapath *dp, struct flow *flow, uint8_t plane)
+{
+	if (flow->plane < PLANES)
+		dp->n_plane[flow->plane]--;
+	if (plane < PLANES)
+		dp->n_plane[plane]++;
+	flow->plane = plane;
+}
+
+void totals_replane(struct datapath *dp, struct flow *flow)
+{
+	bool stray = flow->want.mode == FLOW_STRAY;
+
+	set_plane(dp, flow, stray ? PLANES : (uint8_t)report_plane(dp, flow));
+}
+
 /* RTP alone. A loss that turns out to be a late packet stays counted: totals never fall. */
 static void sum_flow(struct datapath *dp, struct flow *flow)
 {
 	struct datapath_realm_report *total = &dp->totals[flow->realm];
 	struct flow_counters now;
 
+	totals_replane(dp, flow);
 	if (flow->want.kind != FLOW_RTP)
 		return;
 	report_flow(dp, flow, &now);
-	grow(&total->packets, &flow->summed.packets, now.packets);
-	grow(&total->bytes, &flow->summed.bytes, now.bytes);
+	grow(&total->packets[now.plane], &flow->summed.packets, now.packets);
+	grow(&total->bytes[now.plane], &flow->summed.bytes, now.bytes);
 	grow(&total->lost, &flow->summed.lost, now.lost);
 }
 
@@ -62,13 +81,15 @@ void totals_stop(struct datapath *dp)
 
 void totals_add(struct datapath *dp, struct flow *flow)
 {
-	flow->summed = (struct datapath_realm_report){ 0 };
+	memset(&flow->summed, 0, sizeof(flow->summed));
+	flow->plane = PLANES;
 	DL_PREPEND2(dp->live, flow, live_prev, live_next);
 }
 
 void totals_remove(struct datapath *dp, struct flow *flow)
 {
 	sum_flow(dp, flow);
+	set_plane(dp, flow, PLANES);
 	if (dp->sum_next == flow)
 		dp->sum_next = flow->live_next;
 	DL_DELETE2(dp->live, flow, live_prev, live_next);

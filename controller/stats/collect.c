@@ -90,10 +90,12 @@ static void add_datapath(struct buf *out, const struct node *node)
 {
 	struct datapath_interface_report interfaces[INTERFACES_MAX];
 	struct tally drops[2] = {{.n = 0}}; /* refused, passed up */
-	size_t n = datapath_interfaces(node->dp, interfaces, INTERFACES_MAX);
+	size_t n = datapath_interfaces(node->dp, interfaces, INTERFACES_MAX), flows[PLANES];
 
 	datapath_drops(node->dp, add_drop, drops);
-	families_flows(out, datapath_flow_count(node->dp));
+	for (enum datapath_plane plane = 0; plane < PLANES; plane++)
+		flows[plane] = datapath_plane_count(node->dp, plane);
+	families_flows(out, flows);
 	families_drops(out, &drops[0], &drops[1]);
 	families_interfaces(out, interfaces,
 			    interfaces_once(interfaces, n < INTERFACES_MAX ? n : INTERFACES_MAX));

@@ -133,6 +133,16 @@ void families_policy(struct buf *out, const struct tally *relayed, const struct 
 	tally_samples(out, "rtpfwd_decisions_total", "reason", decisions);
 }
 
+static void by_plane(struct buf *out, const char *name, const char *realm,
+		     const uint64_t values[PLANES])
+{
+	for (enum datapath_plane plane = 0; plane < PLANES; plane++)
+		expo_count(
+			out, name,
+			EXPO_LABELS({"realm", realm}, {"plane", datapath_plane_text(plane)}),
+			values[plane]);
+}
+
 static void realm_media(struct buf *out, const struct families_realm *realms, size_t n)
 {
 	const struct families_realm *end = realms + n;
@@ -140,13 +150,11 @@ static void realm_media(struct buf *out, const struct families_realm *realms, si
 	expo_family(out, "rtpfwd_rtp_packets_total", "counter",
 		    "RTP packets forwarded, by the realm they came from.");
 	for (const struct families_realm *r = realms; r < end; r++)
-		expo_count(out, "rtpfwd_rtp_packets_total",
-			   EXPO_LABELS({"realm", r->name}, {"plane", "xdp"}), r->media.packets);
+		by_plane(out, "rtpfwd_rtp_packets_total", r->name, r->media.packets);
 	expo_family(out, "rtpfwd_rtp_bytes_total", "counter",
 		    "UDP payload bytes of the RTP packets forwarded.");
 	for (const struct families_realm *r = realms; r < end; r++)
-		expo_count(out, "rtpfwd_rtp_bytes_total",
-			   EXPO_LABELS({"realm", r->name}, {"plane", "xdp"}), r->media.bytes);
+		by_plane(out, "rtpfwd_rtp_bytes_total", r->name, r->media.bytes);
 	expo_family(out, "rtpfwd_rtp_lost_total", "counter",
 		    "RTP packets that never came, by sequence number (RFC 3550 A.3).");
 	for (const struct families_realm *r = realms; r < end; r++)
@@ -197,11 +205,13 @@ void families_drops(struct buf *out, const struct tally *dropped, const struct t
 	tally_samples(out, "rtpfwd_rtp_up_total", "reason", up);
 }
 
-void families_flows(struct buf *out, uint64_t flows)
+void families_flows(struct buf *out, const size_t flows[PLANES])
 {
 	expo_family(out, "rtpfwd_flows", "gauge",
 		    "Forwarding entries, one for each direction and kind.");
-	expo_count(out, "rtpfwd_flows", EXPO_LABELS({"plane", "xdp"}), flows);
+	for (enum datapath_plane plane = 0; plane < PLANES; plane++)
+		expo_count(out, "rtpfwd_flows", EXPO_LABELS({"plane", datapath_plane_text(plane)}),
+			   flows[plane]);
 }
 
 void families_music(struct buf *out, const struct music_report *report)

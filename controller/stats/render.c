@@ -244,6 +244,12 @@ json_t *render_verdict(const struct policy_verdict *verdict)
 	return list;
 }
 
+/* No reason is one, too. */
+static json_t *or_null(const char *reason)
+{
+	return render_text(reason && *reason ? reason : NULL);
+}
+
 json_t *render_flow(const struct flow_report *flow, const char *call_id)
 {
 	const struct flow_want *want = &flow->want;
@@ -256,7 +262,8 @@ json_t *render_flow(const struct flow_report *flow, const char *call_id)
 	add(&o, "to", render_addr(&want->to));
 	add(&o, "from", render_addr(&want->from));
 	add(&o, "kind", json_string(want->kind == FLOW_RTP ? "rtp" : "rtcp"));
-	add(&o, "plane", render_text(flow->plane));
+	add(&o, "plane", json_string(datapath_plane_text(counters->plane)));
+	add(&o, "reason", or_null(flow->reason));
 	add(&o, "packets", count(counters->packets));
 	add(&o, "bytes", count(counters->bytes));
 	add(&o, "dropped", count(counters->dropped));
@@ -371,6 +378,7 @@ static json_t *render_interface(const struct datapath_interface_report *interfac
 
 	add(&o, "name", render_text(interface->name));
 	add(&o, "xdp", render_text(interface->mode));
+	add(&o, "reason", or_null(interface->reason));
 	return o;
 }
 

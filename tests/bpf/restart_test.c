@@ -176,7 +176,7 @@ static void media_outlives_the_controller(void **state)
 	assert_true(addr_equal(&report.want.expect, &was.expect));
 	assert_true(addr_equal(&report.want.from, &was.from));
 	assert_true(addr_equal(&report.want.to, &was.to));
-	assert_string_equal(report.plane, "xdp");
+	assert_int_equal(report.counters.plane, PLANE_XDP);
 	lab_unmap(NULL, slots);
 }
 

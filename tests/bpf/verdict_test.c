@@ -453,8 +453,8 @@ static void last_counters_are_handed_over(void **state)
 	assert_int_equal(datapath_flow_count(lab.dp), flows);
 	assert_int_equal(datapath_counters(lab.dp, &want.local, &last), -ENOENT);
 	datapath_realm(lab.dp, 0, &after);
-	assert_int_equal(after.packets, before.packets + 1);
-	assert_int_equal(after.bytes, before.bytes + 172);
+	assert_int_equal(after.packets[PLANE_XDP], before.packets[PLANE_XDP] + 1);
+	assert_int_equal(after.bytes[PLANE_XDP], before.bytes[PLANE_XDP] + 172);
 	relay_expect_drop(&f, "unleased", false);
 	/* At once again: counted from zero, whatever the former flow had. */
 	relay_apply(&want);

@@ -12,6 +12,8 @@ from calls import INSIDE, OUTSIDE, Call, call, relayed
 from lab import CALLEE, CALLER, RUNG, Lab, config, nothing_left
 from tap import check, equal, wait_for
 
+PLANE = "user" if RUNG == "user" else "xdp"
+
 
 @contextlib.contextmanager
 def make():
@@ -76,7 +78,7 @@ def counters_agree(lab):
     after = lab.metrics()
     for realm, end in (("inside", c.a_rtp), ("outside", c.b_rtp)):
         key = next(k for k in after if k.startswith("rtpfwd_rtp_packets_total{") and
-                   f'realm="{realm}"' in k and 'plane="xdp"' in k)
+                   f'realm="{realm}"' in k and f'plane="{PLANE}"' in k)
         equal(after[key] - before.get(key, 0), len(end.rtp.sent), key)      # RTP only, as in legs
 
 
@@ -89,7 +91,7 @@ def shown_flows(lab):
     for name, expect, to, source in (("a", a, b, c.relay_b), ("b", b, a, c.relay_a)):
         for kind, shift in (("rtp", 0), ("rtcp", 1)):
             f = flows[name if kind == "rtp" else name + "_rtcp"]
-            want = {"call": ident, "kind": kind, "plane": "xdp",
+            want = {"call": ident, "kind": kind, "plane": PLANE,
                     "expect": text((expect[0], expect[1] + shift)),
                     "to": text((to[0], to[1] + shift)),
                     "from": text((source[0], source[1] + shift))}
@@ -102,7 +104,7 @@ def shown_call(lab):
     c = talked(lab, 10)
     shown = c.show()
     equal(lab.ctl("show", "call", shown["id"])["id"], shown["id"], "show call ID")
-    want = {"state": "up", "path": "relay", "plane": "xdp", "from": "u10", "to": c.number}
+    want = {"state": "up", "path": "relay", "plane": PLANE, "from": "u10", "to": c.number}
     equal({k: shown[k] for k in want}, want, "call")
     legs = (("a", "alice", "inside", "yes", c.a_rtp, c.relay_a, c.a.call_id),
             ("b", "bob", "outside", "yes", c.b_rtp, c.relay_b, c.b.call_id))

@@ -54,7 +54,7 @@ def status(lab):
     equal([r["name"] for r in s["realms"]], ["inside", "outside"], "realms")
     for realm in s["realms"]:
         typed(realm, {"interfaces": list, "ports_used": int, "ports_free": int}, "realm")
-        equal([sorted(i) for i in realm["interfaces"]], [["name", "xdp"]], "interface")
+        equal([sorted(i) for i in realm["interfaces"]], [["name", "reason", "xdp"]], "interface")
 
 
 def ports_counted(lab):

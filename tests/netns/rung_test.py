@@ -16,6 +16,7 @@ from lab import (CALLEE, CALLEE6, CALLER, CALLER6, INSIDE6, OUTSIDE, OUTSIDE6, R
 from sip import sdp
 from tap import equal, wait_for
 
+OTHER = "another interface has no XDP program"
 BOTH = """
 [six]
 type = peer
@@ -174,8 +175,22 @@ def one_realm_without(_):
     """xdp=off in one realm alone: its flows are the relay's, the others XDP's"""
     with running({"xdp": "off"}, {"xdp": "auto"}) as lab:
         c = call(lab).up().talk().heard(25).quiet().whole()
+        equal({k: (f["plane"], f["reason"]) for k, f in c.flows().items()},
+              {"a": ("user", "xdp = off"), "a_rtcp": ("user", "xdp = off"),
+               "b": ("xdp", OTHER), "b_rtcp": ("xdp", OTHER)}, "planes")
+        equal(c.show()["plane"], "user", "plane of the call")
         counted(lab, c)
+        interfaces = [i for r in lab.ctl("show", "status")["realms"] for i in r["interfaces"]]
+        equal([(i["xdp"], i["reason"]) for i in interfaces],
+              [("off", "xdp = off"), ("generic", OTHER)], "interfaces")
+        metrics = lab.metrics()
+        equal({p: metrics[f'rtpfwd_flows{{plane="{p}"}}'] for p in ("xdp", "kmod", "user")},
+              {"xdp": 2, "kmod": 0, "user": 2}, "rtpfwd_flows")
+        for realm, plane, end in (("inside", "user", c.a_rtp), ("outside", "xdp", c.b_rtp)):
+            equal(metrics[f'rtpfwd_rtp_packets_total{{realm="{realm}",plane="{plane}"}}'],
+                  len(end.rtp.sent), f"packets of {realm} on {plane}")
         c.hang_up().gone()
+        equal(lab.metrics()['rtpfwd_flows{plane="user"}'], 0, "flows of the user plane")
 
 
 def flood(_):

@@ -25,21 +25,13 @@ static struct addr addr(const char *text)
 static struct call_leg_report leg_a(void)
 {
 	return (struct call_leg_report){
-		.peer = "alice",
-		.realm = "inside",
-		.call_id = "c1@phone",
-		.canreinvite = "yes",
+		.peer = "alice", .realm = "inside",
+		.call_id = "c1@phone", .canreinvite = "yes",
 		.media = {.relay = addr("10.0.0.1:10000"),
 			  .signalled = addr("10.0.0.5:4000"),
-			  .rtp = {.packets = 500,
-				  .bytes = 86000,
-				  .dropped = 9,
-				  .wrong_source = 3,
-				  .lost = 2,
-				  .jitter_ms = 1.23456,
-				  .reordered = 3, .duplicates = 5,
-				  .gap_ms = 60.5, .ssrc_changes = 1,
-				  .last_s = 0.0204,
+			  .rtp = {.packets = 500, .bytes = 86000, .dropped = 9, .wrong_source = 3,
+				  .lost = 2, .jitter_ms = 1.23456, .reordered = 3, .duplicates = 5,
+				  .gap_ms = 60.5, .ssrc_changes = 1, .last_s = 0.0204,
 				  .seen = addr("10.0.0.5:4000")},
 			  .rtcp = {.packets = 4, .wrong_source = 1, .last_s = 1,
 				   .round_trip_ms = 31.25, .far_lost = 7}},
@@ -192,21 +184,25 @@ static void test_flow(void **state)
 			 .expect = addr("[2001:db8::5]:4001"),
 			 .from = addr("192.0.2.1:20001"),
 			 .to = addr("192.0.2.50:7001")},
-		.counters = {.packets = 7, .bytes = 560, .dropped = 1, .last_s = 2.5},
-		.plane = "xdp",
+		.counters = {.plane = PLANE_USER, .packets = 7, .bytes = 560, .dropped = 1,
+			     .last_s = 2.5},
+		.reason = "xdp = off",
 	};
 
 	(void)state;
 	assert_document(render_flow(&flow, "k7f3"),
 			"{'call':'k7f3','local':'[2001:db8::1]:10001',"
 			"'expect':'[2001:db8::5]:4001','to':'192.0.2.50:7001',"
-			"'from':'192.0.2.1:20001','kind':'rtcp','plane':'xdp','packets':7,"
+			"'from':'192.0.2.1:20001','kind':'rtcp','plane':'user',"
+			"'reason':'xdp = off','packets':7,"
 			"'bytes':560,'dropped':1,'last_s':2.5}");
 	flow.want = (struct flow_want){.local = addr("10.0.0.1:10000"), .kind = FLOW_RTP};
 	flow.counters = (struct flow_counters){.packets = UINT64_C(1) << 62, .last_s = -1};
+	flow.reason = "";
 	assert_document(render_flow(&flow, NULL),
 			"{'call':null,'local':'10.0.0.1:10000','expect':null,'to':null,'from':null,"
-			"'kind':'rtp','plane':'xdp','packets':4611686018427387904,'bytes':0,"
+			"'kind':'rtp','plane':'xdp','reason':null,'packets':4611686018427387904,"
+			"'bytes':0,"
 			"'dropped':0,'last_s':null}");
 }
 
@@ -285,9 +281,9 @@ static void test_status(void **state)
 	struct conf_realm realm = {.name = "outside", .index = 1};
 	struct ports_report ports = {.used = 4, .free = 90, .quarantine = 6};
 	struct datapath_interface_report interfaces[] = {
-		{.realm = 0, .name = "eth0", .mode = "native"},
-		{.realm = 1, .name = "eth1", .mode = "generic"},
-		{.realm = 1, .name = "eth2", .mode = "off"},
+		{.realm = 0, .name = "eth0", .mode = "native", .reason = ""},
+		{.realm = 1, .name = "eth1", .mode = "generic", .reason = "no native one"},
+		{.realm = 1, .name = "eth2", .mode = "native", .reason = ""},
 	};
 	json_t *realms = json_array();
 
@@ -296,7 +292,8 @@ static void test_status(void **state)
 	assert_document(render_status(&status, realms),
 			"{'version':'" RTPFWD_VERSION "','uptime_s':61,'calls':2,'flows':8,"
 			"'draining':true,'realms':[{'name':'outside','interfaces':["
-			"{'name':'eth1','xdp':'generic'},{'name':'eth2','xdp':'off'}],"
+			"{'name':'eth1','xdp':'generic','reason':'no native one'},"
+			"{'name':'eth2','xdp':'native','reason':null}],"
 			"'ports_used':4,'ports_free':90,'ports_quarantine':6}],"
 			"'kmod':'absent','survives':false,'guard':'on',"
 			"'events':12,'heap_bytes':0}");
@@ -428,13 +425,14 @@ static void every_family(struct buf *b)
 	};
 	struct families_realm realms[] = {
 		{"inside",
-		 {.packets = 10, .bytes = 1720, .lost = 1},
+		 {.packets = {10, 0, 3}, .bytes = {1720, 0, 516}, .lost = 1},
 		 {.used = 4, .free = 9, .quarantine = 2}},
 		{"outside",
-		 {.packets = 11, .bytes = 1892, .lost = 0},
+		 {.packets = {11}, .bytes = {1892}, .lost = 0},
 		 {.used = 4, .free = 8, .quarantine = 0}},
 	};
-	struct datapath_interface_report interfaces[] = {{0, "eth0", "native"}, {1, "eth1", "off"}};
+	struct datapath_interface_report interfaces[] = {{0, "eth0", "native", ""},
+						       {1, "eth1", "off", "xdp = off"}};
 	struct tally paths = {.n = 0}, reasons = {.n = 0}, dropped = {.n = 0}, up = {.n = 0};
 	struct families_sip sip = {.n = 0};
 	struct cdr_report cdr = {.written = 12, .lost = 1};
@@ -449,7 +447,7 @@ static void every_family(struct buf *b)
 	families_calls(b, &calls, &paths, &reasons);
 	families_policy(b, &reasons, &paths);
 	families_realms(b, realms, 2);
-	families_flows(b, 40);
+	families_flows(b, (const size_t[PLANES]){40, 0, 2});
 	families_drops(b, &dropped, &up);
 	families_interfaces(b, interfaces, 2);
 	families_sip(b, &sip);
@@ -504,6 +502,8 @@ static void test_families(void **state)
 		"rtpfwd_ports{realm=\"outside\",state=\"free\"} 8",
 		"rtpfwd_ports{realm=\"inside\",state=\"quarantine\"} 2",
 		"rtpfwd_flows{plane=\"xdp\"} 40",
+		"rtpfwd_flows{plane=\"user\"} 2",
+		"rtpfwd_rtp_packets_total{realm=\"inside\",plane=\"user\"} 3",
 		"rtpfwd_rtp_dropped_total{reason=\"unleased\"} 0",
 		"rtpfwd_rtp_dropped_total{reason=\"ttl\"} 2",
 		"rtpfwd_rtp_up_total{reason=\"up_options\"} 1",

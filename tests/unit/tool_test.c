@@ -255,7 +255,8 @@ static void test_status_table(void **state)
 
 	f->response = "{'ok':true,'result':{'version':'1','uptime_s':61,'calls':2,'flows':8,"
 		      "'draining':false,'realms':[{'name':'inside','interfaces':["
-		      "{'name':'eth0','xdp':'native'},{'name':'eth2','xdp':'off'}],"
+		      "{'name':'eth0','xdp':'native'},"
+		      "{'name':'eth2','xdp':'off','reason':'xdp = off'}],"
 		      "'ports_used':4,'ports_free':49996,'ports_quarantine':0},"
 		      "{'name':'outside','interfaces':[],'ports_used':4,'ports_free':90,"
 		      "'ports_quarantine':6}],'kmod':'absent','survives':true,"
@@ -274,7 +275,8 @@ static void test_status_table(void **state)
 			    "heap_bytes  4096\n"
 			    "\n"
 			    "REALM    PORTS-USED  PORTS-FREE  RESTING  INTERFACES\n"
-			    "inside            4       49996        0  eth0 (native), eth2 (off)\n"
+			    "inside            4       49996        0  "
+			    "eth0 (native), eth2 (off: xdp = off)\n"
 			    "outside           4          90        6  -\n");
 }
 

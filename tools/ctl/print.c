@@ -62,9 +62,11 @@ static void add_interfaces(struct table *t, const json_t *list)
 	const json_t *one;
 
 	json_array_foreach(list, i, one) {
-		int n = snprintf(text + at, sizeof(text) - at, "%s%s (%s)", i ? ", " : "",
+		const char *reason = json_string_value(json_object_get(one, "reason"));
+		int n = snprintf(text + at, sizeof(text) - at, "%s%s (%s%s%s)", i ? ", " : "",
 				 json_string_value(json_object_get(one, "name")),
-				 json_string_value(json_object_get(one, "xdp")));
+				 json_string_value(json_object_get(one, "xdp")), reason ? ": " : "",
+				 reason ? reason : "");
 
 		if (n < 0 || (size_t)n >= sizeof(text) - at)
 			break;
