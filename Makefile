@@ -221,6 +221,10 @@ UNITDIR := $(PREFIX)/lib/systemd/system
 COMPLETIONDIR := $(PREFIX)/share/bash-completion/completions
 MAN := controller/rtpfwd.8 tools/ctl/rtpfwd-ctl.8 $(wildcard controller/conf/*.5)
 
+RELEASE ?= $(shell uname -r)
+MODULE := build/kmod/$(RELEASE)/rtpfwd.ko
+
+# The module for the running kernel (or RELEASE=), where `make kmod` has built it.
 install: all
 	install -D -m 755 -t $(DESTDIR)$(SBINDIR) build/rtpfwd build/rtpfwd-ctl
 	for m in $(MAN); do install -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${m##*.} $$m || exit 1; done
@@ -229,6 +233,11 @@ install: all
 	chmod 644 $(DESTDIR)$(UNITDIR)/rtpfwd.service
 	install -D -m 644 -t $(DESTDIR)$(COMPLETIONDIR) tools/completion/rtpfwd-ctl
 	install -D -m 644 -t $(DESTDIR)/etc/rtpfwd controller/conf/rtpfwd.conf.example
+	if [ -f $(MODULE) ]; then \
+		install -D -m 644 -t $(DESTDIR)/lib/modules/$(RELEASE)/updates $(MODULE) && \
+		install -D -m 644 tools/systemd/kmod.conf $(DESTDIR)$(UNITDIR)/rtpfwd.service.d/kmod.conf && \
+		echo "rtpfwd.ko is in /lib/modules/$(RELEASE)/updates: run depmod $(RELEASE)"; \
+	fi
 
 clean:
 	rm -rf build

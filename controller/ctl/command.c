@@ -86,6 +86,7 @@ static json_t *show_status(const struct node *node, const char *arg)
 		.flows = datapath_flow_count(node->dp),
 		.draining = calls_draining(node->calls),
 		.survives = datapath_survives(node->dp),
+		.kmod = datapath_has_kmod(node->dp),
 		.guard = guard_state(node),
 		.events = loop_events(node->loop),
 		.heap_bytes = heap_bytes(),
@@ -284,6 +285,7 @@ static json_t *doctor(const struct node *node, const char *arg)
 		.n_interfaces = n < INTERFACES_MAX ? n : INTERFACES_MAX,
 		.survives = datapath_survives(node->dp),
 		.guard = datapath_guard(node->dp),
+		.kmod = datapath_has_kmod(node->dp),
 	};
 	struct list list = {.array = json_array()};
 

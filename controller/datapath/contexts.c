@@ -48,6 +48,11 @@ void contexts_open(struct datapath *dp)
 	contexts_close(dp);
 }
 
+bool datapath_has_kmod(const struct datapath *dp)
+{
+	return dp->kmod;
+}
+
 void contexts_close(struct datapath *dp)
 {
 	kmod_close(dp->kmod);

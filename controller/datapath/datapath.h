@@ -202,6 +202,7 @@ size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_
 size_t datapath_flow_count(const struct datapath *dp);
 /* Of those, on that plane; at most some seconds old while a plane changes under a flow. */
 size_t datapath_plane_count(const struct datapath *dp, enum datapath_plane plane);
+bool datapath_has_kmod(const struct datapath *dp); /* rtpfwd.ko is in use; found at start */
 bool datapath_survives(const struct datapath *dp); /* media outlives this process */
 
 struct datapath_guard_report {

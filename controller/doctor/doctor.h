@@ -20,6 +20,7 @@ struct doctor_node {
 	size_t n_interfaces;
 	bool survives; /* datapath_survives() */
 	struct datapath_guard_report guard;
+	bool kmod; /* datapath_has_kmod() */
 };
 
 /* Texts live as long as the call that hands them out. */

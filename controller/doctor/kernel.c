@@ -36,6 +36,14 @@ static void btf(const struct exam *e)
 		 there ? "present" : "absent");
 }
 
+/* Nobody must have it: no advice. It is looked for at the start of the daemon. */
+static void module(const struct exam *e)
+{
+	exam_say(e, "kmod", true, NULL, "%s",
+		 e->node->kmod ? "rtpfwd.ko: encrypted media in the fast path"
+			       : "none: encrypted media is not in the fast path");
+}
+
 static void jit(const struct exam *e)
 {
 	long on, harden;
@@ -109,6 +117,7 @@ void exam_kernel(const struct exam *e)
 {
 	version(e);
 	btf(e);
+	module(e);
 	jit(e);
 	statistics(e);
 	survival(e);

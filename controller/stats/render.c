@@ -408,7 +408,7 @@ json_t *render_status(const struct render_status *status, json_t *realms)
 	add(&o, "flows", count(status->flows));
 	add(&o, "draining", json_boolean(status->draining));
 	add(&o, "realms", realms);
-	add(&o, "kmod", json_string("absent"));
+	add(&o, "kmod", json_string(status->kmod ? "loaded" : "absent"));
 	add(&o, "survives", json_boolean(status->survives));
 	add(&o, "guard", json_string(status->guard));
 	add(&o, "events", count(status->events));

@@ -38,6 +38,7 @@ struct render_status {
 	uint64_t uptime_s, calls, flows;
 	uint64_t events, heap_bytes; /* what a quiet node has of them, it had before */
 	bool draining, survives;
+	bool kmod;	   /* rtpfwd.ko is in use */
 	const char *guard; /* "on", "off", "absent": the kernel cannot */
 };
 

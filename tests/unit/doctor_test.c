@@ -208,6 +208,9 @@ static void faults_of_the_network(void **state)
 	expect(h, "guard", false, "none: this kernel has no nf_tables");
 	h->node.guard = (struct datapath_guard_report){ false, "rtpfwd/x", "" };
 	expect(h, "guard", true, "none, as configured");
+	expect(h, "kmod", true, "none: encrypted media is not in the fast path");
+	h->node.kmod = true;
+	expect(h, "kmod", true, "rtpfwd.ko: encrypted media in the fast path");
 }
 
 static void expect_ports(struct host *h, const char *range, const char *reserved, bool ok)

@@ -277,7 +277,7 @@ static void test_phone(void **state)
 
 static void test_status(void **state)
 {
-	struct render_status status = {61, 2, 8, .events = 12, .draining = true, .guard = "on"};
+	struct render_status status = {61, 2, 8, 12, 0, true, .kmod = true, .guard = "on"};
 	struct conf_realm realm = {.name = "outside", .index = 1};
 	struct ports_report ports = {.used = 4, .free = 90, .quarantine = 6};
 	struct datapath_interface_report interfaces[] = {
@@ -295,7 +295,7 @@ static void test_status(void **state)
 			"{'name':'eth1','xdp':'generic','reason':'no native one'},"
 			"{'name':'eth2','xdp':'native','reason':null}],"
 			"'ports_used':4,'ports_free':90,'ports_quarantine':6}],"
-			"'kmod':'absent','survives':false,'guard':'on',"
+			"'kmod':'loaded','survives':false,'guard':'on',"
 			"'events':12,'heap_bytes':0}");
 }
 
