@@ -98,7 +98,8 @@ static int on_verdict(const struct nlmsghdr *nlh, void *data)
 
 static int receive(struct answer *answer)
 {
-	mnl_cb_t controls[NLMSG_MIN_TYPE] = { [NLMSG_ERROR] = on_verdict };
+	/* Not as long as NLMSG_DONE, to which libmnl has an answer of its own. */
+	mnl_cb_t controls[NLMSG_ERROR + 1] = { [NLMSG_ERROR] = on_verdict };
 	struct kmod *k = answer->k;
 	int left = MNL_CB_OK;
 
@@ -109,7 +110,7 @@ static int receive(struct answer *answer)
 			return -errno;
 		left = mnl_cb_run2(k->buffer, (size_t)n, k->sequence,
 				   mnl_socket_get_portid(k->socket), on_message, answer, controls,
-				   NLMSG_MIN_TYPE);
+				   NLMSG_ERROR + 1);
 		if (left < 0 && errno == EPROTO) /* the late answer to an earlier request */
 			left = MNL_CB_OK;
 	}

@@ -3,6 +3,8 @@
  * is left in the module then; the module absent. */
 #include "fast.h"
 
+#include "datapath/kmod.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/bpf.h>
@@ -335,6 +337,30 @@ static void contexts_end_with_their_flow(void **state)
 	assert_int_equal(control_delete(nl, other), 0);
 }
 
+static void count_one(void *ctx, const struct kmod_context *c)
+{
+	assert_int_not_equal(c->id, 0);
+	++*(int *)ctx;
+}
+
+/* The controller's own view of them: it is told where the list ends. */
+static void contexts_are_listed_to_the_end(void **state)
+{
+	struct kmod *k;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(kmod_open(&k), 0);
+	assert_int_equal(kmod_each(k, count_one, &n), 0);
+	assert_int_equal(n, 0);
+	for (uint32_t i = 0; i < 300; i++) /* several datagrams of netlink's */
+		pinned_context(i);
+	assert_int_equal(kmod_each(k, count_one, &n), 0);
+	assert_int_equal(n, 300);
+	assert_int_equal(kmod_delete(k, 0x7fffffff), -ENOENT);
+	kmod_close(k);
+}
+
 static bool one_is_left(void *ctx)
 {
 	(void)ctx;
@@ -419,6 +445,7 @@ int main(void)
 		NATIVE(a_killed_controller_loses_no_packet),
 		NATIVE(srtp_replay_is_known_after_a_restart),
 		NATIVE(contexts_end_with_their_flow),
+		NATIVE(contexts_are_listed_to_the_end),
 		NATIVE(a_leg_stops_to_encrypt),
 		NATIVE(the_module_stays_while_media_needs_it),
 		NATIVE(the_module_comes_and_goes),
