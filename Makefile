@@ -115,8 +115,21 @@ KMOD_TEST := $(patsubst tests/%.c,build/tests/%,$(filter-out tests/kmod/fast%,$(
 kmod-tests: $(KMOD_TEST) $(KMOD_FAST)
 $(KMOD_FAST): $(addprefix build/san/obj/tests/,bpf/lab.o bpf/relay.o kmod/lab.o kmod/control.o)
 $(KMOD_FAST): override LDLIBS += -lsrtp2
-kmod-cost: setup kmod-tests
+kmod-cost: setup kmod-tests build/tests/kmod/beside
 	@tools/kmod/cost
+build/gen/beside.bpf.o: tests/kmod/beside.bpf.c tests/kmod/beside.h
+	@mkdir -p $(@D)
+	$(say) BPF $@
+	$(Q)$(BPF_CLANG) $(BPF_FLAGS) -c -o $@ $<
+build/gen/beside.skel.h: build/gen/beside.bpf.o
+	$(say) SKEL $@
+	$(Q)$(BPFTOOL) gen skeleton $< name beside_bpf > $@
+build/obj/tests/kmod/beside.o: build/gen/beside.skel.h
+build/tests/kmod/beside: $(addprefix build/obj/tests/,kmod/beside.o kmod/lab.o kmod/control.o bpf/lab.o bpf/relay.o) \
+	build/librtpfwd.a
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka -lsrtp2
 build/gen/kmod_srtp.bpf.o: tests/kmod/srtp.bpf.c tests/kmod/srtp.h kmod/rtpfwd_kfunc.h
 	@mkdir -p $(@D)
 	$(say) BPF $@
