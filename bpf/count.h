@@ -85,7 +85,7 @@ static __always_inline void count_passed_up(const struct flow *f, __u32 length, 
 		return;
 	__sync_fetch_and_add(&rest->refused.up_packets, 1);
 	__sync_fetch_and_add(&rest->refused.up_bytes, length);
-	if (!(f->flags & RTPFWD_F_RTCP))
+	if (!(f->flags & (RTPFWD_F_RTCP | RTPFWD_F_OPAQUE)))
 		__sync_fetch_and_add(&rest->refused.up_rtp, 1);
 }
 
@@ -93,7 +93,7 @@ static __always_inline void count_passed_up(const struct flow *f, __u32 length, 
 static __always_inline void count_content(const struct flow *f, const struct packet *p,
 					  const struct rtpfwd_control *control, __u64 now)
 {
-	if (!rtpfwd_measure || !counts_alone(f->host))
+	if (!rtpfwd_measure || !counts_alone(f->host) || f->flags & RTPFWD_F_OPAQUE)
 		return;
 	if (f->flags & RTPFWD_F_RTCP)
 		count_report(f, p, control);

@@ -159,12 +159,18 @@ static __always_inline bool source_admitted(const struct flow *f, const struct p
 	return act->late_port == p->udp->source || f->flags & RTPFWD_F_LATE_ANY;
 }
 
+/* Where the far ends alone know what they send, anything may be meant: a fax, STUN, DTLS, ZRTP or
+ * SRTP (RFC 7983). */
 static __always_inline bool content_admitted(const struct flow *f, const struct packet *p,
 					     __u32 length)
 {
+	bool is;
+
 	if (f->flags & RTPFWD_F_RTCP)
-		return rtpfwd_is_rtcp(p->payload, p->end, length);
-	return rtpfwd_is_rtp(p->payload, p->end, length);
+		is = rtpfwd_is_rtcp(p->payload, p->end, length);
+	else
+		is = rtpfwd_is_rtp(p->payload, p->end, length);
+	return is || f->flags & RTPFWD_F_OPAQUE;
 }
 
 /* Before its leg is described a port knows no strangers. */

@@ -29,6 +29,10 @@ static __always_inline bool has_qualified(struct rtpfwd_heard *heard, const stru
 {
 	const __u8 *data = p->payload;
 
+	/* No sender is named: so many in a row of one source. */
+	if (f->flags & RTPFWD_F_OPAQUE)
+		return rtpfwd_learn(heard, seen_of(p), 0, heard->candidate_seq + 1,
+				    RTPFWD_LEARN_RTP);
 	if (f->flags & RTPFWD_F_RTCP) {
 		if ((void *)(data + RTPFWD_RTCP_HEADER) > p->end)
 			return false;

@@ -101,6 +101,8 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 		out.act.flags |= RTPFWD_F_RTCP;
 	if (want->mux)
 		out.act.flags |= RTPFWD_F_MUX;
+	if (want->opaque)
+		out.act.flags |= RTPFWD_F_OPAQUE;
 	if (want->any_port)
 		out.act.flags |= RTPFWD_F_ANY_PORT;
 	if (want->expect.family == want->local.family) {

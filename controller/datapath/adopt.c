@@ -73,6 +73,7 @@ static void read_want(const struct datapath *dp, struct flow_want *want, uint32_
 	read_destination(dp, want, &action);
 	want->clock_rate = act->clock_rate;
 	want->mux = act->flags & RTPFWD_F_MUX;
+	want->opaque = act->flags & RTPFWD_F_OPAQUE;
 	want->event = act->event;
 	want->rate = dp->slots[slot].rate;
 	if (layout_find(&dp->layout, &want->from, &from, &want->egress_realm))

@@ -55,6 +55,7 @@ struct flow_want {
 	struct addr to;		   /* destination: what the other leg's description says */
 	unsigned int egress_realm; /* index into conf->realms: `to` is reached by its interfaces */
 	uint32_t clock_rate;	   /* RTP clock in Hz for the jitter figure; 0: not known */
+	bool opaque;		   /* what it holds is not judged, and not read for counters */
 	bool mux;		   /* RTP: RTCP that arrives here, too, is the next port's flow's */
 	uint8_t event;		   /* payload type of telephone-event; 0: none */
 	uint32_t rate;		   /* packets a second; 0: no limit */
