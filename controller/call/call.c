@@ -43,7 +43,7 @@ void call_free(struct call *c)
 		desc_origin_free(&c->side[i].origin);
 		call_keys_free(&c->side[i]);
 	}
-	stream_free(c->stream);
+	call_lines_free(c);
 	peers_unref(c->peers);
 	peers_unref(c->callers);
 	free(c->replacing);
@@ -85,8 +85,7 @@ void call_end(struct call *c, const char *cause, int code, const char *reason,
 	call_set_state(c, CALL_ENDING);
 	call_hold_stop(c);
 	direct_ended(c);
-	if (c->stream)
-		stream_stop(c->stream);
+	call_lines_stop(c);
 	call_fill_report(c, &report);
 	report.end_cause = cause;
 	report.end_code = c->answered_ms ? 200 : code;
@@ -149,9 +148,7 @@ static int lease_ports(struct call *c, const struct addr *to)
 		legs[i].comedia = s->peer->nat & NAT_COMEDIA;
 		legs[i].signals_from = i == SIDE_A ? leg_source(s->leg) : *to;
 	}
-	if (c->stream)
-		return stream_new_b(c->stream, &legs[SIDE_B]);
-	return stream_new(&c->stream, c->all->setup.media, c->owner, legs);
+	return call_lines_lease(c, legs);
 }
 
 static int send_invite(struct call *c, const struct reach_target *at)
@@ -181,10 +178,7 @@ static int describe_caller(struct call *c)
 		return 0;
 	}
 	direct_offer_setup(c);
-	stream_expect_events(c->stream, SIDE_A, a->audio.event);
-	stream_multiplex(c->stream, SIDE_A, a->audio.mux);
-	call_keys_heard(c, SIDE_A);
-	stream_describe(c->stream, SIDE_A, &a->audio.rtp, &a->audio.rtcp, a->audio.clock_rate);
+	call_lines_heard(c, SIDE_A);
 	return call_tell_offer(c, SIDE_B, a->said);
 }
 

@@ -5,6 +5,7 @@
 
 #include "conf/conf.h"
 #include "lib/loop.h"
+#include "media/desc.h"
 #include "media/stream.h"
 #include "peer/peer.h"
 #include "peer/quirk.h"
@@ -60,10 +61,19 @@ struct media_trail {
 	struct media_step steps[];
 };
 
+/* One m= line, as one leg has it. */
+struct call_stream_report {
+	unsigned int index;
+	const char *kind; /* "audio", "video", "image" */
+	struct stream_report media;
+};
+
 struct call_leg_report {
 	const char *peer, *realm, *call_id; /* "" where there is no leg yet */
 	char canreinvite[32];
-	struct stream_report media;
+	struct stream_report media; /* of the first audio line */
+	struct call_stream_report streams[DESC_RELAYED]; /* by index; with n_streams */
+	size_t n_streams;
 	struct addr told; /* address now in force for that leg */
 	bool direct;	  /* that is the other leg's own */
 	const char *offer; /* of that, by us: "open", "waits" for another attempt; NULL: none */

@@ -44,11 +44,19 @@ struct call_side {
 	bool tls;		   /* before there is a leg: it will be spoken to over TLS */
 };
 
+/* An m= line of both dialogs. */
+struct call_line {
+	struct stream *stream;
+	unsigned int index;
+	enum desc_kind kind; /* as said last */
+};
+
 /* A re-INVITE of one leg that waits for the other leg's answer. */
 struct call_offer {
 	bool open;
 	bool withdrawn;	    /* CANCEL came for it: what the other leg accepts must be taken back */
 	bool moves;	    /* it moves both legs: canreinvite=outgoing */
+	bool returns;	    /* it brings both back: what it offers cannot be direct */
 	bool back;	    /* it is that: nobody waits for the answer */
 	enum side from;	    /* who offers */
 	struct desc *offer; /* NULL when withdrawn */
@@ -101,7 +109,9 @@ struct call {
 	bool rang; /* the present target said something */
 	bool nowhere;		     /* the target cannot be reached: another may */
 	struct call_side side[2];
-	struct stream *stream;
+	struct call_line lines[DESC_RELAYED]; /* in no order */
+	size_t n_lines;
+	struct stream *stream; /* of the main one of them; NULL: none yet */
 	struct call_offer offer;
 	struct call_ask ask;
 	uint64_t early_version; /* of the description that the caller got reliably before the
@@ -223,7 +233,12 @@ int call_parse_within(struct desc **out, const struct call *c, enum side side, s
 /* The first codec of the last answer is the one in use. */
 void call_note_codec(struct call *c, const struct desc *answer);
 
-/* keys.c: keys of encrypted media. What cannot be served is -ENOTSUP (488), and logged. */
+/* keys.c: keys of encrypted media */
+/* encryption = no on both legs: those of RTP/SAVP are the far ends' own. */
+bool call_keys_pass(const struct call *c);
+/* A line beside the main one is told. */
+bool call_keys_admit(const struct call *c, const struct desc_audio *line);
+/* What cannot be served is -ENOTSUP (488), and logged. */
 /* Before the leg is told anything; again for the next target, whose keys are others. */
 int call_keys_begin(struct call *c, enum side side);
 void call_keys_free(struct call_side *s);
@@ -255,6 +270,27 @@ void call_offer_withdrawn(struct call *c, enum side side);
 /* Passes an offer of `side` on, or answers it. Owns `offer`. */
 void call_serve_offer(struct call *c, enum side side, struct desc *offer);
 void call_offer_close(struct call *c);
+
+/* lines.c: m= lines and their streams */
+/* The streams of what the caller offered, of one line where it offered nothing; or, for another
+ * callee, of the same again. Errors of stream_new(). */
+int call_lines_lease(struct call *c, const struct stream_leg legs[2]);
+/* Before an offer is passed on: its lines get streams, as far as there are ports. */
+void call_lines_open(struct call *c, const struct desc *offer);
+/* What `side` says is in force. */
+void call_lines_heard(struct call *c, enum side side);
+/* While no offer is under way: what neither leg has is given back. */
+void call_lines_prune(struct call *c);
+/* NULL: that line is not relayed. */
+struct stream *call_stream(const struct call *c, unsigned int index);
+/* What a leg's figures are of: the main line, or the audio that it came after. */
+const struct stream *call_shown_stream(const struct call *c);
+size_t call_lines_report(const struct call *c, enum side side,
+			 struct call_stream_report out[DESC_RELAYED]);
+void call_lines_set_direct(struct call *c, bool direct);
+void call_lines_stop(struct call *c);
+void call_lines_free(struct call *c);
+void call_lines_leave(struct call *c);
 
 /* hold.c: hold with music */
 /* That offer is answered without the other leg: hold with music begins, changes or ends. */

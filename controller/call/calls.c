@@ -39,9 +39,7 @@ static void leave(struct call *c)
 	c->side[SIDE_A].leg = NULL;
 	c->side[SIDE_B].leg = NULL;
 	call_hold_stop(c);
-	if (c->stream)
-		stream_leave(c->stream);
-	c->stream = NULL;
+	call_lines_leave(c);
 }
 
 void calls_free(struct calls *calls)

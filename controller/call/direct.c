@@ -234,6 +234,7 @@ void direct_changed(struct call *c)
 {
 	if (c->state != CALL_UP || serve_held(c))
 		return;
+	call_lines_prune(c);
 	switch (c->media.state) {
 	case MEDIA_SETUP:
 		if (!direct_settled_setup(c) && leg_settled(c->side[SIDE_A].leg) && !c->ask.open)

@@ -154,7 +154,13 @@ void direct_answer_setup(struct call *c);
 /* The call is answered. False: it was set up by the relay. */
 bool direct_settled_setup(struct call *c);
 
-/* direct_theirs.c: canreinvite=outgoing */
+/* direct_theirs.c: offers of a leg's own that move both */
+/* While direct: what it offers cannot be, and its offer and the answer tell both the relay's
+ * address. The entries are there. */
+bool direct_returns_by(struct call *c, enum side side, const struct desc *offer);
+/* It came to nothing; or the other leg has agreed to it, but not who offered. */
+void direct_returns_not(struct call *c, enum side side, bool agreed);
+/* canreinvite=outgoing: */
 /* Whose own re-INVITE is to come first; -1: nobody's. */
 int direct_withheld(const struct call *c);
 /* That leg's offer moves both legs, if it may. */

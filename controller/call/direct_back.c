@@ -29,7 +29,7 @@ void direct_install(struct call *c)
 {
 	if (c->media.state == MEDIA_DIRECT)
 		c->media.here_ms = loop_now_ms(c->all->setup.loop);
-	stream_set_direct(c->stream, false);
+	call_lines_set_direct(c, false);
 }
 
 void direct_back(struct call *c, const char *event, int side, int code)
@@ -72,6 +72,8 @@ void direct_back_on(struct call *c)
 {
 	bool open = false;
 
+	if (c->offer.returns)
+		return;
 	for (int i = 0; i < 2; i++) {
 		struct media_leg *m = &c->media.leg[i];
 		enum side side = (enum side)i;

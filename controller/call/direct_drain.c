@@ -39,7 +39,7 @@ void direct_begin(struct call *c, const char *event)
 {
 	struct call_media *m = &c->media;
 
-	stream_set_direct(c->stream, true);
+	call_lines_set_direct(c, true);
 	m->moved_once = true;
 	m->pinged_ms = loop_now_ms(c->all->setup.loop);
 	for (int i = 0; i < 2; i++)

@@ -21,7 +21,7 @@ static void set(struct call *c, bool direct)
 {
 	c->course.at_setup = direct;
 	c->media.leg[SIDE_A].peer = c->media.leg[SIDE_B].peer = direct;
-	stream_set_direct(c->stream, direct);
+	call_lines_set_direct(c, direct);
 	snprintf(c->media.reason, sizeof(c->media.reason), "%s",
 		 direct ? "DIRECT_SETUP" : "NOT_ANSWERED");
 }

@@ -22,7 +22,8 @@ static int coding_for(const struct call_side *s, struct music_way *way)
 {
 	struct desc *told;
 	bool alaw;
-	int err = s->said && s->origin.last && !call_keys_suite(s)
+	int err = s->said && s->origin.last && s->audio.content == CONTENT_RTP &&
+				  !call_keys_suite(s)
 			  ? desc_parse(&told, s->origin.last, s->origin.last_len, NULL)
 			  : -ENOENT;
 

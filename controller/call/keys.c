@@ -75,6 +75,26 @@ static bool is_ours(const struct call_keys *k, const struct crypto_line *line)
 	return line->tag == line->crypt.suite && k->ours[line->tag - 1].tag == line->tag;
 }
 
+/* Where the callee is not known yet, they may. */
+bool call_keys_pass(const struct call *c)
+{
+	const struct conf_peer *a = c->side[SIDE_A].peer, *b = c->side[SIDE_B].peer;
+
+	return a->encryption == ENCRYPTION_NO && (!b || b->encryption == ENCRYPTION_NO);
+}
+
+/* Only the main line has keys of ours: of audio there is that alone, be it offered with and without
+ * keys; and what must be encrypted is not told otherwise. */
+bool call_keys_admit(const struct call *c, const struct desc_audio *line)
+{
+	if (call_keys_pass(c))
+		return true;
+	if (c->side[SIDE_A].peer->encryption == ENCRYPTION_SDES ||
+	    c->side[SIDE_B].peer->encryption == ENCRYPTION_SDES)
+		return false;
+	return line->kind != DESC_KIND_AUDIO && !line->secure;
+}
+
 /* By which line of `d` the leg sends; suite 0: it does so in the clear. */
 static int choose(const struct call *c, enum side side, const struct desc *d, bool answer,
 		  struct crypto_line *out)
@@ -101,12 +121,13 @@ int call_keys_judge(const struct call *c, enum side side, struct desc *d)
 {
 	const struct call_keys *k = c->side[side].keys;
 	struct crypto_line line;
-	int err = 0;
+	int err;
 
+	if (call_keys_pass(c))
+		return 0;
 	if (c->side[side].peer->encryption != ENCRYPTION_NO)
-		err = desc_prefer_secure(d);
-	if (!err)
-		err = choose(c, side, d, k && k->offered, &line);
+		desc_prefer_secure(d);
+	err = choose(c, side, d, k && k->offered, &line);
 	explicit_bzero(&line, sizeof(line));
 	return err;
 }
@@ -116,7 +137,8 @@ int call_keys_begin(struct call *c, enum side side)
 	struct call_side *s = &c->side[side];
 	const char *why = obstacle(c, side);
 
-	if (why && s->peer->encryption == ENCRYPTION_SDES)
+	if (why && (s->peer->encryption == ENCRYPTION_SDES ||
+		    (s->said && s->audio.secure && !call_keys_pass(c))))
 		return refuse(c, side, why);
 	return why ? 0 : make_keys(s);
 }
@@ -141,7 +163,7 @@ int call_keys_tell(struct call *c, enum side side, const struct desc *offer,
 {
 	struct call_side *s = &c->side[side];
 	struct crypto_line line = { 0 };
-	int err = offer ? choose(c, side, offer, false, &line) : 0;
+	int err = offer && !call_keys_pass(c) ? choose(c, side, offer, false, &line) : 0;
 
 	if (err || !s->keys)
 		return err;

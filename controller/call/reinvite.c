@@ -150,7 +150,7 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 void call_serve_offer(struct call *c, enum side side, struct desc *offer)
 {
 	struct call_side *other = other_of(c, side);
-	bool update = leg_offer_by_update(c->side[side].leg), moves;
+	bool update = leg_offer_by_update(c->side[side].leg), moves, returns;
 	int err;
 
 	if (direct_must_hold(c, side) || !other->leg || !other->said || c->offer.open ||
@@ -165,10 +165,14 @@ void call_serve_offer(struct call *c, enum side side, struct desc *offer)
 		return;
 	}
 	moves = direct_moves_by(c, side);
+	returns = !moves && direct_returns_by(c, side, offer);
 	err = pass_on(c, side, offer, update);
 	c->offer.moves = moves && !err;
+	c->offer.returns = returns && !err;
 	if (err && moves)
 		direct_moves_not(c, side, 0);
+	if (err && returns)
+		direct_returns_not(c, side, false);
 	if (err)
 		disagree(c, side, offer, err == -ENOTSUP ? 488 : err == -EBUSY ? 491 : 500, NULL);
 }
@@ -209,6 +213,8 @@ static void take_back(struct call *c, enum side side, struct desc *answer)
 
 	if (c->offer.moves)
 		direct_moves_not(c, c->offer.from, 0);
+	if (c->offer.returns)
+		direct_returns_not(c, c->offer.from, true);
 	call_offer_close(c);
 	call_heard(c, side, answer);
 	if (call_keep_origin(&c->offer.before, &s->origin))
@@ -248,6 +254,8 @@ static void refused(struct call *c, int code, const char *reason)
 	other_told_as_before(c);
 	if (c->offer.moves)
 		direct_moves_not(c, from, offer ? code : 0);
+	if (c->offer.returns)
+		direct_returns_not(c, from, false);
 	call_offer_close(c);
 	if (!offer) {
 		direct_changed(c);

@@ -66,7 +66,8 @@ static void fill_leg(const struct call *c, enum side side, struct call_leg_repor
 	else if (timer_running(&c->media.leg[side].again))
 		out->offer = "waits";
 	if (c->stream) {
-		stream_report(c->stream, side, &out->media);
+		stream_report(call_shown_stream(c), side, &out->media);
+		out->n_streams = call_lines_report(c, side, out->streams);
 		if (s->origin.last)
 			out->told = call_told(c, side);
 	}

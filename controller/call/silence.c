@@ -20,7 +20,9 @@ static bool is_silent(const struct call *c, enum side side)
 
 static bool must_speak(const struct call *c)
 {
-	return c->state == CALL_UP && !strcmp(call_path(c), "relay") &&
+	/* A fax speaks one way at a time. */
+	return c->state == CALL_UP && c->side[SIDE_A].audio.content != CONTENT_UDPTL &&
+	       !strcmp(call_path(c), "relay") &&
 	       !desc_holds(&c->side[SIDE_A].audio) && !desc_holds(&c->side[SIDE_B].audio);
 }
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 /* Our address and RTP port as written into that leg's description. */
-static struct addr relay_told(const struct call *c, enum side side)
+static struct addr relay_told(const struct call *c, enum side side, const struct stream *stream)
 {
-	struct addr relay = stream_relay(c->stream, side);
+	struct addr relay = stream_relay(stream, side);
 	const struct addr *advertise = &c->side[side].realm->advertise;
 
 	return advertise->family == relay.family ? addr_with_port(advertise, relay.port) : relay;
@@ -19,7 +19,7 @@ struct addr call_told(const struct call *c, enum side side)
 	const struct media_leg *m = &c->media.leg[side];
 
 	return (m->open ? m->peer_before : m->peer) ? c->side[side_other(side)].rtp :
-						      relay_told(c, side);
+						      relay_told(c, side, c->stream);
 }
 
 static bool no_telephone_event(const struct conf_peer *peer)
@@ -27,18 +27,44 @@ static bool no_telephone_event(const struct conf_peer *peer)
 	return peer->dtmf == DTMF_INFO || peer->dtmf == DTMF_INBAND;
 }
 
+/* The lines beside the main one. */
+static void add_lines(struct desc_rewrite *rw, const struct call *c, enum side side,
+		      const struct desc *in)
+{
+	struct desc_audio audio, line;
+
+	desc_audio(in, &audio);
+	for (size_t i = 0; i < c->n_lines && rw->n_more < DESC_RELAYED - 1; i++) {
+		unsigned int index = c->lines[i].index;
+		struct desc_told *told = &rw->more[rw->n_more];
+
+		if (index == audio.index || desc_line(in, index, &line) ||
+		    line.rtp.family != audio.rtp.family || !call_keys_admit(c, &line))
+			continue;
+		told->index = index;
+		told->rtp = relay_told(c, side, c->lines[i].stream);
+		told->rtcp.port = (uint16_t)(told->rtp.port + 1);
+		rw->n_more++;
+	}
+}
+
 /* Where the leg is to send: here, or to where the other leg wants it by `in`. Whoever holds by a
- * null address gets nothing, and keeps the address that it had. */
-static void set_address(struct desc_rewrite *rw, const struct call *c, enum side side,
-			const struct desc *in)
+ * null address gets nothing, and keeps the address that it had. -ENOTSUP: no ports for it. */
+static int set_address(struct desc_rewrite *rw, const struct call *c, enum side side,
+		       const struct desc *in)
 {
 	const struct call_side *other = &c->side[side_other(side)];
 	struct desc_audio audio;
+	const struct stream *stream;
 
 	if (!c->media.leg[side].peer) {
-		rw->rtp = relay_told(c, side);
+		stream = desc_audio(in, &audio) ? NULL : call_stream(c, audio.index);
+		if (!stream)
+			return -ENOTSUP;
+		rw->rtp = relay_told(c, side, stream);
 		rw->rtcp.port = (uint16_t)(rw->rtp.port + 1);
-		return;
+		add_lines(rw, c, side, in);
+		return 0;
 	}
 	rw->rtp = other->rtp;
 	rw->rtcp = other->rtcp;
@@ -46,93 +72,155 @@ static void set_address(struct desc_rewrite *rw, const struct call *c, enum side
 		rw->rtp = audio.rtp;
 		rw->rtcp = audio.rtcp;
 	}
+	return 0;
 }
 
-static struct desc_rewrite rewrite_for(const struct call *c, enum side side, const struct desc *in)
+static int begin_rewrite(struct desc_rewrite *rw, const struct call *c, enum side side,
+			 const struct desc *in)
 {
 	const struct conf_peer *a = c->side[SIDE_A].peer, *b = c->side[SIDE_B].peer;
-	struct desc_rewrite rw = { .direction = DIR_SENDRECV };
 
-	set_address(&rw, c, side, in);
-	rw.allow[0] = &a->codecs;
-	rw.allow[1] = &b->codecs;
-	rw.drop_telephone_event = no_telephone_event(a) || no_telephone_event(b);
-	return rw;
+	*rw = (struct desc_rewrite){ .direction = DIR_SENDRECV };
+	rw->keys_pass = call_keys_pass(c);
+	rw->allow[0] = &a->codecs;
+	rw->allow[1] = &b->codecs;
+	rw->drop_telephone_event = no_telephone_event(a) || no_telephone_event(b);
+	return set_address(rw, c, side, in);
 }
 
-static enum direction direction_of(const struct desc *in)
+static enum direction direction_of(const struct desc *in, unsigned int index)
 {
-	struct desc_audio audio;
+	struct desc_audio line;
 
-	return desc_audio(in, &audio) ? DIR_SENDRECV : desc_direction_out(&audio);
+	return desc_line(in, index, &line) ? DIR_SENDRECV : desc_direction_out(&line);
 }
 
 /* Of the hold for which there is music the other leg is told nothing. */
-static bool keeps_hold_back(const struct call *c, enum side side, const struct desc *in)
+static bool keeps_hold_back(const struct call *c, enum side side, const struct desc *in,
+			    unsigned int index)
+{
+	struct desc_audio line;
+
+	return c->side[side_other(side)].holds && desc_line(in, index, &line) == 0 &&
+	       desc_holds(&line);
+}
+
+/* By which direction `side` is told of the line of `in` at `index`. */
+typedef enum direction direction_rule(const struct call *c, enum side side, const struct desc *in,
+				      const struct desc *offer, unsigned int index);
+
+static void set_directions(struct desc_rewrite *rw, const struct call *c, enum side side,
+			   const struct desc *in, const struct desc *offer, direction_rule *rule)
 {
 	struct desc_audio audio;
 
-	return c->side[side_other(side)].holds && desc_audio(in, &audio) == 0 &&
-	       desc_holds(&audio);
+	if (desc_audio(in, &audio) == 0)
+		rw->direction = rule(c, side, in, offer, audio.index);
+	for (size_t i = 0; i < rw->n_more; i++)
+		rw->more[i].direction = rule(c, side, in, offer, rw->more[i].index);
+}
+
+static enum direction as_offered(const struct call *c, enum side side, const struct desc *in,
+				 const struct desc *offer, unsigned int index)
+{
+	(void)offer;
+	return keeps_hold_back(c, side, in, index) ? DIR_SENDRECV : direction_of(in, index);
+}
+
+static enum direction as_answered(const struct call *c, enum side side, const struct desc *in,
+				  const struct desc *offer, unsigned int index)
+{
+	return keeps_hold_back(c, side, in, index)
+		       ? direction_reverse(direction_of(offer, index))
+		       : direction_of(in, index);
+}
+
+static enum direction as_mirrored(const struct call *c, enum side side, const struct desc *in,
+				  const struct desc *offer, unsigned int index)
+{
+	(void)c;
+	(void)side;
+	(void)in;
+	return direction_reverse(direction_of(offer, index));
 }
 
 int call_tell_offer(struct call *c, enum side side, const struct desc *in)
 {
-	struct desc_rewrite rw = rewrite_for(c, side, in);
+	struct desc_rewrite rw;
+	int err;
 
-	int err = call_keys_tell(c, side, NULL, &rw);
-
-	rw.direction = keeps_hold_back(c, side, in) ? DIR_SENDRECV : direction_of(in);
-	return err ? err : desc_render(&c->side[side].origin, in, &rw);
+	call_lines_open(c, in);
+	err = begin_rewrite(&rw, c, side, in);
+	if (!err)
+		err = call_keys_tell(c, side, NULL, &rw);
+	if (err)
+		return err;
+	set_directions(&rw, c, side, in, NULL, as_offered);
+	return desc_render(&c->side[side].origin, in, &rw);
 }
 
 int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
 		     const struct desc *in)
 {
-	struct desc_rewrite rw = rewrite_for(c, side, in);
-	int err = call_keys_tell(c, side, offer, &rw);
+	struct desc_rewrite rw;
+	int err = begin_rewrite(&rw, c, side, in);
 
-	rw.direction = keeps_hold_back(c, side, in) ? direction_reverse(direction_of(offer))
-						    : direction_of(in);
+	if (!err)
+		err = call_keys_tell(c, side, offer, &rw);
+	if (err)
+		return err;
+	set_directions(&rw, c, side, in, offer, as_answered);
 	rw.offer = offer;
-	return err ? err : desc_render(&c->side[side].origin, in, &rw);
+	return desc_render(&c->side[side].origin, in, &rw);
 }
 
 int call_tell_own(struct call *c, enum side side, const struct desc *offer)
 {
 	const struct desc *in = c->side[side_other(side)].said;
-	struct desc_rewrite rw = rewrite_for(c, side, in);
-	int err = call_keys_tell(c, side, offer, &rw);
+	struct desc_rewrite rw;
+	int err = begin_rewrite(&rw, c, side, in);
 
-	rw.direction = direction_reverse(direction_of(offer));
+	if (!err)
+		err = call_keys_tell(c, side, offer, &rw);
+	if (err)
+		return err;
+	set_directions(&rw, c, side, in, offer, as_mirrored);
 	rw.offer = offer;
-	return err ? err : desc_answer(&c->side[side].origin, offer, in, &rw);
+	return desc_answer(&c->side[side].origin, offer, in, &rw);
 }
 
 /* Hold of the other leg's own making stays; what it only conceded to a hold of this leg does not:
  * the leg may resume by its answer (canreinvite.md pitfall 48). */
-static enum direction direction_in_force(const struct call_side *s, const struct call_side *other)
+static enum direction in_force(const struct call *c, enum side side, const struct desc *in,
+			       const struct desc *offer, unsigned int index)
 {
-	enum direction out = desc_direction_out(&other->audio);
+	const struct call_side *s = &c->side[side];
+	struct desc_audio line, own;
 
-	if (other->holds)
+	(void)offer;
+	if (c->side[side_other(side)].holds || desc_line(in, index, &line))
 		return DIR_SENDRECV;
-	if (other->audio.direction == DIR_RECVONLY && !addr_is_any(&other->audio.rtp))
+	if (line.direction == DIR_RECVONLY && !addr_is_any(&line.rtp))
 		return DIR_SENDRECV;
-	if (other->audio.direction == DIR_INACTIVE && desc_holds(&s->audio))
+	if (line.direction == DIR_INACTIVE && s->said && desc_line(s->said, index, &own) == 0 &&
+	    desc_holds(&own))
 		return DIR_SENDRECV;
-	return out;
+	return desc_direction_out(&line);
 }
 
 static int tell_in_force(struct call *c, enum side side, bool common)
 {
 	struct call_side *s = &c->side[side], *other = &c->side[side_other(side)];
-	struct desc_rewrite rw = rewrite_for(c, side, other->said);
-	int err = call_keys_tell(c, side, NULL, &rw);
+	struct desc_rewrite rw;
+	int err = begin_rewrite(&rw, c, side, other->said);
 
-	rw.direction = direction_in_force(s, other);
+	if (!err)
+		err = call_keys_tell(c, side, NULL, &rw);
+	if (err)
+		return err;
+	set_directions(&rw, c, side, other->said, NULL, in_force);
 	rw.common = common ? s->said : NULL;
-	return err ? err : desc_render(&s->origin, other->said, &rw);
+	return desc_render(&s->origin, other->said, &rw);
 }
 
 int call_tell_in_force(struct call *c, enum side side)
@@ -227,12 +315,9 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	if (s->said != said)
 		desc_free(s->said);
 	s->said = said;
-	call_read_said(c);
 	call_read_audio(s);
-	stream_expect_events(c->stream, side, s->audio.event);
-	stream_multiplex(c->stream, side, s->audio.mux);
-	call_keys_heard(c, side);
-	stream_describe(c->stream, side, &s->audio.rtp, &s->audio.rtcp, s->audio.clock_rate);
+	call_lines_heard(c, side);
+	call_read_said(c);
 	call_hold_follow(c);
 	call_review(c);
 }

@@ -14,10 +14,21 @@
 
 enum direction { DIR_SENDRECV, DIR_SENDONLY, DIR_RECVONLY, DIR_INACTIVE };
 
-struct desc;	/* immutable after desc_parse() */
+struct desc;	/* immutable after desc_parse(), but for desc_agree() */
 
-/* Largest description taken, and how many m= lines of it. */
-enum { DESC_MAX_BYTES = 16384, DESC_MAX_MEDIA = 16 };
+/* Largest description taken, how many m= lines of it, and how many of those are relayed. */
+enum { DESC_MAX_BYTES = 16384, DESC_MAX_MEDIA = 16, DESC_RELAYED = 4 };
+
+/* Also an index. */
+enum desc_kind { DESC_KIND_AUDIO, DESC_KIND_VIDEO, DESC_KIND_IMAGE, DESC_KIND_OTHER, DESC_KINDS };
+
+/* What travels, by the profile of the m= line. */
+enum content {
+	CONTENT_RTP,   /* RTP/AVP, RTP/AVPF */
+	CONTENT_SRTP,  /* RTP/SAVP, RTP/SAVPF (RFC 3711, RFC 5124) */
+	CONTENT_DTLS,  /* UDP/TLS/RTP/SAVP, UDP/TLS/RTP/SAVPF (RFC 5764) */
+	CONTENT_UDPTL, /* udptl (ITU-T T.38 annex D) */
+};
 
 /* Copies `text`. 0; -EBADMSG: not SDP; -E2BIG: too large; -ENOMEM. `why` (may be NULL) points to a
  * static text that says what is wrong. Tolerates what real phones send: bare LF, no final line end,
@@ -25,26 +36,41 @@ enum { DESC_MAX_BYTES = 16384, DESC_MAX_MEDIA = 16 };
 int desc_parse(struct desc **out, const char *text, size_t len, const char **why);
 void desc_free(struct desc *d);	/* NULL-safe */
 
-/* The audio stream that is relayed: the first `m=audio` with a port, a profile RTP/AVP or RTP/AVPF
- * and an IP address that is no multicast one; where there is none the first with RTP/SAVP or
- * RTP/SAVPF. -ENOENT: there is none. */
+/*
+ * An m= line that can be relayed: audio or video of one of the contents above, or T.38, with a port
+ * and an IP address that is no multicast one; the first DESC_RELAYED of them. The m= lines of the
+ * two dialogs of a call correspond by their number.
+ */
 struct desc_audio {
 	unsigned int index;	/* which m= line, from 0 */
+	enum desc_kind kind;
+	enum content content;
 	struct addr rtp;	/* where it wants RTP; 0.0.0.0 or ::: hold of RFC 2543 */
 	struct addr rtcp;	/* a=rtcp (RFC 3605), else port + 1; port 0: none */
 	enum direction direction;	/* media level, else session level, else sendrecv */
 	uint32_t clock_rate;	/* of the first codec, no telephone-event or CN; 0: not known */
-	char codec[32];		/* its encoding name, "PCMU"; "" none */
+	char codec[32];		/* its encoding name, "PCMU"; "T38"; "" none */
 	uint8_t event;		/* payload type of telephone-event; 0: none */
 	bool mux;		/* RTCP may share the port of RTP (RFC 5761) */
-	bool secure;		/* RTP/SAVP or RTP/SAVPF (RFC 3711, RFC 5124) */
+	bool secure;		/* CONTENT_SRTP */
 };
 
+/* The main one: the first audio of plain RTP, else the first audio, else the first of all.
+ * -ENOENT: no line can be relayed. */
 int desc_audio(const struct desc *d, struct desc_audio *out);
+/* The same of the line at `index`. */
+int desc_line(const struct desc *d, unsigned int index, struct desc_audio *out);
+/* Where both have a line that can be relayed, of the same content, at the same place: the first
+ * audio among those, else the first, is the main one of both from now on. -ENOENT: they have none,
+ * and are as before. */
+int desc_agree(struct desc *a, struct desc *b);
+/* It is agreed upon between the far ends, so that both legs take the same, and passed unread.
+ * `keys_pass`: SRTP is, too; else its keys end here, and the other leg may have plain RTP. */
+bool content_opaque(enum content content, bool keys_pass);
 size_t desc_media_count(const struct desc *d);
 /* Turns to one of a secure profile where there is one: of a phone that offers both its owner would
- * have that. Before anything else is asked of `d`. 0 or -ENOMEM. */
-int desc_prefer_secure(struct desc *d);
+ * have that. Before anything else is asked of `d`. */
+void desc_prefer_secure(struct desc *d);
 /* The first of its a=crypto that can be served. -ENOENT: it has none; -ENOTSUP: none that can. */
 int desc_crypto(const struct desc *d, struct crypto_line *out);
 
@@ -79,33 +105,47 @@ struct desc_origin {
 	struct addr addr;	/* named in `o=`: that of the first text, whatever came later */
 	char *last;		/* the text last sent; NULL: none. Owned: desc_origin_free() */
 	size_t last_len;
+	uint32_t lines;		/* bit by m= line: told with a port */
 };
 
 void desc_origin_free(struct desc_origin *origin);
+
+/* What is told of another line than the main one. */
+struct desc_told {
+	unsigned int index;
+	struct addr rtp, rtcp;
+	enum direction direction;
+};
 
 /* What a leg is told: the other leg's description, re-addressed to the relay. */
 struct desc_rewrite {
 	struct addr rtp;	/* the address told: the relay's, or the other leg's own */
 	struct addr rtcp;	/* written only where the other leg wrote `a=rtcp` */
 	enum direction direction;
+	/* Beside the main line; whatever is not here has port 0. One of which no codec is left, or
+	 * that answers an offer of another content, has, too. */
+	struct desc_told more[DESC_RELAYED - 1];
+	size_t n_more;
 	/* A format must pass each that is not NULL; telephone-event and CN always do. */
 	const struct conf_codecs *allow[2];
 	bool drop_telephone_event;	/* dtmfmode = info | inband */
-	/* Not NULL: this is the answer to it: its m= lines in number and order, only its formats;
-	 * every line but the relayed one is refused with port 0 (RFC 3264 6). NULL: an offer; the
-	 * m= lines refused so before are in it, at their places (RFC 3264 8). */
+	/* Not NULL: this is the answer to it: its m= lines in number and order, only its formats
+	 * (RFC 3264 6). NULL: an offer; every m= line told before is in it, at its place (RFC 3264
+	 * 8), and what is behind the last that is relayed is not, unless it was. */
 	const struct desc *offer;
 	/* Not NULL: only formats that it names, too. */
 	const struct desc *common;
-	/* The profile of an offer is a secure one; an answer has that of its offer. */
+	bool keys_pass;		/* of CONTENT_SRTP, see content_opaque() */
+	/* Where they do not: the profile of an offer is a secure one; an answer has that of its
+	 * offer. */
 	bool secure;
 	const struct crypto_line *keys; /* what we send under, by choice of who is told */
 	size_t n_keys;
 };
 
 /* 0 and the text to send in origin->last (byte-identical with the last one, same version, where
- * nothing changed); -ENOTSUP: no codec is left (488); -ENOENT: no audio (488); -ENOMEM. On failure
- * `origin` is untouched. */
+ * nothing changed); -ENOTSUP: no codec of the main line is left, or the offer has another content
+ * there (488); -ENOENT: no line can be relayed (488); -ENOMEM. On failure `origin` is untouched. */
 int desc_render(struct desc_origin *origin, const struct desc *in, const struct desc_rewrite *rw);
 
 /* The answer that we give ourselves to `offer`, without asking the other leg: the formats in force

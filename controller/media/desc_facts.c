@@ -4,15 +4,6 @@
 
 #include "media/desc_priv.h"
 
-static enum desc_kind kind_of(const struct desc_media *m)
-{
-	if (slice_is(m->kind, "audio"))
-		return DESC_KIND_AUDIO;
-	if (slice_is(m->kind, "video"))
-		return DESC_KIND_VIDEO;
-	return slice_is(m->kind, "image") ? DESC_KIND_IMAGE : DESC_KIND_OTHER;
-}
-
 /* RFC 4568, 5763 and 6189; what needs us most wins. */
 static enum desc_keys keys_of(const struct desc_line *line)
 {
@@ -47,7 +38,7 @@ void desc_facts(const struct desc *d, struct desc_facts *out)
 	*out = (struct desc_facts){ 0 };
 	for (size_t i = 0; i < d->n_media; i++)
 		if (d->media[i].port)
-			out->live[kind_of(&d->media[i])]++;
+			out->live[desc_kind_of(&d->media[i])]++;
 	for (size_t i = 0; i < d->n_formats; i++)
 		out->telephone_event |= slice_is(d->formats[i].encoding, "telephone-event");
 	if (!d->has_audio)

@@ -6,8 +6,6 @@
 #include "media/desc.h"
 
 enum desc_keys { DESC_NO_KEYS, DESC_SDES, DESC_DTLS, DESC_ZRTP };
-/* Also an index. */
-enum desc_kind { DESC_KIND_AUDIO, DESC_KIND_VIDEO, DESC_KIND_IMAGE, DESC_KIND_OTHER, DESC_KINDS };
 
 struct desc_facts {
 	enum desc_keys keys; /* that it offers, whatever its profile */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the payload numbers of the relayed audio mean: a=rtpmap, else the static table. */
+/* What the payload numbers of a relayed line mean: a=rtpmap, else the static table. */
 #include "media/desc_priv.h"
 
 #include <errno.h>
@@ -84,7 +84,7 @@ static size_t list_numbers(struct desc_format *formats, int8_t at[DESC_PAYLOADS]
 	return n;
 }
 
-int desc_formats_read(struct desc *d, const struct desc_media *m)
+int desc_formats_read(const struct desc *d, struct desc_media *m)
 {
 	struct desc_format found[DESC_PAYLOADS];
 	bool mapped[DESC_PAYLOADS] = { false };
@@ -101,12 +101,11 @@ int desc_formats_read(struct desc *d, const struct desc_media *m)
 		mapped[number] = true;
 		read_rtpmap(&found[at[number]], desc_word(&value));
 	}
-	free(d->formats);
-	d->formats = calloc(n ? n : 1, sizeof(*d->formats));
-	if (!d->formats)
+	m->list = calloc(n ? n : 1, sizeof(*found));
+	if (!m->list)
 		return -ENOMEM;
-	memcpy(d->formats, found, n * sizeof(*found));
-	d->n_formats = n;
+	memcpy(m->list, found, n * sizeof(*found));
+	m->n_list = n;
 	return 0;
 }
 

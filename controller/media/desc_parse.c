@@ -131,105 +131,6 @@ static void read_levels(struct desc *d)
 	}
 }
 
-static bool unicast(const struct addr *a)
-{
-	if (a->family == AF_INET6)
-		return !IN6_IS_ADDR_MULTICAST(&a->v6);
-	return !IN_MULTICAST(ntohl(a->v4.s_addr)) && a->v4.s_addr != htonl(INADDR_BROADCAST);
-}
-
-static bool has_profile(const struct desc_media *m, bool secure)
-{
-	if (secure)
-		return slice_is(m->proto, "RTP/SAVP") || slice_is(m->proto, "RTP/SAVPF");
-	return slice_is(m->proto, "RTP/AVP") || slice_is(m->proto, "RTP/AVPF");
-}
-
-static bool relayable(const struct desc_media *m, bool secure, struct addr *rtp)
-{
-	if (!slice_is(m->kind, "audio") || !m->port || !has_profile(m, secure))
-		return false;
-	if (!m->connection.p || desc_address(rtp, m->connection) || !unicast(rtp))
-		return false;
-	rtp->port = m->port;
-	return true;
-}
-
-/* RFC 3605: "a=rtcp:53020" or "a=rtcp:53020 IN IP4 126.16.64.4"; else the port above. */
-static struct addr rtcp_of(const struct desc *d, const struct desc_media *m, const struct addr *rtp)
-{
-	struct addr rtcp = addr_with_port(rtp, rtp->port == UINT16_MAX ? 0 : rtp->port + 1);
-	struct addr other;
-	struct slice value;
-	unsigned long port;
-
-	for (size_t i = m->first; i < m->end; i++) {
-		if (!desc_attribute(&d->lines[i], "rtcp", &value))
-			continue;
-		if (desc_number(&port, desc_word(&value), UINT16_MAX) || !port)
-			continue;
-		rtcp.port = (uint16_t)port;
-		if (desc_address(&other, value) == 0 && unicast(&other))
-			rtcp = addr_with_port(&other, rtcp.port);
-		break;
-	}
-	return rtcp;
-}
-
-static void name_codec(struct desc *d)
-{
-	for (size_t i = 0; i < d->n_formats; i++) {
-		const struct desc_format *f = &d->formats[i];
-		size_t n = f->encoding.len;
-
-		if (desc_format_auxiliary(f))
-			continue;
-		if (n >= sizeof(d->audio.codec))
-			n = sizeof(d->audio.codec) - 1;
-		memcpy(d->audio.codec, f->encoding.p, n);
-		d->audio.clock_rate = f->rate;
-		return;
-	}
-}
-
-static bool has_attribute(const struct desc *d, const struct desc_media *m, const char *name)
-{
-	for (size_t i = m->first; i < m->end; i++)
-		if (desc_attribute(&d->lines[i], name, NULL))
-			return true;
-	return false;
-}
-
-static void find_event(struct desc *d)
-{
-	for (size_t i = 0; i < d->n_formats; i++)
-		if (slice_is(d->formats[i].encoding, "telephone-event"))
-			d->audio.event = d->formats[i].number;
-}
-
-/* -ENOENT: there is none of such a profile. */
-static int pick_audio(struct desc *d, bool secure)
-{
-	struct addr rtp = { 0 };
-	size_t i = 0;
-
-	while (i < d->n_media && !relayable(&d->media[i], secure, &rtp))
-		i++;
-	if (i == d->n_media)
-		return -ENOENT;
-	if (desc_formats_read(d, &d->media[i]))
-		return -ENOMEM;
-	d->has_audio = true;
-	d->audio = (struct desc_audio){ .index = (unsigned int)i, .secure = secure };
-	d->audio.rtp = rtp;
-	d->audio.rtcp = rtcp_of(d, &d->media[i], &rtp);
-	d->audio.direction = d->media[i].direction;
-	name_codec(d);
-	find_event(d);
-	d->audio.mux = has_attribute(d, &d->media[i], "rtcp-mux");
-	return 0;
-}
-
 static int parse(struct desc *d, const char *text, size_t len, const char **why)
 {
 	int err;
@@ -245,10 +146,7 @@ static int parse(struct desc *d, const char *text, size_t len, const char **why)
 	if (err)
 		return err;
 	read_levels(d);
-	err = pick_audio(d, false);
-	if (err == -ENOENT)
-		err = pick_audio(d, true);
-	return err == -ENOMEM ? fail(why, err, "no memory") : 0;
+	return desc_lines_read(d) ? fail(why, -ENOMEM, "no memory") : 0;
 }
 
 int desc_parse(struct desc **out, const char *text, size_t len, const char **why)
@@ -278,44 +176,14 @@ void desc_free(struct desc *d)
 {
 	if (!d)
 		return;
-	free(d->formats);
+	for (size_t i = 0; i < d->n_media; i++)
+		free(d->media[i].list);
 	free(d->media);
 	free(d->lines);
 	if (d->text)
 		explicit_bzero(d->text, d->len);
 	free(d->text);
 	free(d);
-}
-
-int desc_audio(const struct desc *d, struct desc_audio *out)
-{
-	if (!d->has_audio)
-		return -ENOENT;
-	*out = d->audio;
-	return 0;
-}
-
-int desc_prefer_secure(struct desc *d)
-{
-	int err = d->has_audio && d->audio.secure ? 0 : pick_audio(d, true);
-
-	return err == -ENOENT ? 0 : err;
-}
-
-int desc_crypto(const struct desc *d, struct crypto_line *out)
-{
-	const struct desc_media *m = d->has_audio ? &d->media[d->audio.index] : NULL;
-	struct slice value;
-	int err = -ENOENT;
-
-	for (size_t i = m ? m->first : 0; m && i < m->end; i++) {
-		if (!desc_attribute(&d->lines[i], "crypto", &value))
-			continue;
-		err = crypto_parse(out, value) ? -ENOTSUP : 0;
-		if (!err)
-			break;
-	}
-	return err;
 }
 
 size_t desc_media_count(const struct desc *d)

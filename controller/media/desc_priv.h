@@ -27,6 +27,10 @@ struct desc_media {
 	size_t first, end;	  /* its lines, the m= line itself not among them */
 	struct slice connection;  /* value of the c= line in force; p NULL: none */
 	enum direction direction; /* in force */
+	bool relayed;		  /* can be: */
+	struct desc_audio line;
+	struct desc_format *list; /* of RTP: each number once, in order */
+	size_t n_list;
 };
 
 struct desc {
@@ -37,11 +41,23 @@ struct desc {
 	size_t session_end; /* lines before the first m= */
 	struct desc_media *media;
 	size_t n_media;
+	/* Of the main line. */
 	bool has_audio;
 	struct desc_audio audio;
-	struct desc_format *formats; /* of the relayed audio, each number once, in order */
+	struct desc_format *formats; /* lies in `media` */
 	size_t n_formats;
 };
+
+/* desc_line.c: which m= lines can be relayed. */
+
+/* 0 or -ENOMEM. */
+int desc_lines_read(struct desc *d);
+enum desc_kind desc_kind_of(const struct desc_media *m);
+/* A view of `d` whose main line is that at `index`, which can be relayed; it lives as long. */
+struct desc desc_view(const struct desc *d, unsigned int index);
+bool desc_relays(const struct desc *d, size_t index);
+/* Both relay that line, and what one has in it the other can. */
+bool desc_same_content(const struct desc *a, const struct desc *b, size_t index, bool keys_pass);
 
 /* desc_text.c: words of a line. */
 
@@ -61,7 +77,7 @@ int desc_address(struct addr *out, struct slice value);
 
 /* desc_format.c: what the payload numbers mean. */
 
-int desc_formats_read(struct desc *d, const struct desc_media *m);
+int desc_formats_read(const struct desc *d, struct desc_media *m);
 bool desc_format_auxiliary(const struct desc_format *f); /* telephone-event or CN */
 /* One of the offer's formats, by its encoding: the answerer may give it a number of its own, by
  * which it wants to get it (RFC 3264 5.1, 6.1). Where an encoding is not known, by its number. */

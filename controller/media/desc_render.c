@@ -13,31 +13,50 @@
 
 struct render {
 	struct buf out;
+	const struct desc *whole;	/* what the other leg says */
+	const struct desc_rewrite *asked;
+	struct slice last;	/* the text last sent in this dialog; p NULL: none */
+	uint32_t lines;		/* of `whole`, by bit: told with a port */
+	bool opaque;		/* keys are the far ends' own */
+	/* Of one m= line at a time, which is the main one of these: */
 	const struct desc *in;
-	const struct desc_media *media;	/* of `in`: the relayed one */
+	const struct desc_media *media;
 	const struct desc_rewrite *rw;
-	struct slice last; /* the text last sent in this dialog; p NULL: none */
 	bool keep[DESC_PAYLOADS];
+	struct desc in_view, offer_view, common_view;
+	struct desc_rewrite rw_view;
 };
 
-/* What the relay is the end of: ICE and keys are not its own, addresses of the other
- * side's network mean nothing here, and of a group only one stream is left. */
+/* The relay is the end of ICE, addresses of the other side's network mean nothing here, and every
+ * stream has ports of its own. */
 static const char *const dropped_attributes[] = {
 	"candidate", "end-of-candidates", "remote-candidates",
-	"crypto", "fingerprint", "setup", "tls-id",
 	"group", "altc", "source-filter",
 };
 
-static bool ends_here(const struct desc_line *line)
+/* Of plain RTP it is the end of keys, too. */
+static const char *const key_attributes[] = {
+	"crypto", "fingerprint", "setup", "tls-id",
+};
+
+static bool is_one_of(const struct desc_line *line, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (desc_attribute(line, names[i], NULL))
+			return true;
+	return false;
+}
+
+static bool ends_here(const struct render *r, const struct desc_line *line)
 {
 	if (line->type != 'a')
 		return false;
 	if (line->value.len > 4 && strncasecmp(line->value.p, "ice-", 4) == 0)
 		return true;
-	for (size_t i = 0; i < sizeof(dropped_attributes) / sizeof(*dropped_attributes); i++)
-		if (desc_attribute(line, dropped_attributes[i], NULL))
-			return true;
-	return false;
+	return is_one_of(line, dropped_attributes,
+			 sizeof(dropped_attributes) / sizeof(*dropped_attributes)) ||
+	       (!r->opaque && is_one_of(line, key_attributes,
+					sizeof(key_attributes) / sizeof(*key_attributes)));
 }
 
 static void put_line(struct render *r, const struct desc_line *line)
@@ -88,7 +107,7 @@ static void put_session(struct render *r)
 	for (size_t i = 0; i < r->in->session_end; i++) {
 		const struct desc_line *line = &r->in->lines[i];
 
-		if (strchr("vosiuepcbtrzk", line->type) || ends_here(line) ||
+		if (strchr("vosiuepcbtrzk", line->type) || ends_here(r, line) ||
 		    desc_is_direction(line, &d) || desc_attribute(line, "rtcp", NULL))
 			continue;
 		put_line(r, line);
@@ -126,6 +145,9 @@ static int choose_formats(struct render *r)
 {
 	size_t codecs = 0;
 
+	memset(r->keep, 0, sizeof(r->keep));
+	if (r->in->audio.content == CONTENT_UDPTL)
+		return 0;
 	for (size_t i = 0; i < r->in->n_formats; i++) {
 		const struct desc_format *f = meant(r, &r->in->formats[i]);
 
@@ -150,6 +172,14 @@ static bool of_dropped_format(const struct render *r, const struct desc_line *li
 	return desc_number(&number, desc_word(&value), DESC_PAYLOADS - 1) == 0 && !r->keep[number];
 }
 
+static void put_words(struct buf *out, struct slice list)
+{
+	struct slice word;
+
+	while ((word = desc_word(&list)).len)
+		buf_printf(out, " " SLICE_FMT, SLICE_ARG(word));
+}
+
 /* An answer has the profile of its offer (RFC 3264 6); feedback stays what the other leg wants. */
 static struct slice profile(const struct render *r)
 {
@@ -172,7 +202,10 @@ static void put_media_line(struct render *r)
 	const struct desc_rewrite *rw = r->rw;
 	struct slice proto = profile(r);
 
-	buf_printf(&r->out, "m=audio %u " SLICE_FMT, rw->rtp.port, SLICE_ARG(proto));
+	buf_printf(&r->out, "m=" SLICE_FMT " %u " SLICE_FMT, SLICE_ARG(r->media->kind),
+		   rw->rtp.port, SLICE_ARG(proto));
+	if (r->in->audio.content == CONTENT_UDPTL)
+		put_words(&r->out, r->media->formats);
 	for (size_t i = 0; i < r->in->n_formats; i++)
 		if (r->keep[r->in->formats[i].number])
 			buf_printf(&r->out, " %u", r->in->formats[i].number);
@@ -233,7 +266,7 @@ static void put_media_attribute(struct render *r, const struct desc_line *line, 
 {
 	enum direction d;
 
-	if (strchr("bcik", line->type) || ends_here(line) || of_dropped_format(r, line))
+	if (strchr("bcik", line->type) || ends_here(r, line) || of_dropped_format(r, line))
 		return;
 	if (desc_is_direction(line, &d)) {
 		if (!w->direction)
@@ -253,6 +286,10 @@ static void put_relayed(struct render *r)
 	struct written w = { false, false };
 
 	put_media_line(r);
+	if (!addr_same_ip(&r->rw->rtp, &r->asked->rtp)) {
+		buf_str(&r->out, "c=");
+		put_address(&r->out, &r->rw->rtp);
+	}
 	for (size_t i = r->media->first; i < r->media->end; i++)
 		if (r->in->lines[i].type == 'b')
 			put_line(r, &r->in->lines[i]);
@@ -260,60 +297,131 @@ static void put_relayed(struct render *r)
 	put_keys(r);
 	for (size_t i = r->media->first; i < r->media->end; i++)
 		put_media_attribute(r, &r->in->lines[i], &w);
-	if (!w.direction)
+	/* A fax is said to have one only where it had, or where it needs one. */
+	if (!w.direction && (r->in->audio.content != CONTENT_UDPTL ||
+			     r->rw->direction != DIR_SENDRECV))
 		put_direction(r);
 }
 
-static void put_refused(struct render *r, const struct desc_media *m)
+static void put_refused(struct buf *out, const struct desc_media *m)
 {
-	struct slice formats = m->formats, word = desc_word(&formats);
+	struct slice formats = m->formats;
 
-	buf_printf(&r->out, "m=" SLICE_FMT " 0 " SLICE_FMT, SLICE_ARG(m->kind),
-		   SLICE_ARG(m->proto));
-	if (!word.len)
-		buf_str(&r->out, " 0");
-	for (; word.len; word = desc_word(&formats))
-		buf_printf(&r->out, " " SLICE_FMT, SLICE_ARG(word));
-	buf_str(&r->out, "\r\n");
+	buf_printf(out, "m=" SLICE_FMT " 0 " SLICE_FMT, SLICE_ARG(m->kind), SLICE_ARG(m->proto));
+	put_words(out, desc_word(&formats).len ? m->formats : (struct slice){ "0", 1 });
+	buf_str(out, "\r\n");
+}
+
+/* What is told of the line at `index`; false: nothing. */
+static bool told_of(const struct render *r, unsigned int index, struct desc_told *out)
+{
+	const struct desc_rewrite *rw = r->asked;
+
+	*out = (struct desc_told){ index, rw->rtp, rw->rtcp, rw->direction };
+	if (index == r->whole->audio.index)
+		return true;
+	for (size_t i = 0; i < rw->n_more; i++) {
+		if (rw->more[i].index != index)
+			continue;
+		*out = rw->more[i];
+		return true;
+	}
+	return false;
+}
+
+static const struct desc *view_of(struct desc *view, const struct desc *d, unsigned int index)
+{
+	if (d)
+		*view = desc_view(d, index);
+	return d ? view : NULL;
+}
+
+/* Turns to the line at `index`. 0; -ENOTSUP: nothing of it can be told. */
+static int turn_to(struct render *r, unsigned int index)
+{
+	const struct desc_rewrite *rw = r->asked;
+	struct desc_told told;
+
+	if (!desc_relays(r->whole, index) || !told_of(r, index, &told))
+		return -ENOTSUP;
+	if ((rw->offer && !desc_same_content(r->whole, rw->offer, index, rw->keys_pass)) ||
+	    (rw->common && !desc_same_content(r->whole, rw->common, index, rw->keys_pass)))
+		return -ENOTSUP;
+	r->in = view_of(&r->in_view, r->whole, index);
+	r->media = &r->whole->media[index];
+	r->opaque = content_opaque(r->in->audio.content, rw->keys_pass);
+	r->rw_view = *rw;
+	r->rw_view.rtp = told.rtp;
+	r->rw_view.rtcp = told.rtcp;
+	r->rw_view.direction = told.direction;
+	r->rw_view.offer = view_of(&r->offer_view, rw->offer, index);
+	r->rw_view.common = view_of(&r->common_view, rw->common, index);
+	if (r->opaque || index != r->whole->audio.index) {
+		r->rw_view.secure = r->in->audio.secure;
+		r->rw_view.n_keys = 0;
+	}
+	r->rw = &r->rw_view;
+	return choose_formats(r);
+}
+
+/* How many m= lines the text last sent has; `m` (may be NULL) receives that at `index`. */
+static unsigned int last_media(const struct render *r, unsigned int index, struct desc_media *m)
+{
+	struct slice rest = r->last, line;
+	unsigned int n = 0;
+
+	while (rest.len) {
+		line = desc_until(&rest, '\n');
+		if (line.len < 2 || strncmp(line.p, "m=", 2) != 0)
+			continue;
+		if (n++ != index || !m)
+			continue;
+		line = (struct slice){ line.p + 2, line.len - 2 };
+		if (line.len && line.p[line.len - 1] == '\r')
+			line.len--;
+		m->kind = desc_word(&line);
+		desc_word(&line);
+		m->proto = desc_word(&line);
+		m->formats = line;
+	}
+	return n;
 }
 
 /* RFC 3264 8: a later offer has the m= lines of the dialog in their order, those that were refused
- * too: they are in the text last sent, with port 0. */
+ * too. */
 static void put_offer(struct render *r)
 {
-	struct slice rest = r->last, line, words;
-	bool relayed = false;
+	unsigned int n = last_media(r, 0, NULL), told = n;
+	struct desc_media before;
 
-	while (rest.len) {
-		words = line = desc_until(&rest, '\n');
-		if (line.len < 2 || strncmp(line.p, "m=", 2) != 0)
-			continue;
-		desc_word(&words);
-		if (slice_is(desc_word(&words), "0")) {
-			buf_add(&r->out, line.p, line.len);
-			buf_str(&r->out, "\n");
-		} else if (!relayed) {
+	for (unsigned int i = n; i < r->whole->n_media; i++)
+		if (r->lines >> i & 1)
+			n = i + 1;
+	for (unsigned int i = 0; i < n; i++) {
+		if (r->lines >> i & 1 && turn_to(r, i) == 0) {
 			put_relayed(r);
-			relayed = true;
+		} else if (i < told) {
+			last_media(r, i, &before);
+			put_refused(&r->out, &before);
+		} else {
+			put_refused(&r->out, &r->whole->media[i]);
 		}
 	}
-	if (!relayed)
-		put_relayed(r);
 }
 
 static void put_media(struct render *r)
 {
-	const struct desc *offer = r->rw->offer;
+	const struct desc *offer = r->asked->offer;
 
 	if (!offer) {
 		put_offer(r);
 		return;
 	}
-	for (size_t i = 0; i < offer->n_media; i++) {
-		if (i == offer->audio.index)
+	for (unsigned int i = 0; i < offer->n_media; i++) {
+		if (r->lines >> i & 1 && turn_to(r, i) == 0)
 			put_relayed(r);
 		else
-			put_refused(r, &offer->media[i]);
+			put_refused(&r->out, &offer->media[i]);
 	}
 }
 
@@ -367,23 +475,41 @@ static int put_origin(struct desc_origin *origin, const struct addr *addr, const
 	return 0;
 }
 
+/* Which lines are told; turns to the main one, without which nothing is. */
+static int choose_lines(struct render *r)
+{
+	bool opaque = false;
+	int err;
+
+	for (unsigned int i = 0; i < r->whole->n_media; i++) {
+		if (turn_to(r, i))
+			continue;
+		r->lines |= 1u << i;
+		opaque |= r->opaque;
+	}
+	err = turn_to(r, r->whole->audio.index);
+	r->opaque = opaque;
+	return err;
+}
+
 int desc_render(struct desc_origin *origin, const struct desc *in, const struct desc_rewrite *rw)
 {
-	struct render r = { .in = in,
-			    .rw = rw,
+	struct render r = { .whole = in,
+			    .asked = rw,
 			    .last = { origin->last, origin->last_len },
 			    .out.secret = true };
 	int err;
 
 	if (!in->has_audio || (rw->offer && !rw->offer->has_audio))
 		return -ENOENT;
-	r.media = &in->media[in->audio.index];
-	err = choose_formats(&r);
+	err = choose_lines(&r);
 	if (err)
 		return err;
 	put_session(&r);
 	put_media(&r);
 	err = r.out.failed ? -ENOMEM : put_origin(origin, &rw->rtp, &r.out);
+	if (!err)
+		origin->lines = r.lines;
 	buf_free(&r.out);
 	return err;
 }

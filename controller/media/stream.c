@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
+#include <utlist.h>
 
 enum { KINDS = FLOW_RTCP + 1 };
 
@@ -44,8 +45,11 @@ struct stream {
 	uint64_t owner;
 	bool stopped;
 	bool direct;
+	bool opaque;	/* passed unread */
+	bool lone;	/* no RTCP beside it */
 	struct stream_side side[2];
 	struct flow_counters *last;	/* once stopped: KINDS of each side; NULL: no memory */
+	struct stream *next;	/* of the same owner; the first of them is in the table */
 	UT_hash_handle hh;
 };
 
@@ -113,7 +117,7 @@ static struct addr learn_of(const struct stream_side *side, enum flow_kind kind)
 /* Where RTCP travels: it is offered and answered, so that both do or none. */
 static enum flow_kind way_of(const struct stream *s, enum flow_kind kind)
 {
-	return s->side[SIDE_A].mux && s->side[SIDE_B].mux ? FLOW_RTP : kind;
+	return s->side[SIDE_A].mux && s->side[SIDE_B].mux && !s->opaque ? FLOW_RTP : kind;
 }
 
 /* The flow of what `from` sends. */
@@ -132,11 +136,12 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		.mux = kind == FLOW_RTP && way_of(s, FLOW_RTCP) == FLOW_RTP,
 		.any_port = sender->leg.any_port,
 		.rate = sender->leg.rate,
+		.opaque = s->opaque,
 		.event = kind == FLOW_RTP ? receiver->event : 0,
 		.from = relay_of(receiver, way),
 		.to = destination_of(receiver, way),
 		.egress_realm = receiver->leg.realm,
-		.clock_rate = kind == FLOW_RTP ? sender->clock_rate : 0,
+		.clock_rate = kind == FLOW_RTP && !s->opaque ? sender->clock_rate : 0,
 		.in = sender->sends_under,
 		.out = receiver->hears_under,
 	};
@@ -159,8 +164,12 @@ static int apply_side(const struct stream *s, enum side side)
 {
 	for (int kind = 0; kind < KINDS; kind++) {
 		struct flow_want want = want_of(s, side, (enum flow_kind)kind);
-		int err = datapath_apply(s->media->dp, &want);
+		int err = 0;
 
+		if (kind == FLOW_RTCP && s->lone)
+			datapath_remove(s->media->dp, &want.local, NULL);
+		else
+			err = datapath_apply(s->media->dp, &want);
 		flow_forget_keys(&want);
 		if (err)
 			return err;
@@ -201,6 +210,33 @@ static void release_side(struct media *media, struct stream_side *side)
 	ports_release(media->ports, side->leg.realm, &side->relay, loop_now_ms(media->loop));
 }
 
+static void enlist(struct stream *s)
+{
+	struct media *media = s->media;
+	struct stream *first;
+
+	HASH_FIND(hh, media->streams, &s->owner, sizeof(s->owner), first);
+	if (first)
+		LL_APPEND(first, s);
+	else
+		HASH_ADD(hh, media->streams, owner, sizeof(s->owner), s);
+}
+
+static void delist(struct stream *s)
+{
+	struct media *media = s->media;
+	struct stream *first;
+
+	HASH_FIND(hh, media->streams, &s->owner, sizeof(s->owner), first);
+	if (first != s) {
+		LL_DELETE(first, s);
+		return;
+	}
+	HASH_DEL(media->streams, s);
+	if (s->next)
+		HASH_ADD(hh, media->streams, owner, sizeof(s->owner), s->next);
+}
+
 int stream_new(struct stream **out, struct media *media, uint64_t owner,
 	       const struct stream_leg legs[2])
 {
@@ -217,7 +253,7 @@ int stream_new(struct stream **out, struct media *media, uint64_t owner,
 	err = lease_side(media, &s->side[SIDE_B], &legs[SIDE_B]);
 	if (err)
 		goto out_release;
-	HASH_ADD(hh, media->streams, owner, sizeof(s->owner), s);
+	enlist(s);
 	*out = s;
 	return 0;
 
@@ -226,6 +262,13 @@ out_release:
 out_free:
 	free(s);
 	return err;
+}
+
+int stream_add(struct stream **out, const struct stream *like)
+{
+	const struct stream_leg legs[2] = { like->side[SIDE_A].leg, like->side[SIDE_B].leg };
+
+	return stream_new(out, like->media, like->owner, legs);
 }
 
 void stream_stop(struct stream *s)
@@ -250,7 +293,7 @@ void stream_free(struct stream *s)
 
 void stream_leave(struct stream *s)
 {
-	HASH_DEL(s->media->streams, s);
+	delist(s);
 	forget_keys(&s->side[SIDE_A]);
 	forget_keys(&s->side[SIDE_B]);
 	free(s->last);
@@ -319,8 +362,10 @@ void media_learned(struct media *media, uint64_t owner, const struct addr *local
 	struct stream *s;
 
 	HASH_FIND(hh, media->streams, &owner, sizeof(owner), s);
-	if (!s || s->stopped ||
-	    (!find(&s->side[SIDE_A], local, source) && !find(&s->side[SIDE_B], local, source)))
+	while (s && (s->stopped || (!find(&s->side[SIDE_A], local, source) &&
+				    !find(&s->side[SIDE_B], local, source))))
+		s = s->next;
+	if (!s)
 		return;
 	log_info("media at %s comes from %s", addr_print(at, local), addr_print(from, source));
 	apply_all(s);
@@ -341,6 +386,12 @@ void stream_encrypt(struct stream *s, enum side side, const struct flow_crypt *s
 {
 	s->side[side].sends_under = *sends;
 	s->side[side].hears_under = *hears;
+}
+
+void stream_carry(struct stream *s, bool opaque, bool rtcp)
+{
+	s->opaque = opaque;
+	s->lone = !rtcp;
 }
 
 void stream_replace(struct stream *s, enum side side, bool ours)
@@ -419,6 +470,7 @@ void stream_report(const struct stream *s, enum side side, struct stream_report 
 {
 	out->relay = s->side[side].relay;
 	out->signalled = s->side[side].wants[FLOW_RTP];
+	out->opaque = s->opaque;
 	count(s, side, FLOW_RTP, &out->rtp);
 	count(s, side, FLOW_RTCP, &out->rtcp);
 }

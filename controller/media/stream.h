@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One m= line of a call: its relay ports on both legs, where each leg wants its media, and the four
- * flows that follow from that: RTP and RTCP, two ways. */
+/* One m= line of a call: its relay ports on both legs, where each leg wants its media, and the
+ * flows that follow from that: RTP and RTCP, two ways; of a fax one, two ways. */
 #ifndef RTPFWD_MEDIA_STREAM_H
 #define RTPFWD_MEDIA_STREAM_H
 
@@ -40,12 +40,15 @@ struct stream_leg {
 	struct addr signals_from;
 };
 
-/* Leases both pairs. The four flows come with the first stream_describe(), muted until both legs
+/* Leases both pairs. The flows come with the first stream_describe(), muted until both legs
  * are described: nothing is forwarded before it is signalled. `owner` is the call's number, never
  * 0. -ENOSPC: no ports (503); -EAFNOSUPPORT: a realm has no address of that family. On failure
  * nothing is leased. */
 int stream_new(struct stream **out, struct media *media, uint64_t owner,
 	       const struct stream_leg legs[2]);
+
+/* One more m= line of the same call, its legs where those of `like` are. Errors of stream_new(). */
+int stream_add(struct stream **out, const struct stream *like);
 
 /* Removes the flows first, keeps their last counters for stream_report(), gives the ports back.
  * Idempotent. */
@@ -77,6 +80,10 @@ void stream_multiplex(struct stream *s, enum side side, bool mux);
 void stream_encrypt(struct stream *s, enum side side, const struct flow_crypt *sends,
 		    const struct flow_crypt *hears);
 
+/* What travels is not read, but passed as it is (`opaque`); beside it there is RTCP, or not. The
+ * same. */
+void stream_carry(struct stream *s, bool opaque, bool rtcp);
+
 /* While `ours`, what `side` hears is made here: what the other side sends does not reach it. */
 void stream_replace(struct stream *s, enum side side, bool ours);
 
@@ -102,6 +109,7 @@ int stream_new_b(struct stream *s, const struct stream_leg *leg);
 struct stream_report {
 	struct addr relay;	/* ours, told to that side */
 	struct addr signalled;	/* AF_UNSPEC: not described */
+	bool opaque;
 	struct flow_counters rtp, rtcp;	/* of what that side sends */
 };
 

@@ -127,8 +127,38 @@ static json_t *render_mos(const struct call_leg_report *leg, const struct call_l
 {
 	const struct flow_counters *rtp = &leg->media.rtp;
 
+	if (leg->media.opaque)
+		return json_null();
 	return score(mos(leg->codec, rtp->packets, rtp->lost, rtp->jitter_ms,
 			 trip_ms(leg) + trip_ms(other)));
+}
+
+static json_t *render_stream(const struct call_stream_report *stream)
+{
+	const struct flow_counters *rtp = &stream->media.rtp, *rtcp = &stream->media.rtcp;
+	json_t *o = json_object();
+
+	add(&o, "index", count(stream->index));
+	add(&o, "kind", render_text(stream->kind));
+	add(&o, "opaque", json_boolean(stream->media.opaque));
+	add(&o, "relay", render_addr(&stream->media.relay));
+	add(&o, "signalled", render_addr(&stream->media.signalled));
+	add(&o, "rx_packets", count(rtp->packets));
+	add(&o, "rx_bytes", count(rtp->bytes));
+	add(&o, "lost", count(rtp->lost));
+	add(&o, "jitter_ms", rounded(rtp->jitter_ms));
+	add(&o, "wrong_source", count(rtp->wrong_source + rtcp->wrong_source));
+	add(&o, "last_rx_s", seconds_since(rtp->last_s));
+	return o;
+}
+
+static json_t *render_streams(const struct call_leg_report *leg)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < leg->n_streams; i++)
+		json_array_append_new(list, render_stream(&leg->streams[i]));
+	return list;
 }
 
 static json_t *render_leg(const struct call_leg_report *leg, const struct call_leg_report *other)
@@ -163,6 +193,7 @@ static json_t *render_leg(const struct call_leg_report *leg, const struct call_l
 	add(&o, "last_rx_s", seconds_since(rtp->last_s));
 	add(&o, "user_agent", text_or_null(leg->user_agent));
 	add(&o, "music", json_boolean(leg->music));
+	add(&o, "streams", render_streams(leg));
 	return o;
 }
 
@@ -262,6 +293,7 @@ json_t *render_flow(const struct flow_report *flow, const char *call_id)
 	add(&o, "to", render_addr(&want->to));
 	add(&o, "from", render_addr(&want->from));
 	add(&o, "kind", json_string(want->kind == FLOW_RTP ? "rtp" : "rtcp"));
+	add(&o, "opaque", json_boolean(want->opaque));
 	add(&o, "plane", json_string(datapath_plane_text(counters->plane)));
 	add(&o, "reason", or_null(flow->reason));
 	add(&o, "packets", count(counters->packets));

@@ -10,15 +10,36 @@
 
 static void check_text(const struct desc_origin *origin)
 {
+	struct desc_audio line;
 	struct desc *again;
 
 	if (!origin->last)
 		return;
 	/* Whatever came in, what we send is a description. */
-	if (desc_parse(&again, origin->last, origin->last_len, NULL) == 0)
-		desc_free(again);
-	else
+	if (desc_parse(&again, origin->last, origin->last_len, NULL))
 		fuzz_die("what was rendered is no description");
+	for (unsigned int i = 0; i < DESC_MAX_MEDIA; i++)
+		if ((desc_line(again, i, &line) == 0) != (origin->lines >> i & 1))
+			fuzz_die("other lines than were meant");
+	desc_free(again);
+}
+
+/* Every line beside the main one is told, too. */
+static void add_lines(struct desc_rewrite *rw, const struct desc *in)
+{
+	struct desc_audio audio, line;
+
+	if (desc_audio(in, &audio))
+		return;
+	for (unsigned int i = 0; i < DESC_MAX_MEDIA; i++) {
+		if (i == audio.index || desc_line(in, i, &line))
+			continue;
+		if (rw->n_more == DESC_RELAYED - 1)
+			fuzz_die("more lines than are relayed");
+		rw->more[rw->n_more] = (struct desc_told){ .index = i, .rtp = rw->rtp };
+		rw->more[rw->n_more].rtp.port += (uint16_t)(2 * i + 2);
+		rw->more[rw->n_more++].rtcp.port = 20003;
+	}
 }
 
 static void render(const struct desc *in, const struct desc *offer)
@@ -29,6 +50,7 @@ static void render(const struct desc *in, const struct desc *offer)
 	struct desc_origin origin = {0};
 
 	addr_parse(&rw.rtp, "192.0.2.1:20000");
+	add_lines(&rw, in);
 	for (int i = 0; i < 4; i++) {
 		rw.direction = (enum direction)i;
 		rw.allow[0] = i == 2 ? &few : NULL;
@@ -98,6 +120,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		desc_equal(a, b);
 		desc_compare(a, b, &pair);
 		render(b, a);
+		if (desc_agree(a, b) == 0)
+			render(b, a);
 	}
 	desc_free(a);
 	desc_free(b);

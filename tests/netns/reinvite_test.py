@@ -234,18 +234,31 @@ def pitfall_24_own_origin(lab):
 
 
 def pitfall_62_t38(lab):
-    """T.38 offered by both ends at once, which the relay does not carry: 488 to each, the audio
-    goes on, and the way back to G.711 is no change"""
+    """T.38 offered by both ends at once: one gets 491, the other's is offered once more, here
+    refused with 488; the audio goes on, and the way back to G.711 is no change"""
     c = talking(lab)
     t38 = "v=0\r\no=phone 4711 2 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\n" \
         "m=image 4000 udptl t38\r\na=T38FaxVersion:0\r\n"
     c.a.reinvite(t38.format(CALLER))
     c.b.reinvite(t38.format(CALLEE))
+    ours = c.b.phone.expect("INVITE", call_id=c.b.call_id)
+    equal(ours.sdp.m()[0], "image", "passed on")
+    c.b.reply(ours, 491)
+    c.b.expect("ACK")
+    final = c.b.expect("final")
+    c.b.ack(final)
+    equal(final.code, 491, "answer to T.38")
+    ours = c.b.phone.expect("INVITE", 8, call_id=c.b.call_id)
+    equal(ours.sdp.m()[0], "image", "offered once more")
+    c.b.reply(ours, 488)
+    c.b.expect("ACK")
+    final = c.a.expect("final")
+    c.a.ack(final)
+    equal(final.code, 488, "answer to T.38")
     for dialog, own, in_force in ((c.a, c.a_sdp, c.a_answer), (c.b, c.b_sdp, c.b_offer)):
-        final = dialog.expect("final")
-        dialog.ack(final)
-        equal(final.code, 488, "answer to T.38")
-        equal(dialog.offer(own).sdp.text, in_force.text, "answer to the audio in force")
+        answer = dialog.offer(own).sdp
+        equal((answer.media, answer.origin_id), (in_force.media, in_force.origin_id),
+              "answer to the audio in force")
         dialog.none("INVITE")
     end_whole(c)
 

@@ -84,14 +84,14 @@ static struct call_report call_up(void)
 	"'crypto':'AEAD_AES_128_GCM','rx_packets':500,'rx_bytes':86000,"                           \
 	"'lost':2,'jitter_ms':1.235,'reordered':3,'duplicates':5,'gap_ms':60.5,"                   \
 	"'ssrc_changes':1,'rtt_ms':31.25,'far_lost':7,'mos':null,'wrong_source':4,"                \
-	"'last_rx_s':0.02,'user_agent':'baresip','music':true}"
+	"'last_rx_s':0.02,'user_agent':'baresip','music':true,'streams':[]}"
 #define LEG_NONE                                                                                   \
 	"{'peer':null,'realm':null,'call_id':null,'canreinvite':null,'signalled':null,"            \
 	"'learned':null,'relay':null,'told':null,'direct':false,'offer':null,'codec':null,"        \
 	"'crypto':null,'rx_packets':0,'rx_bytes':0,"                                               \
 	"'lost':0,'jitter_ms':0.0,'reordered':0,'duplicates':0,'gap_ms':0.0,"                      \
 	"'ssrc_changes':0,'rtt_ms':null,'far_lost':0,'mos':null,'wrong_source':0,"                 \
-	"'last_rx_s':null,'user_agent':null,'music':false}"
+	"'last_rx_s':null,'user_agent':null,'music':false,'streams':[]}"
 #define TRAIL                                                                                      \
 	"[{'at':'2023-11-14T22:13:22.000Z','event':'offer_peer','state':'move_1','leg':'b',"       \
 	"'code':null},{'at':'2023-11-14T22:13:23.000Z','event':'torn_down','state':'direct',"      \
@@ -193,17 +193,15 @@ static void test_flow(void **state)
 	assert_document(render_flow(&flow, "k7f3"),
 			"{'call':'k7f3','local':'[2001:db8::1]:10001',"
 			"'expect':'[2001:db8::5]:4001','to':'192.0.2.50:7001',"
-			"'from':'192.0.2.1:20001','kind':'rtcp','plane':'user',"
-			"'reason':'xdp = off','packets':7,"
-			"'bytes':560,'dropped':1,'last_s':2.5}");
-	flow.want = (struct flow_want){.local = addr("10.0.0.1:10000"), .kind = FLOW_RTP};
+			"'from':'192.0.2.1:20001','kind':'rtcp','opaque':false,'plane':'user',"
+			"'reason':'xdp = off','packets':7,'bytes':560,'dropped':1,'last_s':2.5}");
+	flow.want = (struct flow_want){.local = addr("10.0.0.1:10000"), .opaque = true};
 	flow.counters = (struct flow_counters){.packets = UINT64_C(1) << 62, .last_s = -1};
 	flow.reason = "";
 	assert_document(render_flow(&flow, NULL),
 			"{'call':null,'local':'10.0.0.1:10000','expect':null,'to':null,'from':null,"
-			"'kind':'rtp','plane':'xdp','reason':null,'packets':4611686018427387904,"
-			"'bytes':0,"
-			"'dropped':0,'last_s':null}");
+			"'kind':'rtp','opaque':true,'plane':'xdp','reason':null,"
+			"'packets':4611686018427387904,'bytes':0,'dropped':0,'last_s':null}");
 }
 
 static void test_peer(void **state)
