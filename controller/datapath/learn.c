@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define EVENTS_PER_TURN 64 /* before other events of the loop get their turn */
+
 /* The address of which the data path keeps a digest: one of the two that it was given. */
 static struct addr find_ip6(const struct flow_want *want, uint32_t digest)
 {
@@ -46,16 +48,19 @@ void learn_found(struct datapath *dp, uint32_t slot)
 static int on_event(void *owner, void *data, size_t size)
 {
 	const struct rtpfwd_event *event = data;
+	struct datapath *dp = owner;
 
 	if (size >= sizeof(*event))
-		learn_found(owner, event->slot);
-	return 0;
+		learn_found(dp, event->slot);
+	return ++dp->ring_taken < EVENTS_PER_TURN ? 0 : -EAGAIN;
 }
 
+/* Whoever floods a port that learns must not hold the loop: what is left waits for its next turn. */
 static void on_ring(void *owner)
 {
 	struct datapath *dp = owner;
 
+	dp->ring_taken = 0;
 	ring_buffer__consume(dp->ring);
 }
 

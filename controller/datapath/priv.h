@@ -163,6 +163,7 @@ struct datapath {
 	struct timer tick;    /* once a second */
 
 	struct ring_buffer *ring; /* libbpf's, of what the data path tells */
+	int ring_taken;		  /* events of this turn */
 	struct watch ring_watch;
 
 	struct adopted_group *adopted;

@@ -3,6 +3,7 @@
 #include "relay.h"
 
 #include <bpf/bpf.h>
+#include <stdio.h>
 #include <string.h>
 
 #define BEHIND	"10.77.1.50" /* where it signals from */
@@ -215,6 +216,34 @@ static void rtcp_is_learned_from_one_report(void **state)
 	assert_int_equal(told.source.port, 31009);
 }
 
+/* RTCP of ever other ports: each packet is an event. They are worked off bit by bit. */
+static void a_flood_of_events_does_not_hold_the_loop(void **state)
+{
+	const uint8_t report[8] = { 0x80, 201, 0, 1, 0, 0, 0, 1 };
+	struct frame_spec spec = { .to = RELAY, .payload = report, .length = sizeof(report) };
+	struct flow_want want = want_of(false);
+	int flood = 500, before = 0;
+	char from[32];
+	struct frame f;
+
+	(void)state;
+	NEED_ROOT;
+	want.kind = FLOW_RTCP;
+	relay_apply(&want);
+	spec.from = from;
+	for (int i = 0; i < flood; i++) {
+		snprintf(from, sizeof(from), BEHIND ":%d", 10000 + i);
+		frame_make(&f, &spec);
+		assert_int_equal(relay_run(&f, NULL), XDP_DROP);
+	}
+	for (int turn = 0; turn < 60 && told.times < flood; turn++) {
+		before = told.times;
+		assert_int_equal(event_base_loop(loop_base(lab.loop), EVLOOP_ONCE), 0);
+		assert_in_range(told.times - before, 0, 64);
+	}
+	assert_int_equal(told.times, flood);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -226,6 +255,7 @@ int main(void)
 		T(what_is_no_rtp_teaches_nothing),
 		T(a_mixture_teaches_nothing),
 		T(rtcp_is_learned_from_one_report),
+		T_XDP(a_flood_of_events_does_not_hold_the_loop),
 	};
 
 	return relay_run_tests(tests, start, relay_stop);
