@@ -64,8 +64,8 @@ static uint32_t *context_of(struct flow *flow, enum rtpfwd_direction direction)
 	return &flow->contexts[direction - 1];
 }
 
-/* The former keys of an adopted flow are not known. They may be the same: a sender must go on with
- * its indices then. Where they are others, both sides begin anew (RFC 4568 7.1.4). */
+/* The former keys of an adopted flow are not known, but to the module: where they are the same it
+ * goes on with its indices, where they are others, both sides begin anew (RFC 4568 7.1.4). */
 static int settle(struct datapath *dp, struct flow *flow, enum rtpfwd_direction direction,
 		  const struct flow_crypt *now, const struct flow_crypt *next)
 {
@@ -78,8 +78,7 @@ static int settle(struct datapath *dp, struct flow *flow, enum rtpfwd_direction 
 				cookie_of(dp->kmod_folder, flow->slot, direction));
 	if (!flow->adopted && !memcmp(now, next, sizeof(*now)))
 		return 0;
-	return kmod_change(dp->kmod, *id, next,
-			   direction == RTPFWD_PROTECT && (flow->adopted || !now->suite));
+	return kmod_change(dp->kmod, *id, next);
 }
 
 int contexts_apply(struct datapath *dp, struct flow *flow, const struct flow_want *next)

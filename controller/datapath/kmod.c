@@ -255,14 +255,12 @@ int kmod_add(struct kmod *k, uint32_t *id, enum rtpfwd_direction direction,
 	return complain(k, "add a context", transact(k, nlh, on_added, id));
 }
 
-int kmod_change(struct kmod *k, uint32_t id, const struct flow_crypt *keys, bool keep)
+int kmod_change(struct kmod *k, uint32_t id, const struct flow_crypt *keys)
 {
 	struct nlmsghdr *nlh = begin(k, k->family, RTPFWD_CMD_CHANGE, NLM_F_ACK);
 
 	mnl_attr_put_u32(nlh, RTPFWD_A_ID, id);
 	put_keys(nlh, keys);
-	if (keep)
-		mnl_attr_put(nlh, RTPFWD_A_KEEP_ROLLOVER, 0, NULL);
 	return complain(k, "change the keys of a context", transact(k, nlh, NULL, NULL));
 }
 

@@ -31,9 +31,9 @@ void kmod_close(struct kmod *k);  /* NULL-safe; contexts stay */
 int kmod_add(struct kmod *k, uint32_t *id, enum rtpfwd_direction direction,
 	     const struct flow_crypt *keys, uint64_t cookie);
 
-/* Other keys for it. A receiver takes the former ones for a while, too; of a sender `keep` says
- * whether it goes on with its indices. */
-int kmod_change(struct kmod *k, uint32_t id, const struct flow_crypt *keys, bool keep);
+/* Other keys for it. A receiver takes the former ones for a while, too. The same keys once more
+ * change nothing: neither what was sent nor what was heard begins anew. */
+int kmod_change(struct kmod *k, uint32_t id, const struct flow_crypt *keys);
 
 int kmod_delete(struct kmod *k, uint32_t id);
 

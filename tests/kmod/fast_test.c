@@ -2,6 +2,8 @@
 /* The fast path's verdict with the module: frame in, frame out, beside libsrtp2. */
 #include "fast.h"
 
+#include "datapath/kmod.h"
+
 #include <event2/event.h>
 #include <linux/bpf.h>
 
@@ -527,6 +529,33 @@ static void sequence_numbers_roll_over(void **state)
 	way_close(&w);
 }
 
+static void count_contexts(void *ctx, const struct kmod_context *c)
+{
+	assert_int_not_equal(c->id, 0);
+	++*(int *)ctx;
+}
+
+/* More than one message of a list; its end is noticed, not waited for. */
+static void contexts_are_listed_to_the_end(void **state)
+{
+	const struct flow_crypt keys = fast_crypt(CM, KEY_IN);
+	struct kmod *k;
+	uint32_t id;
+	int count = 0;
+
+	(void)state;
+	assert_int_equal(kmod_open(&k), 0);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(kmod_add(k, &id, RTPFWD_PROTECT, &keys, 1), 0);
+	assert_int_equal(kmod_each(k, count_contexts, &count), 0);
+	assert_int_equal(count, 100);
+	for (; count; count--, id--)
+		assert_int_equal(kmod_delete(k, id), 0);
+	assert_int_equal(kmod_each(k, count_contexts, &count), 0);
+	assert_int_equal(count, 0);
+	kmod_close(k);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -545,6 +574,7 @@ int main(void)
 		T(what_is_encrypted_is_measured_too),
 		T(new_keys_lose_nothing),
 		T(sequence_numbers_roll_over),
+		T(contexts_are_listed_to_the_end),
 	};
 
 	lab.events.learned = on_learned;
