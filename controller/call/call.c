@@ -30,7 +30,8 @@ void call_free(struct call *c)
 	call_hold_stop(c);
 	call_silence_end(c);
 	all->counts.live[c->state]--;
-	HASH_DEL(all->by_owner, c);
+	if (c->hh.tbl)
+		HASH_DEL(all->by_owner, c);
 	DL_DELETE(all->list, c);
 	call_offer_close(c);
 	call_ask_close(c);
@@ -285,7 +286,8 @@ static struct call *call_new(struct calls *all, const struct sip_request *reques
 	c->number = ++all->numbers;
 	DL_APPEND(all->list, c);
 	all->counts.live[c->state]++;
-	if (!c->from || !c->to || !c->from_uri || !c->to_uri || !c->display || !c->dialled) {
+	if (!c->from || !c->to || !c->from_uri || !c->to_uri || !c->display || !c->dialled ||
+	    !c->hh.tbl) {
 		call_free(c);
 		return NULL;
 	}

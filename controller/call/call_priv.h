@@ -10,6 +10,7 @@
 #include "policy/policy.h"
 #include "sip/relay.h"
 
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 #include <utlist.h>
 

@@ -91,6 +91,10 @@ static int join_group(struct datapath *dp, struct flow *flow)
 			return -ENOMEM;
 		group->owner = flow->want.owner;
 		HASH_ADD(hh, dp->adopted, owner, sizeof(group->owner), group);
+		if (!group->hh.tbl) {
+			free(group);
+			return -ENOMEM;
+		}
 	}
 	DL_APPEND2(group->flows, flow, group_prev, group_next);
 	flow->adopted = true;

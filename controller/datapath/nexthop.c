@@ -137,6 +137,10 @@ static struct neighbour *neighbour_get(struct datapath *dp, uint32_t ifindex, co
 		return NULL;
 	neighbour->key = (struct neighbour_key){ ifindex, key_ip(ip) };
 	HASH_ADD(hh, dp->neighbours, key, sizeof(neighbour->key), neighbour);
+	if (!neighbour->hh.tbl) {
+		free(neighbour);
+		return NULL;
+	}
 	neighbour_ask(dp, neighbour);
 	return neighbour;
 }
@@ -299,6 +303,10 @@ static struct nexthop *nexthop_get(struct datapath *dp, struct nexthop_key key)
 		return NULL;
 	hop->key = key;
 	HASH_ADD(hh, dp->hops, key, sizeof(hop->key), hop);
+	if (!hop->hh.tbl) {
+		free(hop);
+		return NULL;
+	}
 	resolve(dp, hop);
 	return hop;
 }

@@ -13,6 +13,7 @@
 
 #include <limits.h>
 #include <net/if.h>
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 #include <utlist.h>
 
