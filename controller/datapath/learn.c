@@ -55,7 +55,7 @@ static int on_event(void *owner, void *data, size_t size)
 	return ++dp->ring_taken < EVENTS_PER_TURN ? 0 : -EAGAIN;
 }
 
-/* Whoever floods a port that learns must not hold the loop: what is left waits for its next turn. */
+/* Whoever floods a port that learns must not hold the loop: what is left waits for a turn. */
 static void on_ring(void *owner)
 {
 	struct datapath *dp = owner;
