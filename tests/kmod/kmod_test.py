@@ -28,7 +28,6 @@ OPENED = ("libsoftokn3.*", "libfreebl3.*", "libfreeblpriv3.*")
 HELPERS = ("vectors", "hinder")
 FIXTURES = ("verdict_test", "drops_test", "ipv6_test", "learn_test", "marks_test", "report_test",
             "vlan_test", "publish_test", "property_test")
-SLOW = {"6.1": ("forward_test",)}   # real interfaces; the oldest kernel is the one to fear
 VECTORS = """#!/bin/sh
 insmod /modules/vectors.ko && rmmod vectors && dmesg | sed -n 's/.*vectors: //p'
 """
@@ -61,13 +60,13 @@ def load_build():
     return module
 
 
-def programs(label):
+def programs():
     """{name: path, or None if it is written here}: with the module, then without."""
     ours = sorted(glob.glob(f"{TOP}/tests/kmod/*_test.c"))
     names = [os.path.basename(p)[:-2] for p in ours]
     found = {"vectors": None}
     found.update({n: f"{TOP}/build/{'san/' * n.startswith('fast')}tests/kmod/{n}" for n in names})
-    found.update({n: f"{TOP}/build/san/tests/bpf/{n}" for n in FIXTURES + SLOW.get(label, ())})
+    found.update({n: f"{TOP}/build/san/tests/bpf/{n}" for n in FIXTURES})
     only = os.environ.get("TEST", "")
     return {name: path for name, path in found.items() if only in name}
 
@@ -102,7 +101,7 @@ def prepare(kernel, module, helpers):
     for path in helpers + [without_types(module)]:
         machine.archive.copy(path, f"modules/{os.path.basename(path)}")
     machine.archive.add("test/vectors", VECTORS.encode())
-    for name, path in programs(kernel.label).items():
+    for name, path in programs().items():
         if path:
             machine.archive.program(path, f"test/{name}")
         machine.step(name, name, STEP_LIMIT)
@@ -145,7 +144,7 @@ def test_kernel(tap, build, kernel):
     tap.add("dmesg" in found, f"{label} boots and ends", "",
             "" if "dmesg" in found else "\n".join(console.splitlines()[-60:]))
     before = 0.0
-    for name in programs(label):
+    for name in programs():
         code, output, uptime = found.get(name, (None, "", before))
         judge(tap, label, name, code, output)
         print(f"# {name}: {max(uptime - before, 0):.1f} s")
