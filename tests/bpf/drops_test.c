@@ -52,7 +52,7 @@ static void up_options(void **state)
 	relay_expect_untouched(&f);
 }
 
-/* There is no slower rung yet that could resolve it: the count is listed, at zero. */
+/* This lab runs no relay that could resolve it: listed, at zero. With one: passed_up_test. */
 static void up_unresolved(void **state)
 {
 	(void)state;
