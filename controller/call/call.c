@@ -187,6 +187,7 @@ static int describe_caller(struct call *c)
 static int try_target(struct call *c)
 {
 	struct call_side *b = &c->side[SIDE_B];
+	struct leg_target target;
 	struct reach_target at;
 	int err = call_find_target(c, &at);
 
@@ -202,7 +203,8 @@ static int try_target(struct call *c)
 	desc_origin_free(&b->origin);
 	b->origin = (struct desc_origin){ 0 };
 	call_keys_free(b);
-	b->tls = at.transport == CONF_TLS && conf_transport_binds(b->realm, CONF_TLS);
+	call_fill_target(c, &at, &target);
+	b->tls = leg_will_be_over_tls(c->all->sip, &target);
 	call_review(c);
 	err = call_keys_begin(c, SIDE_A);
 	if (!err)

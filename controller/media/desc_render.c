@@ -180,20 +180,22 @@ static void put_words(struct buf *out, struct slice list)
 		buf_printf(out, " " SLICE_FMT, SLICE_ARG(word));
 }
 
-/* An answer has the profile of its offer (RFC 3264 6); feedback stays what the other leg wants. */
+/* Between a leg with keys and one without the profile is another one: then the one that everybody
+ * has, without feedback. */
+static bool changes_profile(const struct render *r)
+{
+	return !r->rw->offer && r->rw->secure != r->in->audio.secure;
+}
+
+/* An answer has the profile of its offer (RFC 3264 6). */
 static struct slice profile(const struct render *r)
 {
 	const struct desc *offer = r->rw->offer;
-	struct slice said = r->media->proto;
-	bool feedback = said.p[said.len - 1] == 'F' || said.p[said.len - 1] == 'f';
 
 	if (offer)
 		return offer->media[offer->audio.index].proto;
-	if (r->rw->secure == r->in->audio.secure)
-		return said;
-	if (feedback)
-		return r->rw->secure ? (struct slice){ "RTP/SAVPF", 9 } :
-				       (struct slice){ "RTP/AVPF", 8 };
+	if (!changes_profile(r))
+		return r->media->proto;
 	return r->rw->secure ? (struct slice){ "RTP/SAVP", 8 } : (struct slice){ "RTP/AVP", 7 };
 }
 
@@ -267,6 +269,8 @@ static void put_media_attribute(struct render *r, const struct desc_line *line, 
 	enum direction d;
 
 	if (strchr("bcik", line->type) || ends_here(r, line) || of_dropped_format(r, line))
+		return;
+	if (changes_profile(r) && desc_attribute(line, "rtcp-fb", NULL))
 		return;
 	if (desc_is_direction(line, &d)) {
 		if (!w->direction)

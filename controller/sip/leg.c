@@ -231,6 +231,13 @@ bool leg_over_tls(const struct leg *leg)
 	return leg->dialog.bind->transport == CONF_TLS;
 }
 
+bool leg_will_be_over_tls(const struct sip *sip, const struct leg_target *target)
+{
+	const struct sip_bind *bind = sip_bind_to(sip, target);
+
+	return bind && bind->transport == CONF_TLS;
+}
+
 bool leg_natted(const struct leg *leg)
 {
 	return leg->far_natted;

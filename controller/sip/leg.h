@@ -197,6 +197,8 @@ const char *leg_user_agent(const struct leg *leg);
 struct addr leg_source(const struct leg *leg);
 /* What is sent to it goes over TLS, to the next hop at least. */
 bool leg_over_tls(const struct leg *leg);
+/* The same of a leg that leg_new() would make. */
+bool leg_will_be_over_tls(const struct sip *sip, const struct leg_target *target);
 /* The far end is behind a NAT, by what its INVITE or answer says: a Via (judged where it is alone,
  * and no proxy has recorded a route) that is not its source; or a private Contact from a public
  * source. */
