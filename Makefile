@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 BPF_CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 SETUP ?= 1
-PKGS := libcares libevent libevent_openssl openssl libbpf libmnl libnftnl libosip2 sndfile jansson libsystemd
+PKGS := libcares libevent libevent_openssl openssl libbpf libmnl libnftnl libosip2 libsrtp2 sndfile jansson libsystemd
 SAN_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 
 CFLAGS ?= -O2 -g

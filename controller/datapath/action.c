@@ -119,7 +119,10 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 		set_marks(&out.act, &dp->conf->realms[want->egress_realm]);
 	set_addresses(dp, &out, want);
 	set_hop(&out.act, flow->hop, &dp->conf->realms[flow->realm]);
-	contexts_desire(&out, flow);
+	if (crypts_serve(dp, flow))
+		crypts_desire(&out, want);
+	else
+		contexts_desire(&out, flow);
 	return out;
 }
 

@@ -117,6 +117,7 @@ static int adopt(struct datapath *dp, uint32_t slot)
 	read_want(dp, &flow->want, slot);
 	if (slots_action(dp, slot, &action))
 		contexts_read(flow, &action);
+	crypts_read(dp, flow);
 	dp->n_strays += flow->want.mode == FLOW_STRAY;
 	return join_group(dp, flow);
 }

@@ -44,6 +44,7 @@ static struct datapath *allocate(const struct conf *conf, struct loop *loop,
 	if (events)
 		dp->events = *events;
 	dp->lock = -1;
+	dp->fd.crypts = -1;
 	user_init(dp);
 	for (int i = 0; i < TRACES; i++)
 		dp->traces[i] = -1;
@@ -68,9 +69,13 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 	if (err)
 		return err;
 	dp->flows = calloc(dp->layout.slots, sizeof(struct flow *));
-	err = dp->flows ? adopt_find(dp) : -ENOMEM;
+	err = dp->flows ? crypts_open(dp) : -ENOMEM;
 	if (!err)
+		err = adopt_find(dp);
+	if (!err) {
 		contexts_adopt(dp);
+		crypts_adopt(dp);
+	}
 	if (!err)
 		err = grace_new(&dp->grace, dp->loop, dp->relay, slots_grace_over, dp);
 	if (!err)
@@ -135,6 +140,7 @@ void datapath_close(struct datapath *dp)
 	slots_settle(dp);
 	nexthop_close(dp);
 	user_close(dp);
+	crypts_close(dp);
 	link_close_all(dp);
 	trace_close(dp);
 	adopt_free(dp);
@@ -222,6 +228,7 @@ void datapath_end_flow(struct datapath *dp, struct flow *flow)
 	dp->n_flows--;
 	dp->n_strays -= is_stray(flow);
 	flow_forget_keys(&flow->want);
+	crypts_end(dp, flow);
 	nexthop_leave(dp, flow);
 	slots_withdraw(dp, flow);
 	contexts_end(dp, flow);
@@ -229,7 +236,7 @@ void datapath_end_flow(struct datapath *dp, struct flow *flow)
 
 bool datapath_encrypts(const struct datapath *dp)
 {
-	return dp->kmod;
+	return dp->kmod || (dp->crypts && dp->user.program);
 }
 
 int datapath_apply(struct datapath *dp, const struct flow_want *want)
@@ -238,7 +245,7 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 	struct flow *flow;
 	uint32_t slot;
 	bool fresh;
-	int err;
+	int err = 0;
 
 	if ((want->in.suite || want->out.suite) && !datapath_encrypts(dp))
 		return -EOPNOTSUPP;
@@ -250,7 +257,10 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 		flow = datapath_new_flow(dp, slot, realm);
 	if (!flow)
 		return -ENOMEM;
-	err = contexts_apply(dp, flow, want);
+	if (crypts_serve(dp, flow))
+		crypts_apply(dp, flow, want);
+	else
+		err = contexts_apply(dp, flow, want);
 	if (err && fresh)
 		datapath_end_flow(dp, flow);
 	if (err)

@@ -19,6 +19,7 @@
 
 #define TRACES 3
 
+struct crypt_keys;
 struct guard;
 struct kmod;
 struct rtpfwd_bpf;
@@ -123,6 +124,7 @@ struct datapath {
 		int xdp, beat, probe, steer, trace[TRACES]; /* programs */
 		int tx, drops, links, events;		    /* maps */
 		int control, slots, rests, relay, socks;    /* the same */
+		int crypts;				    /* -1: none is needed */
 	} fd;
 	struct rtpfwd_control *control; /* mapped */
 	struct rtpfwd_slot *slots;	/* mapped */
@@ -131,6 +133,7 @@ struct datapath {
 	struct kmod *kmod;		/* NULL: the programs in force do not call it */
 	uint32_t kmod_folder;		/* what our contexts are known by there */
 	struct user user;		/* that relay, as a process */
+	struct crypt_keys *crypts;	/* mapped; the keys that it uses. NULL: none */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
 
 	struct { /* jiffies as a line through the last heartbeat */
@@ -281,6 +284,20 @@ void contexts_end(struct datapath *dp, struct flow *flow);
 void contexts_read(struct flow *flow, const struct action *action);
 void contexts_adopt(struct datapath *dp);
 void contexts_detach(const char *folder); /* deletes all of it */
+
+/* crypts.c: keys of flows that the userspace relay encrypts and decrypts */
+int crypts_open(struct datapath *dp); /* 0 or -errno; where no peer encrypts there are none */
+void crypts_close(struct datapath *dp);
+/* The flow is encrypted by the relay, and not by rtpfwd.ko, where that is: a former daemon that had
+ * no module to call left it so. */
+bool crypts_serve(const struct datapath *dp, const struct flow *flow);
+/* Before such an action is published: the keys are there. */
+void crypts_apply(struct datapath *dp, const struct flow *flow, const struct flow_want *next);
+void crypts_end(struct datapath *dp, const struct flow *flow); /* they are gone */
+void crypts_desire(struct action *out, const struct flow_want *want);
+/* Those of an adopted flow; then, of all: what none uses is wiped. */
+void crypts_read(const struct datapath *dp, struct flow *flow);
+void crypts_adopt(struct datapath *dp);
 
 /* datapath.c */
 struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int realm);

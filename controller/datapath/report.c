@@ -64,13 +64,17 @@ enum datapath_plane report_plane(const struct datapath *dp, const struct flow *f
 
 	if (link && link->want == XDP_OFF)
 		return PLANE_USER;
-	return contexts_used(flow) ? PLANE_KMOD : PLANE_XDP;
+	if (!contexts_used(flow))
+		return PLANE_XDP;
+	return crypts_serve(dp, flow) ? PLANE_USER : PLANE_KMOD;
 }
 
 static const char *reason_of(const struct datapath *dp, const struct flow *flow)
 {
 	const struct link *link = link_of(dp, flow->realm);
 
+	if (contexts_used(flow) && crypts_serve(dp, flow))
+		return "encrypted, and no rtpfwd.ko";
 	return link ? link->reason : "";
 }
 

@@ -4,6 +4,7 @@
 #ifndef RTPFWD_DATAPATH_USER_HOST_H
 #define RTPFWD_DATAPATH_USER_HOST_H
 
+#include "datapath/user_srtp.h"
 #include "datapath/user_verdict.h"
 
 #include <errno.h>
@@ -41,22 +42,23 @@ static inline bool frame_fit(struct host *h, uint32_t size)
 
 static inline bool has_crypt(const struct host *h)
 {
-	(void)h;
-	return false;
+	return h->frame->maps->srtp != NULL;
 }
 
+/* The context's number is rtpfwd.ko's: here the slot has the keys. */
 static inline int srtp_protect(const struct host *h, uint32_t index, uint32_t id, uint32_t offset,
 			       uint32_t length)
 {
-	(void)h, (void)index, (void)id, (void)offset, (void)length;
-	return -EOPNOTSUPP;
+	(void)id;
+	return user_srtp_protect(h->frame->maps->srtp, index, h->frame->begin + offset, length);
 }
 
 static inline int srtp_unprotect(const struct host *h, uint32_t index, uint32_t id, uint32_t offset,
 				 uint32_t length)
 {
-	(void)h, (void)index, (void)id, (void)offset, (void)length;
-	return -EOPNOTSUPP;
+	(void)id;
+	return user_srtp_unprotect(h->frame->maps->srtp, index, h->frame->begin + offset, length,
+				   h->frame->ns);
 }
 
 static inline bool frame_sum(const struct host *h, uint32_t offset, uint32_t length, __u64 *sum)

@@ -12,6 +12,7 @@
 #include "datapath/user_packet.h"
 #include "datapath/user_send.h"
 #include "datapath/user_sockets.h"
+#include "datapath/user_srtp.h"
 #include "lib/log.h"
 
 #include <errno.h>
@@ -28,6 +29,7 @@
 #include <unistd.h>
 
 #define IDLE_MS	     10000 /* after the lease: how long nothing comes before it ends */
+#define SWEEP_MS     1000  /* how often keys that nobody has any more are looked for */
 #define LOOK_MS	     50	   /* how often it looks whether it is still wanted */
 #define TURN_MS	     1000  /* what a former one gets to empty its sockets */
 #define DATAGRAM_MAX 65535 /* a page is touched only when something lies there */
@@ -44,6 +46,7 @@ struct relay {
 	uint32_t generation;
 	int fds[USER_FDS];
 	struct user_maps maps;
+	struct user_srtp srtp;
 	uint8_t *buffers; /* USER_BATCH of BUFFER_SIZE */
 	struct receive receive;
 	struct user_send send;
@@ -94,6 +97,19 @@ static int map_all(struct relay *relay)
 	if (relay->buffers == MAP_FAILED)
 		return -ENOMEM;
 	return maps->slots && maps->rests && maps->relay ? 0 : -EINVAL;
+}
+
+/* There may be no keys at all. */
+static int map_keys(struct relay *relay)
+{
+	uint32_t slots = relay->maps.control->slots;
+	struct crypt_keys *keys;
+
+	if (relay->fds[USER_CRYPTS] < 0)
+		return 0;
+	keys = map(relay->fds[USER_CRYPTS], slots * sizeof(*keys), PROT_READ | PROT_WRITE);
+	relay->maps.srtp = &relay->srtp;
+	return keys ? user_srtp_open(&relay->srtp, keys, slots) : -ENOMEM;
 }
 
 /* Everything is open: nothing that a privilege is for is ever done again. */
@@ -229,12 +245,16 @@ static bool is_wanted(const struct relay *relay, uint64_t last_ns)
 
 static void run(struct relay *relay)
 {
-	uint64_t last_ns = now_ns();
+	uint64_t last_ns = now_ns(), swept_ns = last_ns;
 
 	while (is_wanted(relay, last_ns)) {
 		if (receive(relay, relay->fds[USER_UDP4]) + receive(relay, relay->fds[USER_UDP6]))
 			last_ns = now_ns();
 		wait_for_some(relay);
+		if (relay->maps.srtp && now_ns() - swept_ns > SWEEP_MS * 1000000ULL) {
+			user_srtp_sweep(&relay->srtp);
+			swept_ns = now_ns();
+		}
 	}
 	/* A datagram that was on its way to these sockets when others took their place. */
 	drain(relay);
@@ -286,6 +306,8 @@ int datapath_relay(int argc, char **argv)
 	if (!err)
 		err = map_all(relay);
 	if (!err)
+		err = map_keys(relay);
+	if (!err)
 		err = drop_privileges();
 	if (err) {
 		log_error("the userspace relay, which the daemon alone starts, cannot begin: %s",
@@ -296,6 +318,8 @@ int datapath_relay(int argc, char **argv)
 	prepare(relay);
 	if (await_turn(relay))
 		take_turn(relay);
+	if (relay->maps.srtp)
+		user_srtp_close(&relay->srtp);
 	free(relay);
 	return 0;
 }

@@ -17,6 +17,7 @@ enum user_fd {
 	USER_SLOTS,
 	USER_RESTS,
 	USER_RELAY,
+	USER_CRYPTS, /* -1: there are no keys */
 	USER_FDS
 };
 

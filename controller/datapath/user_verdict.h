@@ -22,11 +22,14 @@
 
 #define USER_TAILROOM 20 /* behind it: what SRTCP adds at most (RFC 7714 17) */
 
+struct user_srtp;
+
 struct user_maps {
 	struct rtpfwd_control *control;
 	struct rtpfwd_slot *slots;
 	struct rtpfwd_rest *rests;
 	struct rtpfwd_relay *relay;
+	struct user_srtp *srtp; /* NULL: no keys */
 };
 
 struct user_frame {

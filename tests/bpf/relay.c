@@ -50,7 +50,8 @@ int relay_start_as(void (*change)(struct lab *lab))
 		fail_msg("%s", lab.why);
 	program = lab_program(&lab, "in0");
 	in0 = if_nametoindex("in0");
-	maps = (struct user_maps){ lab.dp->control, lab.dp->slots, lab.dp->rests, lab.dp->relay };
+	maps = (struct user_maps){ lab.dp->control, lab.dp->slots, lab.dp->rests,
+				   lab.dp->relay, NULL };
 	return datapath_apply(lab.dp, &(struct flow_want){ .local = lab_addr(CLOCK), .owner = 1 });
 }
 

@@ -42,9 +42,10 @@ FOLDERS = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 
 class Baresip:
     def __init__(self, lab, ns, ip, user, frequency, answers=False, seconds=60, account=None,
-                 transport=None, cafile=None):
+                 transport=None, cafile=None, mediaenc=None):
         """`account`: (domain, secret) with which it registers, over `transport`; `cafile`: whom it
-        believes where that is TLS."""
+        believes where that is TLS; `mediaenc`: of its srtp module, "srtp", "srtp-mand" or
+        "srtp-mandf"."""
         self.ns, self.ip, self.user, self.frequency = ns, ip, user, frequency
         self.folder = os.path.join(lab.dir, f"baresip-{user}")
         os.makedirs(self.folder + "/heard")
@@ -52,10 +53,12 @@ class Baresip:
         modules = next((f for f in FOLDERS if os.path.isdir(f)), FOLDERS[0])
         self._write("config", CONFIG.format(host=sip.host(ip), folder=self.folder, modules=modules,
                                             ports="20000-20100") +
-                    (f"sip_cafile {cafile}\n" if cafile else ""))
+                    (f"sip_cafile {cafile}\n" if cafile else "") +
+                    ("module srtp.so\n" if mediaenc else ""))
         mode = ";answermode=auto" if answers else ""
         if account:
             mode += f";auth_user={user};auth_pass={account[1]}"
+        mode += f";mediaenc={mediaenc}" if mediaenc else ""
         domain = account[0] if account else sip.host(ip)
         domain += f";transport={transport}" if transport else ""
         self._write("accounts", f"<sip:{user}@{domain}>;"

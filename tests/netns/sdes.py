@@ -16,7 +16,7 @@ LENGTHS = {"AES_CM_128_HMAC_SHA1_80": 30, "AES_CM_128_HMAC_SHA1_32": 30, "AEAD_A
 SUITES = list(LENGTHS)
 AES80, AES32, GCM128, GCM256 = SUITES
 # By the address that they speak from, and what is dialled to reach them.
-ALICE, ANNA, OLGA, UMA = (f"10.91.1.{i}" for i in (10, 11, 12, 13))
+ALICE, ANNA, OLGA, UMA = (f"10.91.1.{i}" for i in (14, 11, 12, 13))
 BOB, BEA, BEN, EVE = (f"10.91.2.{i}" for i in (20, 21, 22, 23))
 NUMBERS = {BOB: "7", BEA: "5", BEN: "8", EVE: "3"}
 SECURE = (ANNA, OLGA, BEA, BEN, EVE)     # who speaks TLS
@@ -24,7 +24,7 @@ PEERS = """
 [alice]
 type = peer
 realm = inside
-host = 10.91.1.10
+host = 10.91.1.14
 [anna]
 type = peer
 realm = inside
@@ -63,6 +63,19 @@ type = peer
 realm = outside
 host = 10.91.2.23
 encryption = sdes
+[phone](!)
+type = friend
+realm = inside
+host = dynamic
+secret = s3cret
+[dora](phone)
+encryption = sdes
+[otto](phone)
+encryption = optional
+[byname]
+type = route
+from = outside
+to = registered
 """ + "".join(f"[to-{name}]\ntype = route\nfrom = inside\nmatch = _{prefix}X.\nto = {name}\n"
               for name, prefix in (("bob", 7), ("bea", 5), ("ben", 8), ("eve", 3)))
 
@@ -158,6 +171,11 @@ def clear(lab):
     lab.clear()
     wait_for(lambda: lab.metrics()['rtpfwd_sip_connections{transport="tls"}'] == 0, 3,
              "no connection is left")
+
+
+def between_tests(lab, failed):
+    lab.between_tests(failed)
+    clear(lab)
 
 
 def refused(lab, a_ip, b_ip, text, code=488, tls=None):

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The daemon's side of the userspace relay's keys. */
+#include "datapath/crypts.h"
+
+#include "../kmod/rtpfwd_nl.h"
+#include "datapath/priv.h"
+#include "lib/log.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define FORMER_MS 10000 /* how long a former key of what is heard is taken, too */
+
+/* Some peer is encrypted, and rtpfwd.ko does not serve every realm. */
+static bool is_wanted(const struct datapath *dp)
+{
+	const struct conf *conf = dp->conf;
+	bool encrypted = false, served = dp->kmod;
+
+	for (size_t i = 0; i < conf->n_peers; i++)
+		encrypted |= conf->peers[i].encryption != ENCRYPTION_NO;
+	for (size_t i = 0; i < conf->n_realms; i++)
+		served &= conf->realms[i].xdp != XDP_OFF;
+	return encrypted && !served;
+}
+
+static int create(uint32_t slots)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+
+	return bpf_map_create(BPF_MAP_TYPE_ARRAY, "rtpfwd_crypts", sizeof(uint32_t),
+			      sizeof(struct crypt_keys), slots, &opts);
+}
+
+static bool fits(int fd, uint32_t slots)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 size = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(fd, &info, &size) && info.type == BPF_MAP_TYPE_ARRAY &&
+	       info.value_size == sizeof(struct crypt_keys) && info.max_entries == slots &&
+	       info.map_flags & BPF_F_MMAPABLE;
+}
+
+/* That of a former daemon, if it is there; else, if it is wanted, a new one. 0, and -1 as `fd`:
+ * there is none. */
+static int open_map(int *fd, const struct datapath *dp)
+{
+	char path[PATH_MAX];
+	int err = pins_path(path, dp->folder, PIN_MAP, CRYPTS_NAME);
+
+	*fd = err ? -1 : bpf_obj_get(path);
+	if (err || (*fd >= 0 && fits(*fd, dp->layout.slots)))
+		return err;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+	unlink(path);
+	if (!is_wanted(dp))
+		return 0;
+	*fd = create(dp->layout.slots);
+	return *fd < 0 || bpf_obj_pin(*fd, path) ? -errno : 0;
+}
+
+static size_t map_size(const struct datapath *dp)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (dp->layout.slots * sizeof(struct crypt_keys) + page - 1) / page * page;
+}
+
+int crypts_open(struct datapath *dp)
+{
+	void *memory;
+	int err = open_map(&dp->fd.crypts, dp);
+
+	if (err || dp->fd.crypts < 0)
+		return err;
+	memory = mmap(NULL, map_size(dp), PROT_READ | PROT_WRITE, MAP_SHARED, dp->fd.crypts, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	dp->crypts = memory;
+	return 0;
+}
+
+void crypts_close(struct datapath *dp)
+{
+	if (dp->crypts)
+		munmap(dp->crypts, map_size(dp));
+	if (dp->fd.crypts >= 0)
+		close(dp->fd.crypts);
+	dp->crypts = NULL;
+	dp->fd.crypts = -1;
+}
+
+static void begin_writing(struct crypt_keys *keys)
+{
+	__atomic_store_n(&keys->generation, keys->generation | 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void end_writing(struct crypt_keys *keys)
+{
+	__atomic_store_n(&keys->generation, keys->generation + 1, __ATOMIC_RELEASE);
+}
+
+static bool has_keys(const struct datapath *dp, uint32_t slot)
+{
+	const struct crypt_keys *keys = dp->crypts ? &dp->crypts[slot] : NULL;
+
+	return keys && (keys->in.suite || keys->out.suite);
+}
+
+bool crypts_serve(const struct datapath *dp, const struct flow *flow)
+{
+	return !dp->kmod || dp->conf->realms[flow->realm].xdp == XDP_OFF ||
+	       has_keys(dp, flow->slot);
+}
+
+static bool same(const struct flow_crypt *a, const struct flow_crypt *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* The map itself says which keys there are, so that those of an adopted flow are known, and go on
+ * where they are the same. */
+void crypts_apply(struct datapath *dp, const struct flow *flow, const struct flow_want *next)
+{
+	struct crypt_keys *keys = dp->crypts ? &dp->crypts[flow->slot] : NULL;
+
+	if (!keys || (same(&keys->in, &next->in) && same(&keys->out, &next->out)))
+		return;
+	begin_writing(keys);
+	if (!same(&keys->in, &next->in)) {
+		keys->former = keys->in;
+		keys->former_until_ns = (loop_now_ms(dp->loop) + FORMER_MS) * 1000000;
+		keys->in = next->in;
+		keys->in_generation++;
+	}
+	if (!same(&keys->out, &next->out)) {
+		keys->out = next->out;
+		keys->out_generation++;
+	}
+	end_writing(keys);
+}
+
+/* The next flow of the slot has neither these keys nor, by a number once used, their state. */
+static void forget(struct crypt_keys *keys)
+{
+	if (!(keys->in.suite || keys->out.suite || keys->former.suite))
+		return;
+	begin_writing(keys);
+	keys->in = keys->former = keys->out = (struct flow_crypt){ 0 };
+	keys->former_until_ns = 0;
+	keys->in_generation++;
+	keys->out_generation++;
+	end_writing(keys);
+}
+
+void crypts_end(struct datapath *dp, const struct flow *flow)
+{
+	if (dp->crypts)
+		forget(&dp->crypts[flow->slot]);
+}
+
+/* What SRTP or SRTCP of a suite adds: RFC 3711, RFC 4568 6.2, RFC 7714. */
+static uint8_t growth(uint8_t suite, bool rtcp)
+{
+	if (suite >= RTPFWD_AEAD_AES_128_GCM)
+		return rtcp ? 4 + 16 : 16;
+	if (rtcp)
+		return 4 + 10;
+	return suite == RTPFWD_AES_CM_128_HMAC_SHA1_32 ? 4 : 10;
+}
+
+void crypts_desire(struct action *out, const struct flow_want *want)
+{
+	if (want->in.suite)
+		out->act.flags |= RTPFWD_F_UNPROTECT | RTPFWD_F_USER;
+	if (want->out.suite) {
+		out->act.flags |= RTPFWD_F_PROTECT | RTPFWD_F_USER;
+		out->act.grow = growth(want->out.suite, want->kind == FLOW_RTCP);
+	}
+}
+
+void crypts_read(const struct datapath *dp, struct flow *flow)
+{
+	if (!has_keys(dp, flow->slot))
+		return;
+	flow->want.in = dp->crypts[flow->slot].in;
+	flow->want.out = dp->crypts[flow->slot].out;
+}
+
+void crypts_adopt(struct datapath *dp)
+{
+	for (uint32_t slot = 0; dp->crypts && slot < dp->layout.slots; slot++)
+		if (!dp->flows[slot])
+			forget(&dp->crypts[slot]);
+}

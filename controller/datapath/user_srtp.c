@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Each sender (SSRC) has a stream of its own in the session of a key: libsrtp2 lets the rollover
+ * counter of a named stream be set, and not of one that it has made by a template. What is replayed
+ * is told by our own windows, which lie in the map, and after them by libsrtp2's.
+ */
+#include "datapath/user_srtp.h"
+
+#include "../kmod/rtpfwd_nl.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <srtp2/srtp.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RTP_HEADER   12
+#define RTCP_HEADER  8
+#define REPLAY_WINDOW 1024 /* packets */
+
+struct sender {
+	uint32_t ssrc;
+	uint16_t seq; /* RTP's */
+	bool rtcp;
+};
+
+int user_srtp_open(struct user_srtp *srtp, struct crypt_keys *keys, uint32_t slots)
+{
+	*srtp = (struct user_srtp){ .keys = keys, .slots = slots };
+	if (srtp_init() != srtp_err_status_ok)
+		return -EIO;
+	srtp->sessions = calloc(slots, sizeof(struct user_session *));
+	srtp->copy = aligned_alloc(4, USER_LONGEST);
+	return srtp->sessions && srtp->copy ? 0 : -ENOMEM;
+}
+
+static void end_way(struct user_way *way)
+{
+	if (way->session)
+		srtp_dealloc(way->session); /* wipes its keys */
+	*way = (struct user_way){ 0 };
+}
+
+static void end_session(struct user_session *s)
+{
+	end_way(&s->in);
+	end_way(&s->former);
+	end_way(&s->out);
+	free(s);
+}
+
+void user_srtp_close(struct user_srtp *srtp)
+{
+	struct user_session *s, *next;
+
+	for (s = srtp->all; s; s = next) {
+		next = s->next;
+		end_session(s);
+	}
+	free(srtp->sessions);
+	free(srtp->copy);
+	srtp_shutdown();
+	*srtp = (struct user_srtp){ 0 };
+}
+
+/* RFC 4568 6.2: SRTCP of the short tag has the long one. */
+static int fill_policy(srtp_policy_t *policy, const struct flow_crypt *crypt, uint32_t ssrc)
+{
+	static void (*const set[RTPFWD_SUITE_END][2])(srtp_crypto_policy_t *) = {
+		[RTPFWD_AES_CM_128_HMAC_SHA1_80] = { srtp_crypto_policy_set_rtp_default,
+						     srtp_crypto_policy_set_rtcp_default },
+		[RTPFWD_AES_CM_128_HMAC_SHA1_32] = { srtp_crypto_policy_set_aes_cm_128_hmac_sha1_32,
+						     srtp_crypto_policy_set_rtcp_default },
+		[RTPFWD_AEAD_AES_128_GCM] = { srtp_crypto_policy_set_aes_gcm_128_16_auth,
+					      srtp_crypto_policy_set_aes_gcm_128_16_auth },
+		[RTPFWD_AEAD_AES_256_GCM] = { srtp_crypto_policy_set_aes_gcm_256_16_auth,
+					      srtp_crypto_policy_set_aes_gcm_256_16_auth },
+	};
+
+	if (!crypt->suite || crypt->suite >= RTPFWD_SUITE_END)
+		return -ENOKEY;
+	*policy = (srtp_policy_t){
+		.ssrc = { .type = ssrc_specific, .value = ssrc },
+		.key = (unsigned char *)crypt->key,
+		.window_size = REPLAY_WINDOW,
+	};
+	set[crypt->suite][0](&policy->rtp);
+	set[crypt->suite][1](&policy->rtcp);
+	return 0;
+}
+
+static int error_of(srtp_err_status_t status)
+{
+	switch (status) {
+	case srtp_err_status_ok:
+		return 0;
+	case srtp_err_status_auth_fail:
+	case srtp_err_status_no_ctx:
+		return -EBADMSG;
+	case srtp_err_status_replay_fail:
+		return -EEXIST;
+	case srtp_err_status_replay_old:
+		return -ESTALE;
+	case srtp_err_status_bad_param:
+	case srtp_err_status_parse_err:
+		return -EPROTO;
+	default:
+		return -ENOMEM;
+	}
+}
+
+/* The keys of a slot as they are at one moment. False: the daemon writes them just now. */
+static bool read_keys(const struct crypt_keys *keys, struct crypt_keys *out)
+{
+	uint32_t generation = __atomic_load_n(&keys->generation, __ATOMIC_ACQUIRE);
+
+	if (generation & 1)
+		return false;
+	memcpy(out, keys, offsetof(struct crypt_keys, heard_under));
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(&keys->generation, __ATOMIC_RELAXED) == generation &&
+	       out->generation == generation;
+}
+
+/* A way whose key is another one begins anew; the former one of what is heard stays for a while. */
+static void follow_keys(struct user_session *s, struct crypt_keys *keys,
+			const struct crypt_keys *now)
+{
+	if (s->in.generation != now->in_generation) {
+		end_way(&s->former);
+		if (s->in.generation + 1 == now->in_generation)
+			s->former = s->in;
+		else
+			end_way(&s->in);
+		s->in = (struct user_way){ .generation = now->in_generation };
+	}
+	if (s->out.generation != now->out_generation) {
+		end_way(&s->out);
+		s->out.generation = now->out_generation;
+	}
+	if (keys->heard_under != now->in_generation)
+		memset(keys->heard, 0, sizeof(keys->heard));
+	if (keys->sent_under != now->out_generation)
+		memset(keys->sent, 0, sizeof(keys->sent));
+	keys->heard_under = now->in_generation;
+	keys->sent_under = now->out_generation;
+	s->generation = now->generation;
+}
+
+/* The slot's session, and in `now` its keys. */
+static struct user_session *session_of(struct user_srtp *srtp, uint32_t slot,
+				       struct crypt_keys *now)
+{
+	struct user_session *s;
+
+	if (!srtp->sessions || slot >= srtp->slots || !read_keys(&srtp->keys[slot], now))
+		return NULL;
+	s = srtp->sessions[slot];
+	if (!s) {
+		s = calloc(1, sizeof(*s));
+		if (!s)
+			return NULL;
+		s->slot = slot;
+		s->next = srtp->all;
+		s->generation = now->generation - 1;
+		srtp->sessions[slot] = srtp->all = s;
+	}
+	if (s->generation != now->generation)
+		follow_keys(s, &srtp->keys[slot], now);
+	return s;
+}
+
+static bool knows(const struct user_way *way, uint32_t ssrc)
+{
+	for (unsigned int i = 0; i < way->n; i++)
+		if (way->ssrcs[i] == ssrc)
+			return true;
+	return false;
+}
+
+static int add_sender(struct user_way *way, const struct flow_crypt *crypt, uint32_t ssrc)
+{
+	srtp_policy_t policy;
+	int err;
+
+	if (way->n == USER_SENDERS)
+		return -ENOMEM;
+	err = fill_policy(&policy, crypt, ssrc);
+	if (err)
+		return err;
+	if (!way->session)
+		err = error_of(srtp_create(&way->session, NULL));
+	if (!err)
+		err = error_of(srtp_add_stream(way->session, &policy));
+	if (!err)
+		way->ssrcs[way->n++] = ssrc;
+	return err;
+}
+
+static void remove_sender(struct user_way *way, uint32_t ssrc)
+{
+	srtp_remove_stream(way->session, htonl(ssrc));
+	way->n--; /* it was the last one added */
+}
+
+/* -EPROTO: too short to be one. */
+static int read_sender(struct sender *out, const uint8_t *packet, uint32_t length)
+{
+	uint32_t ssrc;
+
+	*out = (struct sender){ .rtcp = length > 1 && packet[1] >= 192 && packet[1] <= 223 };
+	if (length < (out->rtcp ? RTCP_HEADER : RTP_HEADER))
+		return -EPROTO;
+	memcpy(&ssrc, packet + (out->rtcp ? 4 : 8), sizeof(ssrc));
+	out->ssrc = ntohl(ssrc);
+	out->seq = (uint16_t)(packet[2] << 8 | packet[3]);
+	return 0;
+}
+
+/* Where a later relay finds him; the one who came first makes room. */
+static struct crypt_heard *heard_of(struct crypt_keys *keys, uint32_t ssrc)
+{
+	for (int i = 0; i < CRYPTS_SENDERS; i++)
+		if (keys->heard[i].used && keys->heard[i].ssrc == ssrc)
+			return &keys->heard[i];
+	return NULL;
+}
+
+static struct crypt_heard *note_heard(struct crypt_keys *keys, uint32_t ssrc)
+{
+	struct crypt_heard *heard = keys->heard;
+
+	memmove(heard + 1, heard, (CRYPTS_SENDERS - 1) * sizeof(*heard));
+	heard[0] = (struct crypt_heard){ .ssrc = ssrc, .used = 1 };
+	return heard;
+}
+
+static struct crypt_sent *sent_of(struct crypt_keys *keys, uint32_t ssrc)
+{
+	struct crypt_sent *sent = keys->sent;
+
+	for (int i = 0; i < CRYPTS_SENDERS; i++)
+		if (sent[i].used && sent[i].ssrc == ssrc)
+			return &sent[i];
+	memmove(sent + 1, sent, (CRYPTS_SENDERS - 1) * sizeof(*sent));
+	sent[0] = (struct crypt_sent){ .ssrc = ssrc, .used = 1 };
+	return sent;
+}
+
+/* Of SRTCP every packet says its own (RFC 3711 3.4): before the tag, or at the end of an AEAD one
+ * (RFC 7714 9.3). */
+static uint64_t rtcp_index(const struct flow_crypt *crypt, const uint8_t *packet, uint32_t length)
+{
+	bool aead = crypt->suite >= RTPFWD_AEAD_AES_128_GCM;
+	uint32_t behind = aead ? 4 : 4 + 10, index = 0;
+
+	if (length < RTCP_HEADER + behind)
+		return 0;
+	memcpy(&index, packet + length - behind, sizeof(index));
+	return ntohl(index) & 0x7fffffff;
+}
+
+static int unprotect_by(struct user_way *way, const struct flow_crypt *crypt,
+			const struct sender *sender, uint64_t index, uint8_t *packet,
+			uint32_t length)
+{
+	bool fresh = !knows(way, sender->ssrc);
+	int now = (int)length, err = fresh ? add_sender(way, crypt, sender->ssrc) : 0;
+
+	if (err)
+		return err;
+	if (fresh && !sender->rtcp)
+		srtp_set_stream_roc(way->session, sender->ssrc, (uint32_t)(index >> 16));
+	err = error_of((sender->rtcp ? srtp_unprotect_rtcp : srtp_unprotect)(way->session, packet,
+									      &now));
+	if (err && fresh)
+		remove_sender(way, sender->ssrc);
+	return err ? err : now;
+}
+
+/* Under the key in force. */
+static int unprotect(struct user_session *s, struct crypt_keys *keys, const struct crypt_keys *now,
+		     const struct sender *sender, uint8_t *packet, uint32_t length)
+{
+	static const struct index_window none;
+	struct crypt_heard *heard = heard_of(keys, sender->ssrc);
+	const struct index_window *window = heard ? &heard->window : &none;
+	int64_t index = sender->rtcp ? (int64_t)rtcp_index(&now->in, packet, length)
+				     : index_guess(window, sender->seq);
+	int got = index < 0 ? -ESTALE : index_check(window, (uint64_t)index);
+
+	if (got)
+		return got;
+	got = unprotect_by(&s->in, &now->in, sender, (uint64_t)index, packet, length);
+	if (got < 0)
+		return got;
+	if (!heard)
+		heard = note_heard(keys, sender->ssrc);
+	index_accept(&heard->window, (uint64_t)index);
+	return got;
+}
+
+/* libsrtp2 writes into what it then finds to be false (AEAD): whoever tries twice has a copy. */
+int user_srtp_unprotect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length,
+			uint64_t ns)
+{
+	struct sender sender;
+	struct crypt_keys now;
+	struct user_session *s = session_of(srtp, slot, &now);
+	int err = read_sender(&sender, packet, length);
+	bool twice = s && now.former.suite && ns < now.former_until_ns;
+
+	if (!s || err)
+		return s ? err : -ENOKEY;
+	if (twice)
+		memcpy(srtp->copy, packet, length);
+	err = unprotect(s, &srtp->keys[slot], &now, &sender, packet, length);
+	if (err < 0 && twice) {
+		int got = unprotect_by(&s->former, &now.former, &sender, sender.seq, srtp->copy,
+				       length);
+
+		if (got >= 0)
+			memcpy(packet, srtp->copy, (size_t)got);
+		err = got >= 0 ? got : err;
+	}
+	explicit_bzero(&now, sizeof(now));
+	return err;
+}
+
+/* libsrtp2 cannot be told how many SRTCP packets there were: as many are made for nobody. */
+static int skip_rtcp(struct user_way *way, uint32_t ssrc, uint64_t n)
+{
+	uint8_t packet[RTCP_HEADER + SRTP_MAX_TRAILER_LEN] __attribute__((aligned(4)));
+	uint32_t word = htonl(ssrc);
+	int err = 0;
+
+	for (; n && !err; n--) {
+		int length = RTCP_HEADER;
+
+		memcpy(packet, (const uint8_t[]){ 0x80, 201, 0, 1 }, 4);
+		memcpy(packet + 4, &word, sizeof(word));
+		err = error_of(srtp_protect_rtcp(way->session, packet, &length));
+	}
+	return err;
+}
+
+/* Where a former relay stopped. */
+static int resume(struct user_way *way, const struct sender *sender, const struct crypt_sent *sent)
+{
+	struct index_window window = { .next = sent->next };
+	int64_t index = index_guess(&window, sender->seq);
+
+	if (sender->rtcp)
+		return skip_rtcp(way, sender->ssrc, sent->next);
+	if (index < 0)
+		return -ESTALE;
+	return error_of(srtp_set_stream_roc(way->session, sender->ssrc, (uint32_t)(index >> 16)));
+}
+
+static void note_sent(struct crypt_sent *sent, const struct sender *sender)
+{
+	struct index_window window = { .next = sent->next };
+	int64_t index = index_guess(&window, sender->seq);
+
+	if (sender->rtcp)
+		sent->next++;
+	else if (index >= (int64_t)sent->next)
+		sent->next = (uint64_t)index + 1;
+}
+
+static int protect(struct user_session *s, struct crypt_keys *keys, const struct crypt_keys *now,
+		   const struct sender *sender, uint8_t *packet, uint32_t length)
+{
+	bool fresh = !knows(&s->out, sender->ssrc);
+	int grown = (int)length, err = fresh ? add_sender(&s->out, &now->out, sender->ssrc) : 0;
+	struct crypt_sent *sent;
+
+	if (err)
+		return err;
+	sent = sent_of(keys, sender->ssrc);
+	if (fresh && sent->next)
+		err = resume(&s->out, sender, sent);
+	if (!err)
+		err = error_of((sender->rtcp ? srtp_protect_rtcp
+					     : srtp_protect)(s->out.session, packet, &grown));
+	if (err)
+		return err;
+	note_sent(sent, sender);
+	return grown;
+}
+
+int user_srtp_protect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length)
+{
+	struct sender sender;
+	struct crypt_keys now;
+	struct user_session *s = session_of(srtp, slot, &now);
+	int err = read_sender(&sender, packet, length);
+
+	if (!s || err)
+		return s ? err : -ENOKEY;
+	err = protect(s, &srtp->keys[slot], &now, &sender, packet, length);
+	explicit_bzero(&now, sizeof(now));
+	return err;
+}
+
+void user_srtp_sweep(struct user_srtp *srtp)
+{
+	struct user_session **at = &srtp->all, *s;
+
+	while ((s = *at)) {
+		const struct crypt_keys *keys = &srtp->keys[s->slot];
+
+		if (keys->in.suite || keys->out.suite) {
+			at = &s->next;
+			continue;
+		}
+		*at = s->next;
+		srtp->sessions[s->slot] = NULL;
+		end_session(s);
+	}
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SRTP and SRTCP (RFC 3711) in the userspace relay, by libsrtp2. Sessions are made when the first
+ * packet of a slot wants them, and are gone soon after its keys are. */
+#ifndef RTPFWD_DATAPATH_USER_SRTP_H
+#define RTPFWD_DATAPATH_USER_SRTP_H
+
+#include "datapath/crypts.h"
+
+struct srtp_ctx_t_; /* libsrtp2's */
+
+#define USER_SENDERS 32 /* under one key, as in rtpfwd.ko */
+#define USER_LONGEST 65536
+
+struct user_way {
+	struct srtp_ctx_t_ *session; /* NULL: none */
+	uint32_t generation; /* of its key */
+	uint32_t ssrcs[USER_SENDERS];
+	unsigned int n;
+};
+
+struct user_session {
+	uint32_t slot;
+	uint32_t generation; /* of the slot's keys, as read */
+	struct user_way in, former, out;
+	struct user_session *next;
+};
+
+struct user_srtp {
+	struct crypt_keys *keys; /* mapped; by slot */
+	uint32_t slots;
+	struct user_session **sessions; /* by slot; NULL: this relay has no keys at all */
+	struct user_session *all;
+	uint8_t *copy; /* of a packet that is tried under two keys: USER_LONGEST bytes */
+};
+
+/* 0, -ENOMEM, or -EIO: libsrtp2 does not work here. */
+int user_srtp_open(struct user_srtp *srtp, struct crypt_keys *keys, uint32_t slots);
+void user_srtp_close(struct user_srtp *srtp);
+
+/* In place, RTP or RTCP; `ns`: CLOCK_MONOTONIC. The new length, or the module's error numbers
+ * (bpf/crypt.h). Behind the packet there is room for what is added. */
+int user_srtp_protect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length);
+int user_srtp_unprotect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length,
+			uint64_t ns);
+/* Frees what belongs to keys that are not there any more. Now and then. */
+void user_srtp_sweep(struct user_srtp *srtp);
+
+#endif
