@@ -4,12 +4,12 @@
 #define RTPFWD_COUNT_H
 
 #include "flow.h"
+#include "payload.h"
 #include "report.h"
 #include "rtpfwd_rtp.h"
 #include "seen.h"
 
-#define PAYLOAD_TYPE 0x7f
-#define EVENT_END    0x80
+#define EVENT_END 0x80
 
 /* Strangers may come in on several queues at once, hence atomic; this is not the path of media. */
 static __always_inline void count_refused(const struct flow *f, __u32 reason)

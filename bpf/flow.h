@@ -13,6 +13,8 @@ struct flow {
 	__u32 flags;			 /* its own; a constant where the compiler may know them */
 	__u32 index;
 	__u32 copy; /* RTPFWD_COPY_OFFSET() of the one in force */
+	__u8 becomes; /* the packet's payload number; RTPFWD_NO_PAYLOAD: it stays what it is */
+	bool translated; /* and so are its samples, from one law of G.711 to the other */
 };
 
 static __always_inline bool same_ip6(const __be32 a[4], const __be32 b[4])

@@ -7,7 +7,10 @@
 #ifndef RTPFWD_HOST_H
 #define RTPFWD_HOST_H
 
+#include "g711.h"
 #include "maps.h"
+
+#define BYTE_MASK 16383 /* where in the frame a byte is */
 
 struct host {
 	struct xdp_md *ctx;
@@ -27,6 +30,38 @@ static __always_inline void *frame_end(const struct host *h)
 static __always_inline bool frame_grow(struct host *h, int bytes)
 {
 	return !bpf_xdp_adjust_head(h->ctx, -bytes);
+}
+
+__attribute__((noinline)) __u32 rtpfwd_g711(struct xdp_md *ctx, __u32 offset, __u32 blocks,
+					    __u32 way)
+{
+	return g711_blocks((void *)(long)ctx->data + (offset & BYTE_MASK),
+			   (void *)(long)ctx->data_end, blocks, way);
+}
+
+__attribute__((noinline)) __u32 rtpfwd_g711_rest(struct xdp_md *ctx, __u32 offset, __u32 length,
+						 __u32 way)
+{
+	return g711_rest((void *)(long)ctx->data + (offset & BYTE_MASK),
+			 (void *)(long)ctx->data_end, length, way);
+}
+
+/* Translates `length` samples (at most G711_MAX); what that adds to a sum. */
+static __always_inline __u32 frame_translate(const struct host *h, __u32 offset, __u32 length,
+					     __u32 way)
+{
+	__u32 rest = length % G711_BLOCK;
+	__u32 sum = rtpfwd_g711(h->ctx, offset, length / G711_BLOCK, way);
+
+	return rest ? sum + rtpfwd_g711_rest(h->ctx, offset + length - rest, rest, way) : sum;
+}
+
+/* 0 behind the end. */
+static __always_inline __u8 frame_byte(const struct host *h, __u32 offset)
+{
+	const __u8 *at = (void *)(long)h->ctx->data + (offset & BYTE_MASK);
+
+	return (const void *)(at + 1) > (void *)(long)h->ctx->data_end ? 0 : *at;
 }
 
 /* Out of the node: back where it came in, or over to another interface. XDP_TX or XDP_REDIRECT;

@@ -6,6 +6,7 @@
 
 #include "crypt.h"
 #include "flow.h"
+#include "payload.h"
 #include "rtpfwd_rtp.h"
 #include "seen.h"
 
@@ -67,12 +68,13 @@ static __always_inline void learn_signalled(const struct flow *f, const struct p
 }
 
 /* Why a packet that is not admitted is refused; it may make its source a learned one. */
-static __always_inline __u32 learn(const struct flow *f, struct packet *p, int length)
+static __always_inline __u32 learn(struct flow *f, struct packet *p, int length, __u64 now)
 {
 	struct rtpfwd_rest *rest;
 	__u32 reason = 0;
 
-	if (!may_be_learned(f, p) || length < 0 || !content_admitted(f, p, length))
+	if (!may_be_learned(f, p) || length < 0 || !content_admitted(f, p, length) ||
+	    !payload_admitted(f, p, now))
 		return RTPFWD_R_wrong_source;
 	if (f->flags & RTPFWD_F_UNPROTECT)
 		reason = crypt_unprotect(f, p, &length);

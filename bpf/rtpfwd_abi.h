@@ -88,7 +88,7 @@ struct rtpfwd_drops {
 #define RTPFWD_F_MUX	    0x400  /* RTCP that arrives here is the next slot's (RFC 5761) */
 #define RTPFWD_F_UNPROTECT  0x800  /* arrives as SRTP or SRTCP: authenticated before all else */
 #define RTPFWD_F_PROTECT    0x1000 /* leaves as SRTP or SRTCP */
-#define RTPFWD_F_TO_ALAW    0x2000 /* G.711 mu-law leaves as A-law */
+#define RTPFWD_F_TO_ALAW    0x2000 /* G.711 mu-law leaves as A-law: see rtpfwd_extra */
 #define RTPFWD_F_TO_ULAW    0x4000 /* and the other way round */
 #define RTPFWD_F_OPAQUE	    0x8000 /* what it holds is not judged (UDPTL; RFC 7983 end to end) */
 #define RTPFWD_F_USER	    0x10000 /* the userspace relay's: XDP passes it up, uncounted */
@@ -118,12 +118,14 @@ struct rtpfwd_action {
 	__be16 late_port;
 	__u8 usual; /* payload number that passes unchanged; RTPFWD_ANY_PAYLOAD: every one does */
 	__u8 grow;  /* bytes that SRTP adds to what leaves; see RTPFWD_F_PROTECT */
-	__u8 pad[2];
+	__u8 late_payloads; /* of rtpfwd_extra: so many, from the end, only until late_until */
+	__u8 pad;
 	__u32 clock_rate; /* RTP clock in Hz; 0: no jitter figure */
 };
 
 #define RTPFWD_ANY_PAYLOAD 0xff
-#define RTPFWD_NO_PAYLOAD  0xff
+#define RTPFWD_NO_USUAL	   0x80 /* no packet bears it */
+#define RTPFWD_NO_PAYLOAD  0xff /* nor this */
 #define RTPFWD_PAYLOADS	   12 /* admitted beside the usual one */
 
 /* The rest of it, which plain IPv4 does not touch: its own cache line. */
@@ -134,7 +136,8 @@ struct rtpfwd_wide {
 	__be32 learn_ip[4]; /* a source that may be learned; IPv4: the first word */
 };
 
-/* What only a flow needs whose payload is looked at or changed. */
+/* What only a flow needs whose payload is looked at or changed. The first number's samples are
+ * translated where RTPFWD_F_TO_ALAW or _TO_ULAW says so. */
 struct rtpfwd_extra {
 	__u8 in[RTPFWD_PAYLOADS]; /* payload numbers admitted beside the usual; RTPFWD_NO_PAYLOAD */
 	__u8 out[RTPFWD_PAYLOADS]; /* what each becomes */

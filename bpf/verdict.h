@@ -12,6 +12,7 @@
 #include "parse.h"
 #include "flow.h"
 #include "crypt.h"
+#include "payload.h"
 #include "learn.h"
 #include "rewrite.h"
 #include "count.h"
@@ -40,8 +41,10 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	if (!flow_described(f))
 		return refuse(f, RTPFWD_R_not_signalled);
 	if (!source_admitted(f, p, now))
-		return refuse(f, learn(f, p, length));
+		return refuse(f, learn(f, p, length, now));
 	reason = flow_admit(f, p, length);
+	if (!reason && !payload_admitted(f, p, now))
+		reason = RTPFWD_R_bad_payload;
 	if (reason)
 		return refuse(f, reason);
 	if (f->flags & RTPFWD_F_UNRESOLVED && !resolves(h)) {
@@ -59,7 +62,9 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	if (verdict == XDP_DROP)
 		return refuse(f, RTPFWD_R_tx_failed);
 
-	reason = rewrite(h, p, control, f);
+	reason = payload_rewrite(h, p, f, length);
+	if (!reason)
+		reason = rewrite(h, p, control, f);
 	if (reason)
 		return refuse(f, reason);
 	count_content(f, p, control, now);

@@ -18,9 +18,12 @@ int call_take_early(struct call *c, struct slice sdp)
 		desc_free(said);
 		return -EALREADY;
 	}
+	call_defer(c);
 	call_heard(c, SIDE_B, said);
 	direct_answer_setup(c);
-	return call_tell_answer(c, SIDE_A, a->said, said);
+	err = call_tell_answer(c, SIDE_A, a->said, said);
+	call_enforce(c);
+	return err;
 }
 
 int call_take_answer(struct call *c, struct slice sdp)
@@ -35,8 +38,11 @@ int call_take_answer(struct call *c, struct slice sdp)
 		return call_ask_offer(c, said);
 	if (c->ask.open)
 		return c->ask.waiting ? -ENOENT : 0;
+	call_defer(c);
 	if (said)
 		call_heard(c, SIDE_B, said);
 	direct_answer_setup(c);
-	return b->said ? call_tell_answer(c, SIDE_A, a->said, b->said) : -ENOENT;
+	err = b->said ? call_tell_answer(c, SIDE_A, a->said, b->said) : -ENOENT;
+	call_enforce(c);
+	return err;
 }

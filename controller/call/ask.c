@@ -77,7 +77,7 @@ static void answer_without(struct call *c)
 
 	c->ask.offer = NULL;
 	if (asker_of(c)->said && !c->ask.withdrawn)
-		call_told_as_before(asker_of(c), &c->ask.before);
+		call_told_as_before(c, c->ask.from, &c->ask.before);
 	if (offer)
 		answered = answer_by_ourselves(c, offer);
 	else if (!asker_of(c)->said)
@@ -121,6 +121,7 @@ void call_ask_answered(struct call *c, struct slice sdp)
 	enum side from = c->ask.from, to = side_other(from);
 	struct call_side *other = &c->side[to];
 	struct desc *offer = c->ask.offer, *answer;
+	int err;
 
 	if (!sdp.p || call_parse_within(&answer, c, from, sdp)) {
 		answer_without(c);
@@ -135,15 +136,20 @@ void call_ask_answered(struct call *c, struct slice sdp)
 		direct_changed(c);
 		return;
 	}
-	if (call_tell_answer(c, to, offer, answer)) {
+	call_defer(c);
+	err = call_tell_answer(c, to, offer, answer);
+	if (!err) {
+		call_note_codec(c, answer);
+		call_heard(c, to, offer);
+		call_heard(c, from, answer);
+	}
+	call_enforce(c);
+	if (err) {
 		desc_free(offer);
 		desc_free(answer);
 		call_end(c, "no_media", 488, NULL, 0);
 		return;
 	}
-	call_note_codec(c, answer);
-	call_heard(c, to, offer);
-	call_heard(c, from, answer);
 	leg_accept(other->leg, other->origin.last, other->origin.last_len);
 	direct_changed(c);
 }

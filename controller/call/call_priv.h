@@ -39,6 +39,8 @@ struct call_side {
 	struct call_nat nat;
 	struct addr rtp, rtcp;	   /* where it wants its media, or wanted it before it held */
 	struct desc_origin origin; /* what we told it, and our o= in its dialog */
+	bool asked; /* that is an offer, which it has not agreed to yet */
+	struct flow_payloads sends; /* numbers by what was agreed upon last */
 	bool holds;		   /* it holds, and the other leg, not told so, hears music */
 	struct player *player;	   /* of the music that it hears; NULL: none */
 	struct call_keys *keys;	   /* keys.c; NULL: none pass between it and us */
@@ -113,6 +115,7 @@ struct call {
 	struct call_line lines[DESC_RELAYED]; /* in no order */
 	size_t n_lines;
 	struct stream *stream; /* of the main one of them; NULL: none yet */
+	unsigned int deferred; /* flows follow when it is 0: call_enforce() */
 	struct call_offer offer;
 	struct call_ask ask;
 	uint64_t early_version; /* of the description that the caller got reliably before the
@@ -221,7 +224,7 @@ int call_tell_path(struct call *c, enum side side);
 /* A copy, to go back to. 0 or -ENOMEM. */
 int call_keep_origin(struct desc_origin *copy, const struct desc_origin *origin);
 /* What a leg was told comes to nothing: `before` is in force again, and is taken. */
-void call_told_as_before(struct call_side *s, struct desc_origin *before);
+void call_told_as_before(struct call *c, enum side side, struct desc_origin *before);
 /* Of `said`: audio, and where it wants that. */
 void call_read_audio(struct call_side *s);
 /* Takes over what a leg said: it is in force, and the flows follow. Owns `said`. */
@@ -255,6 +258,11 @@ void call_keys_heard(struct call *c, enum side side);
 bool call_keys_expected(const struct call *c, enum side side);
 /* In use; 0: its media is not encrypted here. */
 uint8_t call_keys_suite(const struct call_side *s);
+
+/* payloads.c: the flows follow from what was said and told */
+/* What is said and told from the one to the other comes into force at once; pairs of them nest. */
+void call_defer(struct call *c);
+void call_enforce(struct call *c);
 
 /* offers.c: answers, and their number */
 void call_offer_answered(struct call *c, enum call_purpose purpose, int code); /* to ours */

@@ -16,7 +16,7 @@ static void as_before(struct call *c, enum side side)
 {
 	struct media_leg *m = &c->media.leg[side];
 
-	call_told_as_before(&c->side[side], &m->before);
+	call_told_as_before(c, side, &m->before);
 	m->peer = m->peer_before;
 }
 

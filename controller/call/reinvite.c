@@ -28,7 +28,7 @@ void call_offer_close(struct call *c)
  * refused is not used again for another text (pitfall 23). */
 static void other_told_as_before(struct call *c)
 {
-	call_told_as_before(other_of(c, c->offer.from), &c->offer.before);
+	call_told_as_before(c, side_other(c->offer.from), &c->offer.before);
 }
 
 /* The offer comes to nothing. Owns it. */
@@ -44,11 +44,15 @@ static void disagree(struct call *c, enum side side, struct desc *offer, int cod
  * desc_render(). */
 static int answer_here(struct call *c, enum side side, struct desc *offer)
 {
-	int err = call_tell_own(c, side, offer);
+	int err;
 
+	call_defer(c);
+	err = call_tell_own(c, side, offer);
+	if (!err)
+		call_heard(c, side, offer);
+	call_enforce(c);
 	if (err)
 		return err;
-	call_heard(c, side, offer);
 	call_hold_answered(c, side);
 	leg_pass_who(c->side[side].leg);
 	leg_pass(c->side[side].leg, NULL);
@@ -90,6 +94,7 @@ static int pass_on(struct call *c, enum side side, struct desc *offer, bool upda
 	if (err)
 		return err;
 	c->offer.from = side;
+	c->offer.offer = offer;
 	err = call_tell_offer(c, to, offer);
 	if (!err)
 		leg_pass(other->leg, c->side[side].leg);
@@ -98,12 +103,12 @@ static int pass_on(struct call *c, enum side side, struct desc *offer, bool upda
 							   other->origin.last_len);
 	if (err) {
 		leg_pass(other->leg, NULL);
+		c->offer.offer = NULL;
 		other_told_as_before(c);
 		call_offer_close(c);
 		return err;
 	}
 	c->offer.open = true;
-	c->offer.offer = offer;
 	return 0;
 }
 
@@ -190,15 +195,20 @@ static void agreed(struct call *c, struct desc *answer)
 {
 	enum side from = c->offer.from;
 	struct desc *offer = c->offer.offer;
+	int err;
 
 	c->offer.offer = NULL;
 	call_offer_close(c);
+	call_defer(c);
 	call_heard(c, side_other(from), answer);
-	if (call_tell_answer(c, from, offer, answer)) {
+	err = call_tell_answer(c, from, offer, answer);
+	if (!err)
+		call_heard(c, from, offer);
+	call_enforce(c);
+	if (err) {
 		answer_by_ourselves(c, from, offer, 488, NULL);
 		return;
 	}
-	call_heard(c, from, offer);
 	leg_pass(c->side[from].leg, c->side[side_other(from)].leg);
 	call_note_codec(c, answer);
 	call_agree(c, from, CALL_FOR_THEM);

@@ -48,6 +48,18 @@ const char *call_path(const struct call *c)
 	return media_state_path(c->media.state);
 }
 
+/* The negotiated one, or on the leg that does not take it what it is translated to. */
+static const char *codec_of(const struct call *c, enum side side)
+{
+	const struct desc *said = c->side[side].said;
+
+	if (said && strcmp(c->codec, "PCMU") == 0 && !desc_takes(said, "PCMU"))
+		return "PCMA";
+	if (said && strcmp(c->codec, "PCMA") == 0 && !desc_takes(said, "PCMA"))
+		return "PCMU";
+	return c->codec;
+}
+
 static void fill_leg(const struct call *c, enum side side, struct call_leg_report *out)
 {
 	const struct call_side *s = &c->side[side];
@@ -71,7 +83,7 @@ static void fill_leg(const struct call *c, enum side side, struct call_leg_repor
 		if (s->origin.last)
 			out->told = call_told(c, side);
 	}
-	memcpy(out->codec, c->codec, sizeof(out->codec));
+	snprintf(out->codec, sizeof(out->codec), "%s", codec_of(c, side));
 	out->music = s->player != NULL;
 	out->crypto = crypto_suite_text(call_keys_suite(s));
 }

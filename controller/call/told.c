@@ -82,8 +82,9 @@ static int begin_rewrite(struct desc_rewrite *rw, const struct call *c, enum sid
 
 	*rw = (struct desc_rewrite){ .direction = DIR_SENDRECV };
 	rw->keys_pass = call_keys_pass(c);
-	rw->allow[0] = &a->codecs;
-	rw->allow[1] = &b->codecs;
+	rw->allow[0] = &c->side[side_other(side)].peer->codecs;
+	rw->allow[1] = &c->side[side].peer->codecs;
+	rw->g711 = a->transcode || b->transcode;
 	rw->drop_telephone_event = no_telephone_event(a) || no_telephone_event(b);
 	return set_address(rw, c, side, in);
 }
@@ -144,6 +145,17 @@ static enum direction as_mirrored(const struct call *c, enum side side, const st
 	return direction_reverse(direction_of(offer, index));
 }
 
+/* What it is told now, if that did not fail, decides what it may send. */
+static int tell(struct call *c, enum side side, bool asked, int err)
+{
+	if (err)
+		return err;
+	call_defer(c);
+	c->side[side].asked = asked;
+	call_enforce(c);
+	return 0;
+}
+
 int call_tell_offer(struct call *c, enum side side, const struct desc *in)
 {
 	struct desc_rewrite rw;
@@ -156,7 +168,7 @@ int call_tell_offer(struct call *c, enum side side, const struct desc *in)
 	if (err)
 		return err;
 	set_directions(&rw, c, side, in, NULL, as_offered);
-	return desc_render(&c->side[side].origin, in, &rw);
+	return tell(c, side, true, desc_render(&c->side[side].origin, in, &rw));
 }
 
 int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
@@ -171,7 +183,7 @@ int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
 		return err;
 	set_directions(&rw, c, side, in, offer, as_answered);
 	rw.offer = offer;
-	return desc_render(&c->side[side].origin, in, &rw);
+	return tell(c, side, false, desc_render(&c->side[side].origin, in, &rw));
 }
 
 int call_tell_own(struct call *c, enum side side, const struct desc *offer)
@@ -186,7 +198,7 @@ int call_tell_own(struct call *c, enum side side, const struct desc *offer)
 		return err;
 	set_directions(&rw, c, side, in, offer, as_mirrored);
 	rw.offer = offer;
-	return desc_answer(&c->side[side].origin, offer, in, &rw);
+	return tell(c, side, false, desc_answer(&c->side[side].origin, offer, in, &rw));
 }
 
 /* Hold of the other leg's own making stays; what it only conceded to a hold of this leg does not:
@@ -220,7 +232,7 @@ static int tell_in_force(struct call *c, enum side side, bool common)
 		return err;
 	set_directions(&rw, c, side, other->said, NULL, in_force);
 	rw.common = common ? s->said : NULL;
-	return desc_render(&s->origin, other->said, &rw);
+	return tell(c, side, true, desc_render(&s->origin, other->said, &rw));
 }
 
 int call_tell_in_force(struct call *c, enum side side)
@@ -242,8 +254,9 @@ int call_keep_origin(struct desc_origin *copy, const struct desc_origin *origin)
 	return copy->last ? 0 : -ENOMEM;
 }
 
-void call_told_as_before(struct call_side *s, struct desc_origin *before)
+void call_told_as_before(struct call *c, enum side side, struct desc_origin *before)
 {
+	struct call_side *s = &c->side[side];
 	uint64_t seen = s->origin.version;
 
 	desc_origin_free(&s->origin);
@@ -251,6 +264,7 @@ void call_told_as_before(struct call_side *s, struct desc_origin *before)
 	s->origin.version = seen;
 	*before = (struct desc_origin){ 0 };
 	call_keys_as_before(s);
+	tell(c, side, false, 0);
 }
 
 int call_parse(struct desc **out, struct slice sdp)
@@ -315,9 +329,12 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	if (s->said != said)
 		desc_free(s->said);
 	s->said = said;
+	s->asked = false;
+	call_defer(c);
 	call_read_audio(s);
 	call_lines_heard(c, side);
 	call_read_said(c);
 	call_hold_follow(c);
+	call_enforce(c);
 	call_review(c);
 }

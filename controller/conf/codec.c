@@ -142,6 +142,18 @@ CONF_SETTER(conf_set_codecs)
 	return rc;
 }
 
+CONF_SETTER(conf_set_transcode)
+{
+	struct conf_peer *peer = object;
+	bool yes = false;
+
+	(void)key;
+	peer->transcode = strcasecmp(e->value, "g711") == 0;
+	if (!peer->transcode && (!conf_value_bool(e->value, &yes) || yes))
+		return conf_bad_value(l, e, "g711 or off");
+	return 0;
+}
+
 bool conf_codec_allowed(const struct conf_codecs *c, const char *encoding)
 {
 	if (c->all)

@@ -137,6 +137,7 @@ struct conf_peer {
 	unsigned int qualifyfreq_s;
 	unsigned int canreinvite;
 	struct conf_codecs codecs;
+	bool transcode;		/* PCMU and PCMA into one another, where nothing else is common */
 	unsigned int nat;
 	bool asymmetric;
 	unsigned int identity;	/* of conf_identity */

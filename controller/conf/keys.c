@@ -92,6 +92,7 @@ static const struct conf_key table[] = {
 	{ "quirk", CONF_PEER | CONF_DEFAULT, conf_set_quirk, 0, 0, 0 },
 	{ "disallow", CONF_PEER | CONF_DEFAULT, conf_set_codecs, 0, 0, 0 },
 	{ "allow", CONF_PEER | CONF_DEFAULT, conf_set_codecs, 0, 0, 0 },
+	{ "transcode", CONF_PEER | CONF_DEFAULT, conf_set_transcode, 0, 0, 0 },
 	{ "nat", CONF_PEER | CONF_DEFAULT, conf_set_nat, 0, 0, 0 },
 	{ "asymmetric", CONF_PEER, conf_set_bool, IN_PEER(asymmetric), 0, 0 },
 	{ "permit", CONF_PEER, conf_set_acl, IN_PEER(acl), 0, 0 },
@@ -117,7 +118,6 @@ static const struct conf_key table[] = {
 	{ "directmediapermit", CONF_PEER | CONF_DEFAULT, conf_set_acl, IN_PEER(direct_acl), 0, 0 },
 	{ "directmediadeny", CONF_PEER | CONF_DEFAULT, conf_set_acl, IN_PEER(direct_acl), 0, 0 },
 	{ "directmediaacl", CONF_PEER | CONF_DEFAULT, conf_set_refused, 0, 0, 0 },
-	{ "transcode", CONF_PEER, conf_set_off_only, 0, 0, 0 },
 
 	{ "from", CONF_ROUTE, conf_set_from, 0, 0, 0 },
 	{ "match", CONF_ROUTE, conf_set_match, 0, 0, 0 },

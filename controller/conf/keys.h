@@ -107,6 +107,7 @@ CONF_SETTER(conf_set_encryption_over);
 int conf_encryption_check(struct conf_loader *l, const struct conf_section *s);
 
 /* codec.c */
+CONF_SETTER(conf_set_transcode);
 CONF_SETTER(conf_set_codecs);	/* allow and disallow */
 /* Asterisk's name of an encoding of the table. */
 const char *conf_codec_name(const char *encoding);

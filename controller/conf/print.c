@@ -241,6 +241,8 @@ static void print_peer(const struct conf_peer *peer, FILE *out)
 	print_login(peer, out);
 	fprintf(out, "canreinvite = %s\n", conf_canreinvite_text(peer->canreinvite, canreinvite));
 	print_codecs(&peer->codecs, out);
+	if (peer->transcode)
+		fprintf(out, "transcode = g711\n");
 	fprintf(out, "nat = %s\n", nat[peer->nat]);
 	fprintf(out, "asymmetric = %s\n", peer->asymmetric ? "yes" : "no");
 	fprintf(out, "trustrpid = %s\n", peer->identity & IDENTITY_DISTRUST ? "no" : "yes");

@@ -93,10 +93,9 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 {
 	const struct flow_want *want = &flow->want;
 	struct action out = { .act = { .clock_rate = want->clock_rate,
-				       .event = want->event,
-				       .usual = RTPFWD_ANY_PAYLOAD } };
+				       .event = want->event } };
 
-	memset(out.extra.in, RTPFWD_NO_PAYLOAD, sizeof(out.extra.in));
+	payloads_desire(&out, &want->payloads);
 	if (want->kind == FLOW_RTCP)
 		out.act.flags |= RTPFWD_F_RTCP;
 	if (want->mux)
@@ -135,28 +134,43 @@ static bool same_source(const struct action *a, const struct action *b)
 	       !memcmp(a->wide.expect_ip, b->wide.expect_ip, sizeof(a->wide.expect_ip));
 }
 
-/* Who is late for `next` when `now` was in force: its source if that changed, else who was late
- * already. */
+static void set_late_source(struct action *next, const struct action *now)
+{
+	next->act.late_ip = now->act.expect_ip;
+	next->act.late_port = now->act.expect_port;
+	memcpy(next->wide.late_ip, now->wide.expect_ip, sizeof(next->wide.late_ip));
+	if (now->act.flags & RTPFWD_F_ANY_PORT)
+		next->act.flags |= RTPFWD_F_LATE_ANY;
+}
+
+static void keep_late_source(struct action *next, const struct action *now)
+{
+	next->act.late_ip = now->act.late_ip;
+	next->act.late_port = now->act.late_port;
+	next->act.flags |= now->act.flags & RTPFWD_F_LATE_ANY;
+	memcpy(next->wide.late_ip, now->wide.late_ip, sizeof(next->wide.late_ip));
+}
+
+/* Who and what is late for `next` when `now` was in force: its source and its payload numbers if
+ * those changed, else who was late already. */
 static void set_late(struct action *next, const struct action *now, const struct datapath *dp)
 {
 	uint64_t jiffies = datapath_jiffies(dp);
+	bool source = !same_source(next, now), late = now->act.late_until > jiffies;
 
-	if (!same_source(next, now)) {
-		if (!(now->act.flags & RTPFWD_F_EXPECT))
-			return;
-		next->act.late_ip = now->act.expect_ip;
-		next->act.late_port = now->act.expect_port;
+	if (source && !(now->act.flags & RTPFWD_F_EXPECT))
+		return;
+	if (source || !payloads_same(next, now))
 		next->act.late_until = jiffies + (uint64_t)(LATE_S * dp->clock.hz);
-		memcpy(next->wide.late_ip, now->wide.expect_ip, sizeof(next->wide.late_ip));
-		if (now->act.flags & RTPFWD_F_ANY_PORT)
-			next->act.flags |= RTPFWD_F_LATE_ANY;
-	} else if (now->act.late_until > jiffies) {
-		next->act.late_ip = now->act.late_ip;
-		next->act.late_port = now->act.late_port;
+	else if (late)
 		next->act.late_until = now->act.late_until;
-		next->act.flags |= now->act.flags & RTPFWD_F_LATE_ANY;
-		memcpy(next->wide.late_ip, now->wide.late_ip, sizeof(next->wide.late_ip));
-	}
+	else
+		return;
+	if (source || !late)
+		set_late_source(next, now);
+	else
+		keep_late_source(next, now);
+	payloads_keep(next, now, late);
 }
 
 static struct action without_late(const struct action *a)
@@ -168,6 +182,7 @@ static struct action without_late(const struct action *a)
 	out.act.late_until = 0;
 	out.act.flags &= ~(uint32_t)RTPFWD_F_LATE_ANY;
 	memset(out.wide.late_ip, 0, sizeof(out.wide.late_ip));
+	payloads_forget_late(&out);
 	return out;
 }
 

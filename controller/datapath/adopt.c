@@ -75,6 +75,7 @@ static void read_want(const struct datapath *dp, struct flow_want *want, uint32_
 	want->mux = act->flags & RTPFWD_F_MUX;
 	want->opaque = act->flags & RTPFWD_F_OPAQUE;
 	want->event = act->event;
+	payloads_read(&want->payloads, &action);
 	want->rate = dp->slots[slot].rate;
 	if (layout_find(&dp->layout, &want->from, &from, &want->egress_realm))
 		want->egress_realm = 0;

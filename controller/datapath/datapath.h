@@ -37,6 +37,21 @@ struct flow_crypt {
 	uint8_t key[48]; /* master key, then salt, as RFC 4568's `inline` has them; 0 behind */
 };
 
+/* The payload numbers (RFC 3550 5.1) that packets may bear, and what each becomes. */
+enum { FLOW_PAYLOADS = 12 };
+enum flow_g711 { FLOW_AS_IT_IS, FLOW_TO_ALAW, FLOW_TO_ULAW };
+
+struct flow_payload {
+	uint8_t in, out;
+	uint8_t g711; /* enum flow_g711: its samples are translated; at most one of a flow's */
+};
+
+struct flow_payloads {
+	uint8_t n; /* 0: every number passes as it is */
+	struct flow_payload pair[FLOW_PAYLOADS]; /* the first is what comes most */
+	uint32_t clock_rate; /* RTP clock of that in Hz; 0: not known */
+};
+
 /* One desired flow. `owner` groups the flows of one stream (never 0; kept in the kernel, so that a
  * later controller can tell which adopted flows belong together). */
 struct flow_want {
@@ -57,7 +72,8 @@ struct flow_want {
 	uint32_t clock_rate;	   /* RTP clock in Hz for the jitter figure; 0: not known */
 	bool opaque;		   /* what it holds is not judged, and not read for counters */
 	bool mux;		   /* RTP: RTCP that arrives here, too, is the next port's flow's */
-	uint8_t event;		   /* payload type of telephone-event; 0: none */
+	uint8_t event;		   /* payload type of telephone-event as sent on; 0: none */
+	struct flow_payloads payloads;
 	uint32_t rate;		   /* packets a second; 0: no limit */
 	/* What arrives is SRTP (SRTCP) under `in`: nothing is believed of it that does not
 	 * authenticate. What leaves is made SRTP (SRTCP) under `out`. */

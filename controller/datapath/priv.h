@@ -190,6 +190,13 @@ struct action action_desired(const struct datapath *dp, const struct flow *flow,
 			     const struct action *now);
 /* Equal but for who is late? */
 bool action_same(const struct action *a, const struct action *b);
+/* payloads.c: their numbers. */
+void payloads_desire(struct action *out, const struct flow_payloads *payloads);
+void payloads_read(struct flow_payloads *out, const struct action *a); /* without the late ones */
+bool payloads_same(const struct action *a, const struct action *b);    /* the same */
+/* Those of `now` that `next` does not name are late; `late`: so are still those of before `now`. */
+void payloads_keep(struct action *next, const struct action *now, bool late);
+void payloads_forget_late(struct action *a);
 /* Carries on where the former controller stopped; no reader of its is left. */
 void slots_adopt(struct datapath *dp, struct flow *flow);
 /* The copy in force. False: unleased. */

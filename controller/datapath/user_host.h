@@ -6,6 +6,7 @@
 
 #include "datapath/user_srtp.h"
 #include "datapath/user_verdict.h"
+#include "g711.h"
 
 #include <errno.h>
 #include <linux/bpf.h>
@@ -76,6 +77,23 @@ static inline bool frame_sum(const struct host *h, uint32_t offset, uint32_t len
 		*sum += word;
 	}
 	return true;
+}
+
+static inline __u32 frame_translate(const struct host *h, uint32_t offset, uint32_t length,
+				    uint32_t way)
+{
+	uint8_t *data = h->frame->begin + offset;
+	uint32_t rest = length % G711_BLOCK;
+
+	return g711_blocks(data, h->frame->end, length / G711_BLOCK, way) +
+	       g711_rest(data + length - rest, h->frame->end, rest, way);
+}
+
+static inline uint8_t frame_byte(const struct host *h, uint32_t offset)
+{
+	const uint8_t *at = h->frame->begin + offset;
+
+	return at < h->frame->end ? *at : 0;
 }
 
 static inline int frame_leave(const struct host *h, const struct rtpfwd_control *control,

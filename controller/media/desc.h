@@ -78,6 +78,9 @@ int desc_crypto(const struct desc *d, struct crypto_line *out);
  * same offer and answer, has too: by which number it wants to get that one. -ENOENT: none. */
 int desc_g711(const struct desc *d, const struct desc *told, uint8_t *number, bool *alaw);
 
+/* It takes that codec, by whatever number. */
+bool desc_takes(const struct desc *d, const char *encoding);
+
 /* Hold in any of its four spellings: sendonly, inactive, c= of 0.0.0.0 or ::. */
 bool desc_holds(const struct desc_audio *audio);
 /* The direction in which the offer is put to the other leg: that of the lines; a null address takes
@@ -126,8 +129,12 @@ struct desc_rewrite {
 	 * that answers an offer of another content, has, too. */
 	struct desc_told more[DESC_RELAYED - 1];
 	size_t n_more;
-	/* A format must pass each that is not NULL; telephone-event and CN always do. */
+	/* A format must pass each that is not NULL; telephone-event and CN always do. The first is
+	 * of who said it, the second of who is told. */
 	const struct conf_codecs *allow[2];
+	/* The halves of G.711 are translated into one another: an offer names the one that is
+	 * missing, too, an answer says the offer's where nothing else is left. */
+	bool g711;
 	bool drop_telephone_event;	/* dtmfmode = info | inband */
 	/* Not NULL: this is the answer to it: its m= lines in number and order, only its formats
 	 * (RFC 3264 6). NULL: an offer; every m= line told before is in it, at its place (RFC 3264

@@ -92,21 +92,13 @@ static bool media_same(const struct desc_media *a, const struct desc_media *b)
 	       connections_same(a->connection, b->connection) && a->direction == b->direction;
 }
 
-static bool takes(const struct desc *d, uint8_t number)
-{
-	for (size_t i = 0; i < d->n_formats; i++)
-		if (d->formats[i].number == number)
-			return true;
-	return false;
-}
-
 bool desc_still_true(const struct desc *told, const struct desc *said)
 {
 	if (!addr_equal(&told->audio.rtp, &said->audio.rtp) ||
 	    !addr_equal(&told->audio.rtcp, &said->audio.rtcp))
 		return false;
 	for (size_t i = 0; i < told->n_formats; i++)
-		if (!takes(said, told->formats[i].number))
+		if (!desc_has_number(said, told->formats[i].number))
 			return false;
 	return true;
 }

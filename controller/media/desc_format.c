@@ -33,7 +33,7 @@ static const struct static_format static_formats[] = {
 	[18] = { "G729", 8000, 1 },
 };
 
-static struct desc_format format_of_number(uint8_t number)
+struct desc_format desc_format_static(uint8_t number)
 {
 	struct desc_format f = { .number = number, .encoding = { "", 0 }, .channels = 1 };
 	const struct static_format *known;
@@ -79,7 +79,7 @@ static size_t list_numbers(struct desc_format *formats, int8_t at[DESC_PAYLOADS]
 		if (desc_number(&number, word, DESC_PAYLOADS - 1) || at[number] >= 0)
 			continue;
 		at[number] = (int8_t)n;
-		formats[n++] = format_of_number((uint8_t)number);
+		formats[n++] = desc_format_static((uint8_t)number);
 	}
 	return n;
 }
@@ -120,34 +120,51 @@ static bool same_encoding(const struct desc_format *a, const struct desc_format 
 	       a->channels == b->channels;
 }
 
-static bool answers(const struct desc_format *f, const struct desc_format *offered)
+bool desc_format_same(const struct desc_format *f, const struct desc_format *g)
 {
-	if (f->encoding.len && offered->encoding.len)
-		return same_encoding(f, offered);
-	return f->number == offered->number;
+	if (f->encoding.len && g->encoding.len)
+		return same_encoding(f, g);
+	return f->number == g->number;
+}
+
+bool desc_has_number(const struct desc *d, uint8_t number)
+{
+	for (size_t i = 0; i < d->n_formats; i++)
+		if (d->formats[i].number == number)
+			return true;
+	return false;
 }
 
 bool desc_format_answers(const struct desc_format *f, const struct desc *offer)
 {
 	for (size_t i = 0; i < offer->n_formats; i++)
-		if (answers(f, &offer->formats[i]))
+		if (desc_format_same(f, &offer->formats[i]))
 			return true;
 	return false;
 }
 
-/* PCMU or PCMA as RFC 3551 4.5.14 has them, whatever their number. */
-static bool is_g711(const struct desc_format *f, bool *alaw)
+bool desc_format_g711(const struct desc_format *f, bool *alaw)
 {
 	*alaw = slice_is(f->encoding, "PCMA");
 	return (*alaw || slice_is(f->encoding, "PCMU")) && f->rate == 8000 && f->channels == 1;
 }
 
+bool desc_takes(const struct desc *d, const char *encoding)
+{
+	for (size_t i = 0; i < d->n_formats; i++)
+		if (slice_is(d->formats[i].encoding, encoding))
+			return true;
+	return false;
+}
+
 int desc_g711(const struct desc *d, const struct desc *told, uint8_t *number, bool *alaw)
 {
 	for (size_t i = 0; i < d->n_formats; i++) {
-		if (!is_g711(&d->formats[i], alaw) || !desc_format_answers(&d->formats[i], told))
+		const struct desc_format *f = &d->formats[i];
+
+		if (!desc_format_g711(f, alaw) || !desc_format_answers(f, told))
 			continue;
-		*number = d->formats[i].number;
+		*number = f->number;
 		return 0;
 	}
 	return -ENOENT;

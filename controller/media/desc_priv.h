@@ -75,10 +75,25 @@ const char *desc_direction_text(enum direction d);
 /* "IN IP4 10.0.0.1", with or without "/ttl". -EINVAL: no IP address. */
 int desc_address(struct addr *out, struct slice value);
 
+/* desc_origin.c */
+
+/* "IN IP4 192.0.2.1" and its line end. */
+void desc_put_address(struct buf *out, const struct addr *a);
+/* `rest`, all that follows the `o=` line, becomes the text last sent, unless it was that already.
+ * -ENOMEM: `origin` is as it was. */
+int desc_put_origin(struct desc_origin *origin, const struct addr *addr, const struct buf *rest);
+
 /* desc_format.c: what the payload numbers mean. */
 
+enum { DESC_PCMU = 0, DESC_PCMA = 8 }; /* RFC 3551 6 */
+struct desc_format desc_format_static(uint8_t number);
 int desc_formats_read(const struct desc *d, struct desc_media *m);
 bool desc_format_auxiliary(const struct desc_format *f); /* telephone-event or CN */
+/* By encoding, clock and channels; where the encoding of one is not known, by number. */
+bool desc_format_same(const struct desc_format *f, const struct desc_format *g);
+/* PCMU or PCMA as RFC 3551 4.5.14 has them, whatever their number. */
+bool desc_format_g711(const struct desc_format *f, bool *alaw);
+bool desc_has_number(const struct desc *d, uint8_t number);
 /* One of the offer's formats, by its encoding: the answerer may give it a number of its own, by
  * which it wants to get it (RFC 3264 5.1, 6.1). Where an encoding is not known, by its number. */
 bool desc_format_answers(const struct desc_format *f, const struct desc *offer);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 struct render {
 	struct buf out;
@@ -25,6 +24,7 @@ struct render {
 	bool keep[DESC_PAYLOADS];
 	struct desc in_view, offer_view, common_view;
 	struct desc_rewrite rw_view;
+	struct desc_format half; /* of G.711, named though `in` does not; encoding "": none is */
 };
 
 /* The relay is the end of ICE, addresses of the other side's network mean nothing here, and every
@@ -83,14 +83,6 @@ static bool has_line(const struct desc *d, char type)
 	return false;
 }
 
-static void put_address(struct buf *out, const struct addr *a)
-{
-	char text[ADDR_TEXT];
-
-	buf_printf(out, "IN IP%c %s\r\n", a->family == AF_INET6 ? '6' : '4',
-		   addr_print_ip(text, a));
-}
-
 /* The order of RFC 8866 5. RFC 3264 6: the time of an answer is that of its offer. */
 static void put_session(struct render *r)
 {
@@ -98,7 +90,7 @@ static void put_session(struct render *r)
 	enum direction d;
 
 	buf_str(&r->out, "s=-\r\nc=");
-	put_address(&r->out, &r->rw->rtp);
+	desc_put_address(&r->out, &r->rw->rtp);
 	put_lines_of(r, r->in, "b");
 	if (has_line(timed, 't'))
 		put_lines_of(r, timed, "trz");
@@ -125,20 +117,71 @@ static const struct desc_format *meant(const struct render *r, const struct desc
 	return f;
 }
 
-static bool is_allowed(const struct render *r, const struct desc_format *f)
+static bool passes(const struct conf_codecs *allow, const struct desc_format *f)
 {
 	char name[32] = "";
 
+	memcpy(name, f->encoding.p,
+	       f->encoding.len < sizeof(name) ? f->encoding.len : sizeof(name) - 1);
+	return !allow || conf_codec_allowed(allow, name);
+}
+
+static bool is_allowed(const struct render *r, const struct desc_format *f)
+{
 	if (slice_is(f->encoding, "telephone-event") && r->rw->drop_telephone_event)
 		return false;
 	if (desc_format_auxiliary(f))
 		return true;
-	memcpy(name, f->encoding.p,
-	       f->encoding.len < sizeof(name) ? f->encoding.len : sizeof(name) - 1);
-	for (int i = 0; i < 2; i++)
-		if (r->rw->allow[i] && !conf_codec_allowed(r->rw->allow[i], name))
-			return false;
-	return true;
+	return passes(r->rw->allow[0], f) && passes(r->rw->allow[1], f);
+}
+
+/* By which number the other half of `f` is told; false: by none. A static number may have been
+ * given another meaning. */
+static bool number_half(const struct render *r, const struct desc_format *half, uint8_t *number)
+{
+	const struct desc *by = r->rw->offer ? r->rw->offer : r->in;
+	const struct desc_format *f;
+
+	*number = half->number;
+	for (size_t i = 0; i < by->n_formats; i++) {
+		f = &by->formats[i];
+		if (desc_format_same(f, half)) {
+			*number = f->number;
+			return true;
+		}
+	}
+	return !r->rw->offer && !desc_has_number(by, half->number);
+}
+
+static bool has_kept(const struct render *r, const struct desc_format *f)
+{
+	for (size_t i = 0; i < r->in->n_formats; i++)
+		if (r->keep[r->in->formats[i].number] &&
+		    desc_format_same(meant(r, &r->in->formats[i]), f))
+			return true;
+	return false;
+}
+
+/* Names the other half of what `in` has of G.711. */
+static size_t add_half(struct render *r)
+{
+	struct desc_format half;
+	bool alaw;
+
+	for (size_t i = 0; i < r->in->n_formats; i++) {
+		const struct desc_format *f = meant(r, &r->in->formats[i]);
+
+		if (!desc_format_g711(f, &alaw) || !passes(r->rw->allow[0], f))
+			continue;
+		half = desc_format_static(alaw ? DESC_PCMU : DESC_PCMA);
+		if (!passes(r->rw->allow[1], &half) || has_kept(r, &half) ||
+		    !number_half(r, &half, &half.number) ||
+		    (r->rw->common && !desc_format_answers(&half, r->rw->common)))
+			continue;
+		r->half = half;
+		return 1;
+	}
+	return 0;
 }
 
 static int choose_formats(struct render *r)
@@ -157,6 +200,8 @@ static int choose_formats(struct render *r)
 		r->keep[f->number] = true;
 		codecs += !desc_format_auxiliary(f);
 	}
+	if (r->rw->g711 && (!r->rw->offer || !codecs))
+		codecs += add_half(r);
 	return codecs ? 0 : -ENOTSUP;
 }
 
@@ -199,6 +244,23 @@ static struct slice profile(const struct render *r)
 	return r->rw->secure ? (struct slice){ "RTP/SAVP", 8 } : (struct slice){ "RTP/AVP", 7 };
 }
 
+/* What is named by us comes behind the codecs of `in`: whoever knows one of those prefers it. */
+static void put_numbers(struct render *r)
+{
+	const struct desc *in = r->in;
+	size_t codecs = in->n_formats;
+
+	while (codecs && (!r->keep[in->formats[codecs - 1].number] ||
+			  desc_format_auxiliary(&in->formats[codecs - 1])))
+		codecs--;
+	for (size_t i = 0; i <= in->n_formats; i++) {
+		if (i == codecs && r->half.encoding.len)
+			buf_printf(&r->out, " %u", r->half.number);
+		if (i < in->n_formats && r->keep[in->formats[i].number])
+			buf_printf(&r->out, " %u", in->formats[i].number);
+	}
+}
+
 static void put_media_line(struct render *r)
 {
 	const struct desc_rewrite *rw = r->rw;
@@ -208,25 +270,29 @@ static void put_media_line(struct render *r)
 		   rw->rtp.port, SLICE_ARG(proto));
 	if (r->in->audio.content == CONTENT_UDPTL)
 		put_words(&r->out, r->media->formats);
-	for (size_t i = 0; i < r->in->n_formats; i++)
-		if (r->keep[r->in->formats[i].number])
-			buf_printf(&r->out, " %u", r->in->formats[i].number);
+	put_numbers(r);
 	buf_str(&r->out, "\r\n");
 }
 
-/* For the formats that only the offer explains (RFC 3264 6.1). */
+static void put_map(struct render *r, uint8_t number, const struct desc_format *f)
+{
+	buf_printf(&r->out, "a=rtpmap:%u " SLICE_FMT "/%u", number, SLICE_ARG(f->encoding),
+		   f->rate);
+	if (f->channels != 1)
+		buf_printf(&r->out, "/%u", f->channels);
+	buf_str(&r->out, "\r\n");
+}
+
+/* For the formats that only the offer explains (RFC 3264 6.1), or that are named by us. */
 static void put_missing_maps(struct render *r)
 {
+	if (r->half.encoding.len)
+		put_map(r, r->half.number, &r->half);
 	for (size_t i = 0; i < r->in->n_formats; i++) {
 		const struct desc_format *f = &r->in->formats[i], *of = meant(r, f);
 
-		if (of == f || !of->encoding.len || !r->keep[f->number])
-			continue;
-		buf_printf(&r->out, "a=rtpmap:%u " SLICE_FMT "/%u", f->number,
-			   SLICE_ARG(of->encoding), of->rate);
-		if (of->channels != 1)
-			buf_printf(&r->out, "/%u", of->channels);
-		buf_str(&r->out, "\r\n");
+		if (of != f && of->encoding.len && r->keep[f->number])
+			put_map(r, f->number, of);
 	}
 }
 
@@ -243,7 +309,7 @@ static void put_rtcp(struct render *r)
 	buf_printf(&r->out, "a=rtcp:%u", rtcp->port);
 	if (rtcp->family != AF_UNSPEC && !addr_same_ip(rtcp, &r->rw->rtp)) {
 		buf_str(&r->out, " ");
-		put_address(&r->out, rtcp);
+		desc_put_address(&r->out, rtcp);
 	} else {
 		buf_str(&r->out, "\r\n");
 	}
@@ -292,7 +358,7 @@ static void put_relayed(struct render *r)
 	put_media_line(r);
 	if (!addr_same_ip(&r->rw->rtp, &r->asked->rtp)) {
 		buf_str(&r->out, "c=");
-		put_address(&r->out, &r->rw->rtp);
+		desc_put_address(&r->out, &r->rw->rtp);
 	}
 	for (size_t i = r->media->first; i < r->media->end; i++)
 		if (r->in->lines[i].type == 'b')
@@ -429,56 +495,6 @@ static void put_media(struct render *r)
 	}
 }
 
-static int choose_id(struct desc_origin *o)
-{
-	uint32_t id;
-
-	while (!o->id) {
-		if (getrandom(&id, sizeof(id), 0) != sizeof(id))
-			return -errno;
-		o->id = id & INT32_MAX;
-	}
-	return 0;
-}
-
-/* What follows the `v=` and `o=` lines of the text last sent. */
-static struct slice last_rest(const struct desc_origin *o)
-{
-	struct slice rest = { o->last, o->last_len };
-
-	if (o->last) {
-		desc_until(&rest, '\n');
-		desc_until(&rest, '\n');
-	}
-	return rest;
-}
-
-static int put_origin(struct desc_origin *origin, const struct addr *addr, const struct buf *rest)
-{
-	struct slice last = last_rest(origin);
-	struct desc_origin next = *origin;
-	struct buf text = { .secret = true };
-
-	if (origin->last && last.len == rest->len && memcmp(last.p, rest->data, last.len) == 0)
-		return 0;
-	if (choose_id(&next))
-		return -ENOMEM;
-	if (next.addr.family == AF_UNSPEC)
-		next.addr = addr_with_port(addr, 0);
-	next.version++;
-	buf_printf(&text, "v=0\r\no=rtpfwd %llu %llu ", (unsigned long long)next.id,
-		   (unsigned long long)next.version);
-	put_address(&text, &next.addr);
-	buf_add(&text, rest->data, rest->len);
-	next.last_len = text.len;
-	next.last = buf_take(&text);
-	if (!next.last)
-		return -ENOMEM;
-	desc_origin_free(origin);
-	*origin = next;
-	return 0;
-}
-
 /* Which lines are told; turns to the main one, without which nothing is. */
 static int choose_lines(struct render *r)
 {
@@ -511,7 +527,7 @@ int desc_render(struct desc_origin *origin, const struct desc *in, const struct 
 		return err;
 	put_session(&r);
 	put_media(&r);
-	err = r.out.failed ? -ENOMEM : put_origin(origin, &rw->rtp, &r.out);
+	err = r.out.failed ? -ENOMEM : desc_put_origin(origin, &rw->rtp, &r.out);
 	if (!err)
 		origin->lines = r.lines;
 	buf_free(&r.out);
@@ -525,13 +541,4 @@ int desc_answer(struct desc_origin *origin, const struct desc *offer, const stru
 
 	answer.offer = offer;
 	return desc_render(origin, in_force, &answer);
-}
-
-void desc_origin_free(struct desc_origin *origin)
-{
-	if (origin->last)
-		explicit_bzero(origin->last, origin->last_len);
-	free(origin->last);
-	origin->last = NULL;
-	origin->last_len = 0;
 }

@@ -38,6 +38,7 @@ struct stream_side {
 	bool mux;		/* it would have RTCP at the port of RTP */
 	bool ours;		/* what it hears is made here */
 	struct flow_crypt sends_under, hears_under;
+	struct flow_payloads payloads;	/* of what it sends */
 };
 
 struct stream {
@@ -47,6 +48,8 @@ struct stream {
 	bool direct;
 	bool opaque;	/* passed unread */
 	bool lone;	/* no RTCP beside it */
+	bool deferred;	/* flows are not applied while so */
+	bool changed;		/* since then */
 	struct stream_side side[2];
 	struct flow_counters *last;	/* once stopped: KINDS of each side; NULL: no memory */
 	struct stream *next;	/* of the same owner; the first of them is in the table */
@@ -120,6 +123,14 @@ static enum flow_kind way_of(const struct stream *s, enum flow_kind kind)
 	return s->side[SIDE_A].mux && s->side[SIDE_B].mux && !s->opaque ? FLOW_RTP : kind;
 }
 
+/* Of what is agreed upon. */
+static void set_payloads(struct flow_want *want, const struct stream_side *sender)
+{
+	want->payloads = sender->payloads;
+	if (want->payloads.clock_rate)
+		want->clock_rate = want->payloads.clock_rate;
+}
+
 /* The flow of what `from` sends. */
 static struct flow_want want_of(const struct stream *s, enum side from, enum flow_kind kind)
 {
@@ -151,6 +162,8 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 	if (want.expect.family == want.local.family && reachable(&want.to, &want.from) &&
 	    !receiver->ours) {
 		want.mode = s->direct ? FLOW_STRAY : FLOW_FORWARD;
+		if (kind == FLOW_RTP && !s->direct && !s->opaque)
+			set_payloads(&want, sender);
 		return want;
 	}
 	/* What does not matter to a muted flow is no change of it: an entry that was changed just
@@ -320,14 +333,25 @@ static void hear(struct stream_side *side, enum flow_kind kind, const struct add
 }
 
 /* The ports are ours and were taken before, so that only a fault of ours can fail. */
-static void apply_all(const struct stream *s)
+static void apply_all(struct stream *s)
 {
-	int err = apply_side(s, SIDE_A);
-	int err_b = apply_side(s, SIDE_B);
+	int err, err_b;
 
+	s->changed = s->deferred;
+	if (s->deferred)
+		return;
+	err = apply_side(s, SIDE_A);
+	err_b = apply_side(s, SIDE_B);
 	if (err || err_b)
 		log_error("flows of stream %llu not applied: %s", (unsigned long long)s->owner,
 			  strerror(-(err ? err : err_b)));
+}
+
+/* Before anything is there are no flows. */
+static bool described(const struct stream *s)
+{
+	return s->side[SIDE_A].wants[FLOW_RTP].family != AF_UNSPEC ||
+	       s->side[SIDE_B].wants[FLOW_RTP].family != AF_UNSPEC;
 }
 
 void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
@@ -394,6 +418,29 @@ void stream_carry(struct stream *s, bool opaque, bool rtcp)
 	s->lone = !rtcp;
 }
 
+void stream_admit(struct stream *s, enum side side, const struct flow_payloads *payloads)
+{
+	struct flow_payloads *now = &s->side[side].payloads;
+
+	if (s->stopped || !memcmp(now, payloads, sizeof(*now)))
+		return;
+	*now = *payloads;
+	if (described(s))
+		apply_all(s);
+}
+
+void stream_defer(struct stream *s)
+{
+	s->deferred = true;
+}
+
+void stream_enforce(struct stream *s)
+{
+	s->deferred = false;
+	if (s->changed && !s->stopped)
+		apply_all(s);
+}
+
 void stream_replace(struct stream *s, enum side side, bool ours)
 {
 	if (s->stopped || s->side[side].ours == ours)
@@ -424,9 +471,7 @@ void stream_set_direct(struct stream *s, bool direct)
 	if (s->stopped || s->direct == direct)
 		return;
 	s->direct = direct;
-	/* Before anything is described there are no flows. */
-	if (s->side[SIDE_A].wants[FLOW_RTP].family != AF_UNSPEC ||
-	    s->side[SIDE_B].wants[FLOW_RTP].family != AF_UNSPEC)
+	if (described(s))
 		apply_all(s);
 }
 

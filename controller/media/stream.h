@@ -83,6 +83,12 @@ void stream_encrypt(struct stream *s, enum side side, const struct flow_crypt *s
 /* What travels is not read, but passed as it is (`opaque`); beside it there is RTCP, or not. The
  * same. */
 void stream_carry(struct stream *s, bool opaque, bool rtcp);
+/* The payload numbers of what `side` sends. The same; none at all: every number. */
+void stream_admit(struct stream *s, enum side side, const struct flow_payloads *payloads);
+
+/* What changes between these comes into force at once, with the second. */
+void stream_defer(struct stream *s);
+void stream_enforce(struct stream *s);
 
 /* While `ours`, what `side` hears is made here: what the other side sends does not reach it. */
 void stream_replace(struct stream *s, enum side side, bool ours);

@@ -42,7 +42,7 @@ FOLDERS = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 
 class Baresip:
     def __init__(self, lab, ns, ip, user, frequency, answers=False, seconds=60, account=None,
-                 transport=None, cafile=None, mediaenc=None):
+                 transport=None, cafile=None, mediaenc=None, codecs="PCMU/8000/1"):
         """`account`: (domain, secret) with which it registers, over `transport`; `cafile`: whom it
         believes where that is TLS; `mediaenc`: of its srtp module, "srtp", "srtp-mand" or
         "srtp-mandf"."""
@@ -62,7 +62,7 @@ class Baresip:
         domain = account[0] if account else sip.host(ip)
         domain += f";transport={transport}" if transport else ""
         self._write("accounts", f"<sip:{user}@{domain}>;"
-                    f"regint={60 if account else 0};audio_codecs=PCMU/8000/1{mode}\n")
+                    f"regint={60 if account else 0};audio_codecs={codecs}{mode}\n")
         self._write("contacts", "")
         self.control = None
         with open(self.folder + "/log", "w") as log:

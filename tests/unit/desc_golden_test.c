@@ -136,6 +136,8 @@ static void set_parameter(struct golden *g, char *line)
 		g->prefer_secure = true;
 	else if (strcmp(line, "key") == 0)
 		set_key(g, value);
+	else if (strcmp(line, "g711") == 0)
+		g->rw.g711 = true;
 	else if (strcmp(line, "bare-lf") == 0)
 		g->bare_lf = true;
 	else if (strcmp(line, "result") == 0)

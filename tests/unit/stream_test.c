@@ -90,6 +90,56 @@ static void multiplexed_where_both_do(void **state)
 	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_FORWARD, "10.0.0.50:4001", "192.0.2.50:6001", 0);
 }
 
+static const struct flow_payloads numbers = { 2, { { 9, 9, 0 }, { 101, 96, 0 } }, 16000 };
+
+/* Of RTP that is forwarded, and of nothing else; their clock is that of the jitter. */
+static void payload_numbers_of_what_a_side_sends(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	stream_admit(f->s, SIDE_A, &numbers);
+	assert_int_equal(f->dp.n, 0);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	assert_int_equal(flow(f, SIDE_A, FLOW_RTP)->payloads.n, 0);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
+	assert_memory_equal(&flow(f, SIDE_A, FLOW_RTP)->payloads, &numbers, sizeof(numbers));
+	assert_int_equal(flow(f, SIDE_A, FLOW_RTP)->clock_rate, 16000);
+	assert_int_equal(flow(f, SIDE_A, FLOW_RTCP)->payloads.n, 0);
+	assert_int_equal(flow(f, SIDE_B, FLOW_RTP)->payloads.n, 0);
+	assert_int_equal(flow(f, SIDE_B, FLOW_RTP)->clock_rate, 8000);
+	stream_admit(f->s, SIDE_A, &(struct flow_payloads){ 0 });
+	assert_int_equal(flow(f, SIDE_A, FLOW_RTP)->payloads.n, 0);
+	stream_admit(f->s, SIDE_A, &numbers);
+	stream_set_direct(f->s, true);
+	assert_int_equal(flow(f, SIDE_A, FLOW_RTP)->payloads.n, 0);
+}
+
+static void changes_that_belong_together(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, legs);
+	stream_defer(f->s);
+	describe(f, SIDE_A, "10.0.0.50:4000", "10.0.0.50:4001", 8000);
+	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
+	assert_int_equal(f->dp.n, 0);
+	stream_admit(f->s, SIDE_B, &numbers);
+	assert_int_equal(f->dp.n, 0);
+	stream_enforce(f->s);
+	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.50:4000", "192.0.2.50:6000", 8000);
+	assert_int_equal(flow(f, SIDE_B, FLOW_RTP)->payloads.n, 2);
+	f->dp.applies_left = 0; /* nothing has changed: nothing is applied */
+	stream_defer(f->s);
+	stream_enforce(f->s);
+	f->dp.applies_left = -1;
+	stream_defer(f->s);
+	describe(f, SIDE_A, "10.0.0.60:4000", "10.0.0.60:4001", 8000);
+	stream_stop(f->s); /* meanwhile */
+	stream_enforce(f->s);
+	assert_int_equal(f->dp.n, 0);
+}
+
 static void held_by_null_address(void **state)
 {
 	struct fixture *f = *state;
@@ -394,6 +444,8 @@ int main(void)
 		with_media(described_step_by_step),
 		with_media(moved_by_reinvite),
 		with_media(multiplexed_where_both_do),
+		with_media(payload_numbers_of_what_a_side_sends),
+		with_media(changes_that_belong_together),
 		with_media(held_by_null_address),
 		with_media(what_cannot_be_reached),
 		with_media(both_in_one_realm),
