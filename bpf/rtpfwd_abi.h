@@ -92,7 +92,6 @@ struct rtpfwd_drops {
 #define RTPFWD_F_TO_ULAW    0x4000 /* and the other way round */
 #define RTPFWD_F_OPAQUE	    0x8000 /* what it holds is not judged (UDPTL; RFC 7983 end to end) */
 #define RTPFWD_F_USER	    0x10000 /* the userspace relay's: XDP passes it up, uncounted */
-#define RTPFWD_F_LOCAL	    0x20000 /* goes to a relay port of ours: judged again there at once */
 #define RTPFWD_F_UNRESOLVED 0x40000 /* the next hop's address is being asked for */
 
 /*
