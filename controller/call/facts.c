@@ -178,7 +178,9 @@ static void collect_pair(const struct call *c, struct policy_facts *out)
 	out->pair = (struct policy_pair){ .no_codec = pair->no_codec,
 					  .numbers_differ = pair->numbers_differ,
 					  .parameters_differ = pair->parameters_differ,
-					  .events_differ = pair->events_differ };
+					  .events_differ = pair->events_differ,
+					  .sdes_passes = call_keys_pass(c) && a->audio.secure &&
+							 b->audio.secure };
 	for (int i = 0; i < 2; i++)
 		out->leg[i].ptime_ms = pair->ptime_ms[i];
 }

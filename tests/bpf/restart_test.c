@@ -196,6 +196,7 @@ static void a_change_cut_short_is_finished(void **state)
 	rests = lab_rests(&lab);
 	rests[0].second = slots[0].first;
 	rests[0].wide[1] = rests[0].wide[0];
+	rests[0].extra[1] = rests[0].extra[0];
 	slots[0].select = RTPFWD_SECOND;
 	memset(&slots[0].first, 0xee, sizeof(slots[0].first));
 	assert_int_equal(reopen(&seen), 0);

@@ -56,7 +56,24 @@ def pitfall_16_nobody_speaks(lab):
     end(c)
 
 
-TESTS = [moves_out, pitfall_16_silence_suppressed, pitfall_16_nobody_speaks]
+def keys_of_the_phones(lab):
+    """RTP/SAVP with the phones' own keys: each hears the other's key with the other's address"""
+    keys = {side: f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{letter * 40}"
+            for side, letter in (("a", "A"), ("b", "B"))}
+    c = call(lab, **{f"{side}_kw": {"profile": "RTP/SAVP", "extra": [key]}
+                     for side, key in keys.items()})
+    c.up().talk().heard(10)
+    first, second = c.move_out()
+    for told, far in ((first, "a"), (second, "b")):
+        equal([line for line in told.sdp.text.splitlines() if line.startswith("a=crypto")],
+              [keys[far]], f"key of {far}")
+        equal(told.sdp.m()[2], "RTP/SAVP", "profile")
+    c.is_direct()
+    c.heard(25)
+    end(c)
+
+
+TESTS = [moves_out, keys_of_the_phones, pitfall_16_silence_suppressed, pitfall_16_nobody_speaks]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, moving.between_tests, nothing_left)

@@ -170,13 +170,13 @@ class Sdp:
 
 
 def sdp(ip, port, codecs=CODECS, direction=None, version=1, session=4711, c=None, extra=(),
-        media=(), c_media=False):
+        media=(), c_media=False, profile="RTP/AVP"):
     """An audio description; `media` are further m= sections, each a list of lines."""
     net = f"IN IP6 {ip}" if ":" in ip else f"IN IP4 {ip}"
     c_line = c or f"c={net}"
     lines = ["v=0", f"o=phone {session} {version} {net}", "s=-"]
     lines += [] if c_media else [c_line]
-    lines += ["t=0 0", f"m=audio {port} RTP/AVP " + " ".join(str(pt) for pt, _ in codecs)]
+    lines += ["t=0 0", f"m=audio {port} {profile} " + " ".join(str(pt) for pt, _ in codecs)]
     lines += [c_line] if c_media else []
     lines += [f"a=rtpmap:{pt} {name}" for pt, name in codecs]
     if any(name.startswith("telephone-event") for _, name in codecs):
