@@ -140,6 +140,10 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 		return;
 	}
 	if (s->said && desc_equal(offer, s->said)) {
+		/* What it was told last may be an offer of every suite; an answer has the one (RFC
+		 * 4568 5.1.2). Where that cannot be made, what it was told stands. */
+		if (call_keys_suite(s) && c->side[side_other(side)].said)
+			call_tell_own(c, side, offer);
 		desc_free(offer);
 		leg_pass_who(s->leg);
 		call_agree(c, side, CALL_FOR_THEM);

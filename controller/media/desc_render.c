@@ -189,6 +189,7 @@ static int choose_formats(struct render *r)
 	size_t codecs = 0;
 
 	memset(r->keep, 0, sizeof(r->keep));
+	r->half = (struct desc_format){ 0 };
 	if (r->in->audio.content == CONTENT_UDPTL)
 		return 0;
 	for (size_t i = 0; i < r->in->n_formats; i++) {

@@ -167,9 +167,9 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		return want;
 	}
 	/* What does not matter to a muted flow is no change of it: an entry that was changed just
-	 * now takes the next change only after a grace period. */
+	 * now takes the next change only after a grace period. Its keys matter: what is heard again
+	 * comes under the same ones, and no index may come twice (RFC 3711 9.1). */
 	want.from = want.to = (struct addr){ 0 };
-	want.out = (struct flow_crypt){ 0 };
 	return want;
 }
 

@@ -209,6 +209,17 @@ def rekeyed_by_the_callee(lab):
     c.hang_up().gone()
 
 
+def refreshed_by_the_callee(lab):
+    """the callee, who was offered all suites, offers what is in force: the answer has the one"""
+    c = SdesCall(lab, ALICE, BEA, b_keys=[Key(AES32, tag=2)]).up()
+    told = {k.suite: k.key for k in c.told_b}
+    for _ in range(2):
+        answer = c.b.offer(c.b_sdp).sdp
+        equal([(k.tag, k.key) for k in keys_of(answer)], [(2, told[AES32])], "answer")
+    c.a.none("INVITE", seconds=0.3)
+    c.hang_up().gone()
+
+
 def hold_keeps_keys(lab):
     """hold and resume pass; the other leg is re-INVITEd with the key that it has"""
     c = SdesCall(lab, ANNA, BEA, a_keys=[Key(AES80)], b_keys=[Key(AES32, tag=2)]).up()
@@ -302,8 +313,8 @@ def without_a_plane(lab):
 TESTS = (secure_to_plain, plain_to_secure, secure_to_secure, optional_offers, optional_accepts,
          optional_without_tls, over_any, refused_by_peer, refused_lines, harmless_parameters,
          bad_answers, early_media, next_target_has_other_keys, rekeyed_by_the_caller,
-         rekeyed_by_the_callee, hold_keeps_keys, refused_reinvite, late_offer, keys_stay_secret,
-         without_a_plane)
+         rekeyed_by_the_callee, refreshed_by_the_callee, hold_keeps_keys, refused_reinvite,
+         late_offer, keys_stay_secret, without_a_plane)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, between_tests, nothing_left)
