@@ -83,6 +83,7 @@ def setup_fallback(lab):
     c.b.expect("ACK")
     shown = c.shows(path="relay", reason="PT_MISMATCH")
     check("setup_fallback" in [t["event"] for t in shown["trail"]], "trail:", shown["trail"])
+    c.a_rtp.pt, c.b_rtp.pt = 97, 96     # what each was told
     c.a_rtp.start(c.relay_a)
     c.b_rtp.start(c.relay_b)
     end(c)

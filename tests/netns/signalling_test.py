@@ -370,6 +370,7 @@ def codec_filter(lab):
     equal([x for x in c.b_offer.attributes() if x.startswith("rtpmap")], ["rtpmap:8 PCMA/8000"],
           "rtpmap lines")
     equal(c.a_answer.m()[3], ["8"], "formats answered")
+    c.a_rtp.pt = c.b_rtp.pt = 8
     c.talk().heard(5).quiet().whole()
     equal(c.show()["b"]["codec"], "PCMA", "codec shown")
     c.hang_up().gone()
@@ -397,6 +398,7 @@ def several_streams(lab):
     c.answer()
     equal([c.a_answer.m(i)[:2] for i in (0, 1)], [("audio", c.relay_a[1]), ("video", 0)], "answer")
     equal(len(c.a_answer.media), 2, "m= lines answered")
+    c.a_rtp.pt = c.b_rtp.pt = 8
     c.talk().heard(10).quiet().whole()
     c.hang_up().gone()
 
