@@ -122,6 +122,19 @@ static void publish_link(struct datapath *dp, const struct link *link)
 	publish_mac(dp, link);
 }
 
+/* Interfaces of a former controller that are not ours. The others are not taken away for a moment:
+ * the former userspace relay forwards by them. */
+static void forget_others(struct datapath *dp)
+{
+	uint32_t now[RTPFWD_MAX_LINKS] = { 0 };
+
+	for (size_t i = 0; i < dp->n_links; i++)
+		now[dp->links[i].key] = dp->links[i].now.ifindex;
+	for (uint32_t key = 0; key < RTPFWD_MAX_LINKS; key++)
+		if (dp->control->ifindex[key] != now[key])
+			dp->control->ifindex[key] = now[key];
+}
+
 int link_open_all(struct datapath *dp, char *why, size_t why_size)
 {
 	for (size_t r = 0; r < dp->conf->n_realms; r++) {
@@ -141,7 +154,7 @@ int link_open_all(struct datapath *dp, char *why, size_t why_size)
 			return err;
 	}
 	assign_keys(dp);
-	memset(dp->control->ifindex, 0, sizeof(dp->control->ifindex));
+	forget_others(dp);
 	for (size_t i = 0; i < dp->n_links; i++) {
 		publish_link(dp, &dp->links[i]);
 		dp->links[i].refused = trace_stats(dp, &dp->links[i]).refused;

@@ -181,6 +181,10 @@ static int start(struct datapath *dp)
 	user->tell = pair[0];
 	user->fds[USER_TELL] = pair[1];
 	user->generation = (user->generation ? user->generation : dp->control->relay) + 1;
+	/* Where one never had its turn the one named before it may still run, at this parity. */
+	if (dp->control->relay &&
+	    user->generation % RTPFWD_RELAYS == dp->control->relay % RTPFWD_RELAYS)
+		user->generation++;
 	user->generation += !user->generation;
 	user->started_ms = loop_now_ms(dp->loop);
 	err = spawn(user);

@@ -33,7 +33,7 @@
 #define LOOK_MS	     50	   /* how often it looks whether it is still wanted */
 #define TURN_MS	     1000  /* what a former one gets to empty its sockets */
 #define DATAGRAM_MAX 65535 /* a page is touched only when something lies there */
-#define BUFFER_SIZE  (USER_PAYLOAD_AT + DATAGRAM_MAX + 1)
+#define BUFFER_SIZE  ((USER_PAYLOAD_AT + DATAGRAM_MAX + USER_TAILROOM + 63) / 64 * 64)
 
 struct receive {
 	struct mmsghdr messages[USER_BATCH];
