@@ -30,6 +30,8 @@ SKEL := build/gen/rtpfwd.skel.h
 KMOD_SKEL := build/gen/rtpfwd_kmod.skel.h
 
 Q := $(if $(V),,@)
+# How many the caller wants, or else as many as there are processors.
+JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 say := @$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-4s %s\n')
 obj = $(patsubst %.c,$(1)/obj/%.o,$(2))
 DAEMON_OBJ := $(call obj,build,$(DAEMON_SRC))
@@ -148,11 +150,11 @@ setup:
 	@if [ "$(SETUP)" != 0 ]; then tools/setup; fi
 
 demo: setup
-	@$(MAKE) --no-print-directory -s all
+	@$(MAKE) --no-print-directory -s $(JOBS) all
 	@KEEP=$(KEEP) tools/demo/demo
 
 check: setup
-	@$(MAKE) --no-print-directory -s all san unit kmod-tests fuzz-targets
+	@$(MAKE) --no-print-directory -s $(JOBS) all san unit kmod-tests fuzz-targets
 	@tests/run
 
 # Fuzzing: libFuzzer's own build of everything, by clang; nothing without its runtime.
@@ -180,7 +182,8 @@ build/fuzz/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/librtpfwd.a
 build/fuzz/obj/controller/datapath/xdp.o: $(SKEL)
 build/fuzz/obj/controller/datapath/xdp_kmod.o: $(KMOD_SKEL)
 
-fuzz-targets:
+# Its make is another one than that which builds the rest: what both need is there before.
+fuzz-targets: $(SKEL) $(KMOD_SKEL)
 	@if tests/fuzz/run --can; then $(MAKE) --no-print-directory -s $(FUZZ_BIN); fi
 fuzz: setup fuzz-targets
 	@for f in $(FUZZ_BIN); do tests/fuzz/run $${f##*/} $(T) || exit 1; done
@@ -206,6 +209,7 @@ build/media_bench: tools/bench/media_bench.c tools/bench/media.h build/gen/media
 	$(say) LD $@
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs libbpf) -lpthread
 build/media_relay: tools/bench/media_relay.c
+	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 build/gen/path.bpf.o: tools/bench/path.bpf.c tools/bench/path.h
@@ -225,7 +229,7 @@ build/xdp_bench: tools/bench/xdp_bench.c tools/bench/xdp_bench.h $(BPF_HDR) $(SK
 
 bench:
 	@if [ "$(SETUP)" != 0 ]; then tools/setup --bench; fi
-	@$(MAKE) --no-print-directory -s all build/xdp_bench build/media_bench build/media_relay build/path_bench build/scale_bench
+	@$(MAKE) --no-print-directory -s $(JOBS) all build/xdp_bench build/media_bench build/media_relay build/path_bench build/scale_bench
 	@QUICK=$(QUICK) tools/bench/bench
 
 SBINDIR := $(PREFIX)/sbin
