@@ -273,6 +273,7 @@ static struct call *call_new(struct calls *all, const struct sip_request *reques
 	c->display = copy_text(request->from_display);
 	c->dialled = copy_text(dialled);
 	c->max_forwards = request->max_forwards ? request->max_forwards - 1 : 0;
+	c->way = request->way;
 	do {
 		if (getrandom(&c->owner, sizeof(c->owner), 0) != sizeof(c->owner))
 			c->owner = 0;

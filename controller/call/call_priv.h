@@ -127,6 +127,7 @@ struct call {
 	struct policy_verdict verdict; /* the last; `matched` 0: none was made */
 	char *from, *to, *from_uri, *to_uri, *display, *dialled;
 	unsigned int max_forwards;
+	uint32_t way; /* sip_request.way */
 	struct timespec started, answered;
 	uint64_t answered_ms; /* loop clock; 0: not answered */
 	struct timer ring;    /* the route's timeout, then the S() or L() limit */

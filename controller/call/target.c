@@ -80,6 +80,7 @@ void call_fill_target(const struct call *c, const struct reach_target *at, struc
 	out->number = c->dialled;
 	out->from_display = c->display;
 	out->max_forwards = c->max_forwards;
+	out->way = c->way;
 	out->reliability = leg_reliability(c->side[SIDE_A].leg);
 	if (!out->from_user)
 		out->from_user = c->from;

@@ -98,7 +98,7 @@ bool sip_client_repeat(struct sip_client *c, void *owner, const char *lines)
 	struct sip_client *next;
 	bool reliable = sip_bind_reliable(c->bind);
 
-	sip_branch_new(sip, branch);
+	sip_branch_again(sip, branch, c->branch);
 	buf_reset(&sip->out);
 	copy_request(&sip->out, c, branch, c->events->next_cseq(owner), lines);
 	if (sip_client_new_by(&next, c->bind, reliable ? NULL : c->large, &c->to, c->method,

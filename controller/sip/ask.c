@@ -229,7 +229,7 @@ int sip_ask(struct sip_ask **out, struct sip *sip, const struct sip_question *q,
 	DL_APPEND(sip->asks, ask);
 	err = fill(ask, bind, q);
 	if (!err) {
-		sip_branch_new(sip, branch);
+		sip_branch_new(sip, branch, 0);
 		build(ask, bind, q, branch);
 		err = sip_client_new(&ask->client, bind, &q->to, sip_method_of(q->method), branch);
 	}

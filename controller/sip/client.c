@@ -381,7 +381,7 @@ static void discard_fork(struct sip_client *c, const struct sip_msg *m)
 	    sip_dialog_set_routes(&d, m, true))
 		goto out;
 	to = sip_dialog_hop(&d);
-	sip_branch_new(sip, branch);
+	sip_branch_new(sip, branch, 0);
 	sip_build_request(&sip->out, &d,
 			  &(struct sip_outgoing){.method = SIP_ACK,
 						 .cseq = m->cseq,
@@ -389,7 +389,7 @@ static void discard_fork(struct sip_client *c, const struct sip_msg *m)
 						 .branch = branch});
 	sip->stats.requests[SIP_ACK][SIP_OUT]++;
 	sip_send(d.bind, &to, sip->out.data, sip->out.len);
-	sip_branch_new(sip, branch);
+	sip_branch_new(sip, branch, 0);
 	sip_build_request(&sip->out, &d,
 			  &(struct sip_outgoing){.method = SIP_BYE,
 						 .cseq = m->cseq + 1,

@@ -90,6 +90,7 @@ struct leg_target {
 	const char *from_display;  /* "" none */
 	const char *user, *secret; /* what challenges are answered with; NULL: they are refusals */
 	unsigned int max_forwards; /* to send */
+	uint32_t way; /* sip_request.way of who asked for it; 0: nobody did */
 	bool force_rport;
 	enum conf_transport transport; /* another is taken where the realm does not bind it */
 	bool grows;	       /* requests too large for UDP go over TCP (RFC 3261 18.1.1) */

@@ -128,6 +128,7 @@ struct leg {
 	struct sip_dialog dialog;
 	struct addr first_hop; /* outgoing: where the first INVITE goes */
 	unsigned int max_forwards;
+	uint32_t way; /* of leg_target */
 	struct sip_server *ist;	    /* INVITE from the far end without a final response of ours */
 	bool ist_offer;		    /* it carried SDP */
 	char *ist_target;	    /* its Contact: the remote target once it is answered */

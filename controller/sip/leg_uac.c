@@ -34,6 +34,7 @@ int leg_new(struct leg **out, struct sip *sip, const struct leg_target *target,
 	leg->phase = LEG_NEW;
 	leg->first_hop = addr_with_port(&target->to, target->to.port ? target->to.port : 5060);
 	leg->max_forwards = target->max_forwards;
+	leg->way = target->way;
 	leg->dialog.force_rport = target->force_rport;
 	leg->dialog.grows = target->grows;
 	leg->dialog.identity = target->identity;
@@ -59,7 +60,7 @@ static int send_request(struct leg *leg, struct sip_client **out, const struct a
 
 	r->cseq = leg->dialog.local_cseq + 1;
 	r->branch = branch;
-	sip_branch_new(leg->sip, branch);
+	sip_branch_new(leg->sip, branch, leg->way);
 	sip_build_request(&leg->sip->out, &leg->dialog, r);
 	err = sip_client_new_in(&c, &leg->dialog, to, r->method, branch);
 	if (err)
@@ -225,7 +226,7 @@ static struct addr build_ack(struct leg *leg, uint32_t cseq, const char *credent
 		.lines = credentials,
 	};
 
-	sip_branch_new(leg->sip, branch);
+	sip_branch_new(leg->sip, branch, leg->way);
 	sip_build_request(&leg->sip->out, &leg->dialog, &r);
 	return sip_dialog_hop(&leg->dialog);
 }

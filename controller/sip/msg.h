@@ -116,6 +116,8 @@ struct slice sip_msg_sdp(const struct sip_msg *m);
 unsigned int sip_msg_retry_after(const struct sip_msg *m);
 /* User-Agent or Server; "" none. */
 const char *sip_msg_agent(const struct sip_msg *m);
+/* What a route is chosen by, as one number, never 0: where it came in, from whom, and for whom. */
+uint32_t sip_way_of(const struct sip_msg *m);
 
 /* Is `token` in the list that the headers of that kind are together? Compared without case but for
  * Allow, as methods are. */

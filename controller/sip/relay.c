@@ -85,6 +85,7 @@ static void keep(struct relay *r, const struct sip_msg *m)
 {
 	r->pass = sip_pass_of(m);
 	r->max_forwards = m->max_forwards;
+	r->way = sip_way_of(m);
 	r->their_cseq = m->cseq;
 	r->target = sip_contact_uri(m);
 	for (size_t i = 0; i < m->n_lines; i++) {
@@ -348,7 +349,7 @@ static int send_on(struct relay *r, struct sip_dialog *to, const struct addr *ho
 	}
 	add_mapped(&mapped, r, to);
 	o.mapped = mapped.data;
-	sip_branch_new(r->sip, branch);
+	sip_branch_new(r->sip, branch, r->way);
 	sip_build_request(&r->sip->out, to, &o);
 	r->sip->out.failed |= mapped.failed;
 	err = sip_client_new_in(&r->client, to, hop, r->method, branch);

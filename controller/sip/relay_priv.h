@@ -26,6 +26,7 @@ struct relay {
 	uint32_t cseq, their_cseq; /* of what went out, and of what came in */
 	struct sip_pass *pass;	   /* what goes on of the request, to any target */
 	unsigned int max_forwards; /* as received */
+	uint32_t way;
 	char *refer_to, *event;	   /* headers that name something of a dialog; NULL: none */
 	const struct relay_targets *targets; /* relay_along(); NULL: it was for one far end */
 	void *owner;			     /* of these */

@@ -114,39 +114,66 @@ unsigned int sip_random_below(struct sip *sip, unsigned int limit)
 	return (bytes[0] * 256u + bytes[1]) % limit;
 }
 
-/* The code that ends a branch of ours: a function of its random part, so that none has to be
- * remembered. */
-static void branch_code(const struct sip *sip, const char *random, char code[9])
+#define BRANCH_COOKIE "z9hG4bK" /* RFC 3261 8.1.1.7 */
+
+/* A branch of ours behind that, in digits: at random, whose way it is, and a code that is a
+ * function of both, so that none has to be remembered. */
+enum { BRANCH_WAY = 16, BRANCH_CODE = 24, BRANCH_END = 32 };
+_Static_assert(sizeof(BRANCH_COOKIE) - 1 + BRANCH_END == SIP_BRANCH_LEN, "branch");
+
+static void branch_code(const struct sip *sip, const char *digits, char code[9])
 {
 	unsigned char bytes[4];
 	struct sip_hash h;
 	struct sip_key key;
 
 	sip_hash_start(&h, sip);
-	sip_hash_bytes(&h, random, 16);
+	sip_hash_bytes(&h, digits, BRANCH_CODE);
 	key = sip_hash_end(&h);
 	memcpy(bytes, &key.hi, sizeof(bytes));
 	add_hex(code, bytes, sizeof(bytes));
 }
 
-void sip_branch_new(struct sip *sip, char branch[SIP_BRANCH_LEN + 1])
+static void branch_finish(struct sip *sip, char branch[SIP_BRANCH_LEN + 1])
 {
-	memcpy(branch, "z9hG4bK", 7);
-	sip_random_hex(sip, branch + 7, 8);
-	branch_code(sip, branch + 7, branch + 7 + 16);
+	char *digits = branch + sizeof(BRANCH_COOKIE) - 1;
+
+	memcpy(branch, BRANCH_COOKIE, sizeof(BRANCH_COOKIE) - 1);
+	branch_code(sip, digits, digits + BRANCH_CODE);
 }
 
-bool sip_branch_seen(const struct sip *sip, const char *via)
+void sip_branch_new(struct sip *sip, char branch[SIP_BRANCH_LEN + 1], uint32_t way)
+{
+	char *digits = branch + sizeof(BRANCH_COOKIE) - 1;
+
+	sip_random_hex(sip, digits, BRANCH_WAY / 2);
+	snprintf(digits + BRANCH_WAY, BRANCH_CODE - BRANCH_WAY + 1, "%08x", way);
+	branch_finish(sip, branch);
+}
+
+void sip_branch_again(struct sip *sip, char branch[SIP_BRANCH_LEN + 1],
+		      const char former[SIP_BRANCH_LEN + 1])
+{
+	const size_t way = sizeof(BRANCH_COOKIE) - 1 + BRANCH_WAY;
+
+	sip_random_hex(sip, branch + sizeof(BRANCH_COOKIE) - 1, BRANCH_WAY / 2);
+	memcpy(branch + way, former + way, BRANCH_CODE - BRANCH_WAY);
+	branch_finish(sip, branch);
+}
+
+bool sip_branch_seen(const struct sip *sip, const char *via, uint32_t way)
 {
 	const char *p = via;
-	char code[9];
+	char code[9], ways[9];
 
-	while ((p = strstr(p, "z9hG4bK")) != NULL) {
-		p += 7;
-		if (strnlen(p, 24) < 24)
+	snprintf(ways, sizeof(ways), "%08x", way);
+	while ((p = strstr(p, BRANCH_COOKIE)) != NULL) {
+		p += sizeof(BRANCH_COOKIE) - 1;
+		if (strnlen(p, BRANCH_END) < BRANCH_END)
 			return false;
 		branch_code(sip, p, code);
-		if (memcmp(p + 16, code, 8) == 0)
+		if (!memcmp(p + BRANCH_CODE, code, 8) &&
+		    (!memcmp(p + BRANCH_WAY, ways, 8) || !memcmp(p + BRANCH_WAY, "00000000", 8)))
 			return true;
 	}
 	return false;

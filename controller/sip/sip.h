@@ -34,6 +34,7 @@ struct sip_request {
 	const char *call_id;
 	const char *user_agent;	   /* "" none */
 	unsigned int max_forwards; /* as received; 70 where the header is missing */
+	uint32_t way; /* tells loops apart from calls that come by twice; for leg_target */
 	/* Whose far end has the dialog that is replaced (RFC 3891); NULL: none of ours. */
 	struct leg *replaces;
 	struct slice sdp;	   /* body of type application/sdp; p NULL: no offer */

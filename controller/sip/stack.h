@@ -107,7 +107,7 @@ enum { SIP_TAG_LEN = 16, SIP_CALL_ID_LEN = 32 };
 /* Room for the header lines of a session timer (RFC 4028). */
 enum { LEG_SESSION_LINES = 96 };
 /* "z9hG4bK", 64 random bits and a 32-bit code by which we know our own again. */
-enum { SIP_BRANCH_LEN = 7 + 16 + 8 };
+enum { SIP_BRANCH_LEN = 7 + 16 + 8 + 8 };
 
 struct sip {
 	struct conf *conf;
@@ -145,9 +145,13 @@ void sip_set_timing(struct sip *sip, const struct sip_timing *timing);
 /* 2 * n lower-case hex digits and a NUL. */
 void sip_random_hex(struct sip *sip, char *out, size_t n);
 unsigned int sip_random_below(struct sip *sip, unsigned int limit);
-void sip_branch_new(struct sip *sip, char branch[SIP_BRANCH_LEN + 1]);
-/* Does a Via header carry a branch that we made? */
-bool sip_branch_seen(const struct sip *sip, const char *via);
+/* `way`: sip_way_of() the request in whose name ours is sent; 0: in nobody's. */
+void sip_branch_new(struct sip *sip, char branch[SIP_BRANCH_LEN + 1], uint32_t way);
+/* Another one of the same way. */
+void sip_branch_again(struct sip *sip, char branch[SIP_BRANCH_LEN + 1],
+		      const char former[SIP_BRANCH_LEN + 1]);
+/* Does a Via header carry a branch that we made for that way, or in nobody's name? */
+bool sip_branch_seen(const struct sip *sip, const char *via, uint32_t way);
 
 /* Room for one message and a NUL, for whoever reads it off a socket. */
 char *sip_inbox_text(struct sip *sip);

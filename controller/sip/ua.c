@@ -167,6 +167,7 @@ static bool view_request(struct sip_request *r, struct texts *t, const struct si
 		.call_id = m->call_id,
 		.user_agent = sip_msg_agent(m),
 		.max_forwards = m->max_forwards,
+		.way = sip_way_of(m),
 		.replaces = replaced_leg(m),
 		.sdp = sip_msg_sdp(m),
 		.msg = m,
@@ -176,11 +177,31 @@ static bool view_request(struct sip_request *r, struct texts *t, const struct si
 	return true;
 }
 
+uint32_t sip_way_of(const struct sip_msg *m)
+{
+	const struct addr *from = &m->source;
+	struct sip_hash h;
+	uint32_t way;
+
+	sip_hash_start(&h, m->bind->sip);
+	sip_hash_bytes(&h, (const char *)&m->bind->realm->index, sizeof(m->bind->realm->index));
+	if (from->family == AF_INET)
+		sip_hash_bytes(&h, (const char *)&from->v4, sizeof(from->v4));
+	else
+		sip_hash_bytes(&h, (const char *)&from->v6, sizeof(from->v6));
+	sip_hash_text(&h, m->uri);
+	way = (uint32_t)sip_hash_end(&h).lo;
+	return way ? way : 1;
+}
+
+/* It has been here the same way before (RFC 3261 16.3, 4): it would go on for ever. */
 static bool is_loop(const struct sip_msg *m)
 {
+	uint32_t way = sip_way_of(m);
+
 	for (size_t i = 0; i < m->n_lines; i++)
 		if (m->lines[i].kind == SIP_H_VIA &&
-		    sip_branch_seen(m->bind->sip, m->lines[i].value))
+		    sip_branch_seen(m->bind->sip, m->lines[i].value, way))
 			return true;
 	return false;
 }

@@ -319,12 +319,17 @@ def pitfall_51_identity_update(lab):
 
 
 def pitfall_53_loop(lab):
-    """a request that comes back to us: 482; one that may go no further: 483"""
+    """a request that comes back to us as it came before: 482; another way: a call like any other;
+    one that may go no further: 483"""
     c = call(lab).ring()
-    mine = c.b.invite
+    branch = c.b.invite.branch
+    c.a_phone.call(c.number, c.a_sdp, via=f"{CALLER}:5060;rport", branch=branch)
+    equal(c.a_phone.expect("final").code, 482, "answer to the loop")
     phone = c.b_phone
-    phone.call("61000", c.b_sdp, via=f"{CALLEE}:5060;rport", branch=mine.branch)
-    equal(phone.expect("final").code, 482, "answer to the loop")
+    phone.call("61000", c.b_sdp, via=f"{CALLEE}:5060;rport", branch=branch)
+    spiral = c.a_phone.incoming("61000")
+    spiral.reply(spiral.invite, 486)
+    equal(phone.expect("final").code, 486, "answer to what came another way")
     phone.call("61000", c.b_sdp, headers=[("Max-Forwards", "0")])
     equal(phone.expect("final").code, 483, "answer to what may go no further")
     c.answer().talk()

@@ -70,6 +70,7 @@ struct lab {
 	struct leg *leg; /* the last one handed over */
 	char log[4096];	 /* events, each followed by a blank */
 	char seen[2048]; /* what the last request outside a dialog said */
+	uint32_t way;	 /* the same */
 	int admitted;
 };
 
@@ -84,6 +85,7 @@ static void lab_admit(void *ctx, const struct sip_request *r, struct sip_verdict
 		 "%s number=%s from=%s display=%s from_uri=%s to=%s to_uri=%s ua=%s mf=%u sdp=%zu",
 		 r->method, r->number, r->from_user, r->from_display, r->from_uri, r->to_user,
 		 r->to_uri, r->user_agent, r->max_forwards, r->sdp.len);
+	lab->way = r->way;
 	*verdict = lab->verdict;
 }
 

@@ -195,8 +195,44 @@ static void test_loop(void **state)
 	assert_string_equal(lab->log, "");
 	assert_int_equal(lab_counter(lab, SIP_REJECTED, "", 0, "loop"), 1);
 	far_invite(lab, "z9hG4bK2", "c2",
-		   "Via: SIP/2.0/UDP p.example;branch=z9hG4bK0123456789abcdef01234567\n");
+		   "Via: SIP/2.0/UDP p.example;branch=z9hG4bK0123456789abcdef0123456701234567\n");
 	far_expect(lab, &lab->far, "SIP/2.0 100 ");
+}
+
+/* An INVITE behind whose Via stands one of ours, as sent for a request that came by `way`. */
+static void come_back(struct lab *lab, const char *call_id, const char *branch)
+{
+	char own[32], via[128];
+
+	snprintf(own, sizeof(own), "z9hG4bK%s", call_id);
+	snprintf(via, sizeof(via), "Via: SIP/2.0/UDP p.example;branch=z9hG4bKp, %s;branch=%s\n",
+		 "SIP/2.0/UDP 127.0.0.1", branch);
+	far_invite(lab, own, call_id, via);
+}
+
+/* RFC 3261 16.3, 4: a spiral is no loop. */
+static void test_spiral(void **state)
+{
+	char first[SIP_BRANCH_LEN + 1], again[SIP_BRANCH_LEN + 1];
+	struct lab *lab = *state;
+
+	far_invite(lab, "z9hG4bK1", "c1", "");
+	far_expect(lab, &lab->far, "SIP/2.0 100 ");
+	assert_true(lab->way != 0);
+	sip_branch_new(lab->sip, first, lab->way + 1);
+	come_back(lab, "c2", first);
+	far_expect(lab, &lab->far, "SIP/2.0 100 ");
+	sip_branch_new(lab->sip, first, lab->way);
+	come_back(lab, "c3", first);
+	far_expect(lab, &lab->far, "SIP/2.0 482 Loop Detected\r\n");
+	sip_branch_again(lab->sip, again, first);
+	assert_memory_not_equal(again, first, SIP_BRANCH_LEN);
+	come_back(lab, "c4", again);
+	far_expect(lab, &lab->far, "SIP/2.0 482 Loop Detected\r\n");
+	again[SIP_BRANCH_LEN - 1] ^= 1; /* not ours */
+	come_back(lab, "c5", again);
+	far_expect(lab, &lab->far, "SIP/2.0 100 ");
+	assert_int_equal(lab_counter(lab, SIP_REJECTED, "", 0, "loop"), 2);
 }
 
 /* An OPTIONS whose Via is given, from lab->far. */
@@ -392,6 +428,7 @@ int main(void)
 		T(test_refused_invites),
 		T(test_many_routes),
 		T(test_loop),
+		T(test_spiral),
 		T(test_rport),
 		T(test_version_and_timestamp),
 		cmocka_unit_test(test_users),
