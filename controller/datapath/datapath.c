@@ -25,7 +25,7 @@ static void on_tick(void *owner)
 
 	if (err)
 		log_error("cannot renew the lease of the media: %s", strerror(-err));
-	link_tick(dp);
+	rung_tick(dp);
 	nexthop_kick(dp);
 	adopt_sweep(dp);
 	guard_tick(dp);
@@ -94,7 +94,7 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 	if (!err)
 		err = user_open(dp, why, why_size);
 	if (!err)
-		err = link_attach_all(dp, dp->adopted != NULL, why, why_size);
+		err = rung_attach_all(dp, dp->adopted != NULL, why, why_size);
 	if (!err)
 		err = guard_open(dp, why, why_size);
 	return err;
@@ -141,7 +141,7 @@ void datapath_close(struct datapath *dp)
 	nexthop_close(dp);
 	user_close(dp);
 	crypts_close(dp);
-	link_close_all(dp);
+	rung_close_all(dp);
 	trace_close(dp);
 	adopt_free(dp);
 	for (uint32_t slot = 0; dp->flows && slot < dp->layout.slots; slot++) {

@@ -33,6 +33,10 @@ struct link {
 	int fd;		    /* the BPF link; -1: not attached */
 	bool native;
 	char reason[80];     /* why no higher rung; "": it is native */
+	bool passing;	     /* that is not of its own, and may pass */
+	int fault;	     /* -errno of the last attempt: no program, against our will; 0: none */
+	uint64_t retry_ms;   /* then: when it is tried again */
+	unsigned int wait_ms;
 	uint64_t changed_ms; /* when it last went up, down or elsewhere */
 	uint64_t refused;    /* last seen figure of rtpfwd_link_stats */
 };
@@ -227,17 +231,22 @@ struct rtpfwd_link_stats trace_stats(const struct datapath *dp, const struct lin
 /* Does the other end take redirected frames? */
 bool trace_probe(struct datapath *dp, const struct link *link);
 
-/* link.c: attachment. */
+/* link.c: interfaces. */
 int link_open_all(struct datapath *dp, char *why, size_t why_size); /* names to interfaces */
-/* `keep`: media flows, no mode is changed. */
-int link_attach_all(struct datapath *dp, bool keep, char *why, size_t why_size);
-void link_close_all(struct datapath *dp);
 /* What netlink says. */
 void link_changed(struct datapath *dp, const struct nl_link *now, bool gone);
 void link_resync(struct datapath *dp); /* asks for every interface again */
-void link_tick(struct datapath *dp);   /* attaches again, falls back to generic */
 struct link *link_by_name(const struct datapath *dp, const char *name);
 struct link *link_by_ifindex(struct datapath *dp, uint32_t ifindex);
+
+/* rung.c: the XDP program on them, and in which mode. */
+/* `keep`: media flows, no mode is changed. */
+int rung_attach_all(struct datapath *dp, bool keep, char *why, size_t why_size);
+void rung_close_all(struct datapath *dp);
+void rung_again(struct datapath *dp, struct link *link); /* it is there, as another interface */
+void rung_leave(struct datapath *dp, struct link *link); /* it is gone */
+void rung_news(struct datapath *dp, struct link *link);	 /* something of it has changed */
+void rung_tick(struct datapath *dp);			 /* attaches again, falls, climbs */
 
 /* pins.c: the folder. What is pinned there is named by kind and name. */
 #define PIN_MAP	  "rtpfwd_"

@@ -62,7 +62,7 @@ enum datapath_plane report_plane(const struct datapath *dp, const struct flow *f
 {
 	const struct link *link = link_of(dp, flow->realm);
 
-	if (link && link->want == XDP_OFF)
+	if (link && link->fd < 0)
 		return PLANE_USER;
 	if (!contexts_used(flow))
 		return PLANE_XDP;

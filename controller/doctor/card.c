@@ -53,21 +53,38 @@ static enum conf_xdp wanted(const struct conf *conf, const char *interface)
 	return want;
 }
 
+/* What `auto` is to be, and what the others insist on. */
+static bool is_high(const char *mode, enum conf_xdp want)
+{
+	static const char *const modes[] = { [XDP_AUTO] = "native",
+					     [XDP_NATIVE] = "native",
+					     [XDP_GENERIC] = "generic",
+					     [XDP_OFF] = "off" };
+
+	return strcmp(mode, modes[want]) == 0;
+}
+
 static void mode(const struct exam *e, const char *interface)
 {
 	struct ethtool_drvinfo driver = { .cmd = ETHTOOL_GDRVINFO };
-	const char *now = "off";
+	const char *now = "off", *reason = "";
 	char text[CHECK];
 
-	for (size_t i = 0; i < e->node->n_interfaces; i++)
-		if (strcmp(e->node->interfaces[i].name, interface) == 0)
-			now = e->node->interfaces[i].mode;
+	for (size_t i = 0; i < e->node->n_interfaces; i++) {
+		const struct datapath_interface_report *report = &e->node->interfaces[i];
+
+		if (strcmp(report->name, interface) == 0) {
+			now = report->mode;
+			reason = report->reason ? report->reason : "";
+		}
+	}
 	ask_driver(interface, &driver);
-	exam_say(e, label(text, "xdp", interface),
-		 strcmp(now, "native") == 0 || wanted(e->node->conf, interface) != XDP_AUTO,
-		 "the log says why it is not native; on veth: an XDP program, or `ethtool -K DEV "
-		 "gro on`, at the other end before the link goes up",
-		 "%s, driver %s", now, *driver.driver ? driver.driver : "unknown");
+	exam_say(e, label(text, "xdp", interface), is_high(now, wanted(e->node->conf, interface)),
+		 "take away what stands against it: within two minutes it is tried again. On veth: "
+		 "an XDP program, or `ethtool -K DEV gro on`, at the other end before the link "
+		 "goes up",
+		 "%s, driver %s%s%s", now, *driver.driver ? driver.driver : "unknown",
+		 *reason ? ": " : "", reason);
 }
 
 static void queues(const struct exam *e, const char *interface)

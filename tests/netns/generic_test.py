@@ -88,10 +88,11 @@ def doctor_of_generic(_):
     """doctor: generic mode is found wanting, unless the configuration wants it"""
     with Lab(napi=False) as lab:
         lab.start(config(lab))
-        equal(doctor_says(lab), (False, "generic, driver veth"), "xdp = auto")
+        equal(doctor_says(lab), (False, "generic, driver veth: the other end of in0 takes no "
+                                  "redirected frames"), "xdp = auto")
         ended(lab)
         lab.start(config(lab, inside={"xdp": "generic"}, outside={"xdp": "generic"}))
-        equal(doctor_says(lab), (True, "generic, driver veth"), "xdp = generic")
+        equal(doctor_says(lab), (True, "generic, driver veth: xdp = generic"), "xdp = generic")
         ended(lab)
 
 

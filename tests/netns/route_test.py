@@ -352,15 +352,13 @@ def gateway_moves(lab):
         meet(lab, address)
 
 
-def recreated(lab):
-    """an interface of the node is deleted and made anew, with another number: XDP is on it again,
-    and the audio of both families goes on"""
-    four = near_call(lab, 4).up().talk().heard(10)
-    six = near_call(lab, 6).up().talk().heard(10)
-    number = link(lab.node, "out0")["ifindex"]
+def recreate(lab, prepare=lambda dev: None):
+    """out0 as another interface; `prepare` is called before it has that name."""
     lab.node("ip", "link", "del", "out0")
-    netns.link(lab.callee, "eth0", MACS[0], lab.node, "out0", MACS[1])
+    netns.link(lab.callee, "eth0", MACS[0], lab.node, "new0", MACS[1])
     lab.callee("ethtool", "-K", "eth0", "gro", "on")
+    prepare("new0")
+    lab.node("ip", "link", "set", "dev", "new0", "name", "out0")
     for ns, dev, v4, v6 in ((lab.node, "out0", OUTSIDE, OUTSIDE6),
                             (lab.callee, "eth0", CALLEE, CALLEE6)):
         ns("ip", "addr", "add", f"{v4}/24", "dev", dev)
@@ -368,6 +366,15 @@ def recreated(lab):
         ns("ip", "link", "set", dev, "up")
     lab.callee("ip", "route", "add", "default", "via", OUTSIDE)
     lab.callee("ip", "-6", "route", "add", "default", "via", OUTSIDE6)
+
+
+def recreated(lab):
+    """an interface of the node is deleted and made anew, with another number: XDP is on it again,
+    and the audio of both families goes on"""
+    four = near_call(lab, 4).up().talk().heard(10)
+    six = near_call(lab, 6).up().talk().heard(10)
+    number = link(lab.node, "out0")["ifindex"]
+    recreate(lab)
     check(link(lab.node, "out0")["ifindex"] != number, "another number")
     for c in (four, six):
         c.heard(25, timeout=15)
