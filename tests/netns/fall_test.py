@@ -47,7 +47,8 @@ def said(lab, interface, why):
 
 
 def planes(c):
-    return {k: (f["plane"], (f["reason"] or "").partition(" (id ")[0]) for k, f in c.flows().items()}
+    return {k: (f["plane"], (f["reason"] or "").partition(" (id ")[0])
+            for k, f in c.flows().items()}
 
 
 def ended(lab):
@@ -189,7 +190,7 @@ def tagged_media(_):
 
 
 def restart_beside_foreign(_):
-    """a restart where `auto` goes without: the same rungs, and the audio of the live call goes on"""
+    """a restart where `auto` goes without: the same rungs, the audio of the live call goes on"""
     with Lab() as lab:
         foreign = Foreign(lab.node, "in0")
         lab.start(both(lab, "auto"))
