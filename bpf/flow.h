@@ -23,35 +23,37 @@ static __always_inline bool same_ip6(const __be32 a[4], const __be32 b[4])
 }
 
 static __always_inline bool find_ip(struct flow *f, const struct rtpfwd_control *control,
-				    const struct packet *p)
+				    const struct packet *p, __u32 port)
 {
 	const struct rtpfwd_address *address;
 	__u32 offset;
 
 	address = &control->addresses[rtpfwd_bucket(p->ip->daddr, seed_of(f->host))];
-	offset = (__u32)bpf_ntohs(p->udp->dest) - address->lo;
-	f->index = address->base + offset;
+	offset = port - address->lo;
+	f->index = rtpfwd_slot_of(address->base, address->count, offset);
 	return address->ip == p->ip->daddr && offset < address->count;
 }
 
 static __always_inline bool find_ip6(struct flow *f, const struct rtpfwd_control *control,
-				     const struct packet *p)
+				     const struct packet *p, __u32 port)
 {
 	const __be32 *to = p->ip6->daddr.s6_addr32;
 	const struct rtpfwd_address6 *address;
 	__u32 offset;
 
 	address = &control->addresses6[rtpfwd_bucket6(to, seed_of(f->host))];
-	offset = (__u32)bpf_ntohs(p->udp->dest) - address->lo;
-	f->index = address->base + offset;
+	offset = port - address->lo;
+	f->index = rtpfwd_slot_of(address->base, address->count, offset);
 	return same_ip6(address->ip, to) && offset < address->count;
 }
 
-/* The slot of a relay port. False: not an address and port of ours. */
+/* The slot of the relay port so far `above` the packet's. False: none of ours. */
 static __always_inline bool flow_find(struct flow *f, const struct rtpfwd_control *control,
-				      const struct packet *p)
+				      const struct packet *p, __u32 above)
 {
-	if (!(p->six ? find_ip6(f, control, p) : find_ip(f, control, p)))
+	__u32 port = bpf_ntohs(p->udp->dest) + above;
+
+	if (!(p->six ? find_ip6(f, control, p, port) : find_ip(f, control, p, port)))
 		return false;
 	f->slot = slot_at(f->host, f->index);
 	return f->slot;
@@ -90,16 +92,15 @@ static __always_inline bool flow_choose(struct flow *f, __u32 select)
 
 /* RTCP that shares the port of its RTP (RFC 5761) goes the way of the flow beside it. False: that
  * one is not leased. */
-static __always_inline bool flow_demultiplex(struct flow *f, const struct packet *p)
+static __always_inline bool flow_demultiplex(struct flow *f, const struct rtpfwd_control *control,
+					     const struct packet *p)
 {
 	__u32 select;
 
 	if (!(f->flags & RTPFWD_F_MUX) || (void *)(p->payload + 2) > p->end ||
 	    !rtpfwd_is_rtcp_type(p->payload[1]))
 		return true;
-	f->index++;
-	f->slot = slot_at(f->host, f->index);
-	if (!f->slot)
+	if (!flow_find(f, control, p, 1))
 		return false;
 	select = *(volatile __u32 *)&f->slot->select;
 	return select != RTPFWD_UNLEASED && select != RTPFWD_FOREIGN && flow_choose(f, select);

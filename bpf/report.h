@@ -19,10 +19,10 @@ report_opposite(const struct flow *f, const struct rtpfwd_control *control)
 
 	if (act->flags & RTPFWD_F_IPV6) { /* of the kind that has no plain copy */
 		six = &control->addresses6[act->from_ip % (1 << RTPFWD_HASH_BITS)];
-		index = six->base + port - six->lo;
+		index = rtpfwd_slot_of(six->base, six->count, port - six->lo);
 	} else {
 		four = &control->addresses[rtpfwd_bucket(act->from_ip, seed_of(f->host))];
-		index = four->base + port - four->lo;
+		index = rtpfwd_slot_of(four->base, four->count, port - four->lo);
 	}
 	rest = rest_at(f->host, index);
 	return rest ? &rest->heard : NULL;

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a struct below changes; pinned maps of another version are never touched. */
-#define RTPFWD_ABI_VERSION 5
+#define RTPFWD_ABI_VERSION 6
 #define RTPFWD_ABI_MAGIC   0x72747066 /* "rtpf" */
 
 /* Map names (<= 15 characters), which are also their names under `bpffs`. */
@@ -255,7 +255,8 @@ struct rtpfwd_rest {
 /* Of the first copy 0; of the others also where their line begins in the rest. */
 #define RTPFWD_COPY_OFFSET(select) (((select) & (RTPFWD_SECOND | RTPFWD_THIRD)) << 5)
 
-/* A relay address: its ports lo .. lo + count - 1 are slots base .. base + count - 1. */
+/* A relay address: its ports lo .. lo + count - 1, whole pairs that begin with an even port, are
+ * slots base .. base + count - 1 in the order of rtpfwd_slot_of(). */
 struct rtpfwd_address {
 	__be32 ip;
 	__u32 base;
@@ -328,6 +329,23 @@ static inline __u32 rtpfwd_bucket(__be32 ip, __u32 seed)
 static inline __u32 rtpfwd_bucket6(const __be32 ip[4], __u32 seed)
 {
 	return rtpfwd_bucket(((ip[0] * seed + ip[1]) * seed + ip[2]) * seed + ip[3], seed);
+}
+
+/*
+ * The slot of port lo + `offset` of an address. First come the even ports, then the odd ones: RTP,
+ * which nearly all packets are, has lines of the caches and pages beside one another.
+ */
+static inline __u32 rtpfwd_slot_of(__u32 base, __u32 count, __u32 offset)
+{
+	return base + (offset >> 1) + (offset & 1 ? count >> 1 : 0);
+}
+
+/* And back, of the slot base + `place`. */
+static inline __u32 rtpfwd_offset_of(__u32 count, __u32 place)
+{
+	__u32 half = count >> 1;
+
+	return place < half ? place << 1 : (place - half) << 1 | 1;
 }
 
 #define RTPFWD_AT(type, field) __builtin_offsetof(struct type, field)

@@ -34,13 +34,13 @@ static __always_inline bool find_steered(const struct rtpfwd_control *control,
 	if (ctx->family == AF_INET6) {
 		six = &control->addresses6[rtpfwd_bucket6(ip, rtpfwd_seed)];
 		offset = ctx->local_port - six->lo;
-		*slot = six->base + offset;
+		*slot = rtpfwd_slot_of(six->base, six->count, offset);
 		return six->ip[0] == ip[0] && six->ip[1] == ip[1] && six->ip[2] == ip[2] &&
 		       six->ip[3] == ip[3] && offset < six->count;
 	}
 	four = &control->addresses[rtpfwd_bucket(ctx->local_ip4, rtpfwd_seed)];
 	offset = ctx->local_port - four->lo;
-	*slot = four->base + offset;
+	*slot = rtpfwd_slot_of(four->base, four->count, offset);
 	return four->ip == ctx->local_ip4 && offset < four->count;
 }
 

@@ -80,7 +80,7 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 static __always_inline int pass_up(struct host *h, struct packet *p, struct flow *f,
 				   const struct rtpfwd_control *control)
 {
-	if (flow_find(f, control, p) && *(volatile __u32 *)&f->slot->select != RTPFWD_FOREIGN)
+	if (flow_find(f, control, p, 0) && *(volatile __u32 *)&f->slot->select != RTPFWD_FOREIGN)
 		count_reason(h, p->up);
 	return XDP_PASS;
 }
@@ -101,12 +101,13 @@ static __always_inline int verdict_of_packet(struct host *h, struct packet *p)
 		return XDP_PASS;
 	if (p->up)
 		return pass_up(h, p, &f, control);
-	if (!flow_find(&f, control, p))
+	if (!flow_find(&f, control, p, 0))
 		return XDP_PASS;
 	select = *(volatile __u32 *)&f.slot->select;
 	if (select == RTPFWD_FOREIGN)
 		return XDP_PASS;
-	if (select == RTPFWD_UNLEASED || !flow_choose(&f, select) || !flow_demultiplex(&f, p)) {
+	if (select == RTPFWD_UNLEASED || !flow_choose(&f, select) ||
+	    !flow_demultiplex(&f, control, p)) {
 		count_reason(h, RTPFWD_R_unleased);
 		return XDP_DROP;
 	}

@@ -189,7 +189,7 @@ int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot
 
 		if (local->port < range->lo || local->port > range->hi)
 			continue;
-		*slot = a->base + local->port - a->lo;
+		*slot = rtpfwd_slot_of(a->base, a->count, (uint32_t)local->port - a->lo);
 		if (realm)
 			*realm = range->realm;
 		return 0;
@@ -197,15 +197,31 @@ int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot
 	return -EINVAL;
 }
 
+/* Whose slot it is. */
+static const struct layout_address *owner_of(const struct layout *l, uint32_t slot)
+{
+	const struct layout_address *a = l->addresses;
+
+	while (a < l->addresses + l->n_addresses && slot - a->base >= a->count)
+		a++;
+	return a < l->addresses + l->n_addresses ? a : NULL;
+}
+
 struct addr layout_addr(const struct layout *l, uint32_t slot)
 {
-	for (size_t i = 0; i < l->n_addresses; i++) {
-		const struct layout_address *a = &l->addresses[i];
+	const struct layout_address *a = owner_of(l, slot);
 
-		if (slot - a->base < a->count)
-			return addr_with_port(&a->ip, (uint16_t)(a->lo + (slot - a->base)));
-	}
-	return (struct addr){ 0 };
+	if (!a)
+		return (struct addr){ 0 };
+	return addr_with_port(&a->ip,
+			      (uint16_t)(a->lo + rtpfwd_offset_of(a->count, slot - a->base)));
+}
+
+uint32_t layout_nth(const struct layout *l, uint32_t n)
+{
+	const struct layout_address *a = owner_of(l, n);
+
+	return a ? rtpfwd_slot_of(a->base, a->count, n - a->base) : n;
 }
 
 bool layout_has_ipv6(const struct layout *l)

@@ -39,6 +39,8 @@ int layout_find(const struct layout *l, const struct addr *local, uint32_t *slot
 
 /* The address and port of a slot below l->slots. */
 struct addr layout_addr(const struct layout *l, uint32_t slot);
+/* The slot of the n-th port in order of address and port; n is below l->slots. */
+uint32_t layout_nth(const struct layout *l, uint32_t n);
 
 bool layout_has_ipv6(const struct layout *l);
 /* The bucket of an IPv6 relay address, by which actions name it, and back. */

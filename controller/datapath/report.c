@@ -111,7 +111,7 @@ void datapath_each(const struct datapath *dp, uint64_t *at,
 		   bool (*each)(void *ctx, const struct flow_report *flow), void *ctx)
 {
 	while (*at < dp->layout.slots) {
-		const struct flow *flow = dp->flows[(*at)++];
+		const struct flow *flow = dp->flows[layout_nth(&dp->layout, (uint32_t)(*at)++)];
 		struct flow_report report;
 
 		if (!flow || !flow->live || flow->want.mode == FLOW_STRAY)

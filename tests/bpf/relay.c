@@ -21,8 +21,8 @@ static bool user; /* the plane under test */
 
 static struct addr applied; /* where the flow under test is */
 
-#define CLOCK	   "10.77.2.1:20098"
-#define CLOCK_SLOT (LAB_SLOTS - 2)
+#define CLOCK	   "10.77.2.1:20098" /* the second address */
+#define CLOCK_SLOT rtpfwd_slot_of(LAB_SLOTS / 2, LAB_SLOTS / 2, 20098 - LAB_LO)
 
 int relay_start(void **state)
 {

@@ -56,6 +56,46 @@ static void every_port_is_found(void **state)
 	}
 }
 
+/* What nearly all packets touch lies together, and no two ports are one slot. */
+static void slots_of_rtp_are_neighbours(void **state)
+{
+	static struct layout l;
+	static bool taken[EACH * 2500];
+	struct addr media[EACH];
+
+	(void)state;
+	build(&l, media);
+	for (size_t i = 0; i < EACH; i++) {
+		struct addr local = addr_with_port(&media[i], 10000);
+		uint32_t first, slot;
+
+		assert_int_equal(layout_find(&l, &local, &first, NULL), 0);
+		for (uint16_t n = 0; n < 2500; n++) {
+			local.port = (uint16_t)(10000 + n);
+			if (layout_find(&l, &local, &slot, NULL)) /* between two realms */
+				continue;
+			assert_int_equal(slot, first + n / 2 + n % 2 * 1250);
+			assert_false(taken[slot]);
+			taken[slot] = true;
+		}
+	}
+}
+
+static void ports_are_walked_in_order(void **state)
+{
+	static struct layout l;
+	struct addr media[EACH];
+
+	(void)state;
+	build(&l, media);
+	for (uint32_t n = 0; n < l.slots; n++) {
+		struct addr a = layout_addr(&l, layout_nth(&l, n));
+
+		assert_int_equal(a.port, 10000 + n % 2500);
+		assert_true(addr_same_ip(&a, &l.addresses[n / 2500].ip));
+	}
+}
+
 static void other_addresses_are_not(void **state)
 {
 	static struct layout l;
@@ -78,6 +118,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_port_is_found),
+		cmocka_unit_test(slots_of_rtp_are_neighbours),
+		cmocka_unit_test(ports_are_walked_in_order),
 		cmocka_unit_test(other_addresses_are_not),
 	};
 

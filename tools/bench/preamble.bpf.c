@@ -45,10 +45,10 @@ static __always_inline void next_frame(struct xdp_md *ctx)
 		state.seq++;
 	}
 	f->ip.saddr = BENCH_PHONE;
-	f->ip.daddr = BENCH_RELAY(flow / BENCH_PORTS);
+	f->ip.daddr = BENCH_RELAY(flow / BENCH_PAIRS);
 	f->ip.ttl = 64;
 	f->udp.source = BENCH_PHONE_PORT;
-	f->udp.dest = bpf_htons(BENCH_LO + flow % BENCH_PORTS);
+	f->udp.dest = bpf_htons(BENCH_LO + flow % BENCH_PAIRS * 2);
 	f->seq = bpf_htons(state.seq);
 	f->ts = bpf_htonl(state.seq * 160);
 }

@@ -25,13 +25,14 @@
 #pragma GCC diagnostic pop
 
 #define MAX_FLOWS  100000
+#define SLOTS	   (2 * MAX_FLOWS)
 #define MAX_ROUNDS 100
 #define REPEAT	   2000000 /* packets of one measurement */
 #define LOOPBACK   1
 
-#define SIZES 4
+#define SIZES 5
 
-static const uint32_t sizes[SIZES] = { 1, 1000, 10000, 100000 };
+static const uint32_t sizes[SIZES] = { 1, 1000, 10000, 32000, 100000 };
 
 struct bench {
 	struct rtpfwd_bpf *rtpfwd;
@@ -42,7 +43,7 @@ struct bench {
 
 static void fill_slots(struct rtpfwd_slot *slots)
 {
-	for (uint32_t i = 0; i < MAX_FLOWS; i++) {
+	for (uint32_t i = 0; i < SLOTS; i++) {
 		slots[i].first = (struct rtpfwd_action){
 			.expect_ip = BENCH_PHONE,
 			.expect_port = BENCH_PHONE_PORT,
@@ -65,18 +66,18 @@ static int fill_maps(struct bench *b)
 	uint32_t zero = 0, loopback = LOOPBACK;
 	struct rtpfwd_slot *slots;
 
-	for (uint32_t i = 0; i < MAX_FLOWS / BENCH_PORTS; i++) {
+	for (uint32_t i = 0; i < SLOTS / BENCH_PORTS; i++) {
 		uint32_t bucket = rtpfwd_bucket(BENCH_RELAY(i), b->rtpfwd->rodata->rtpfwd_seed);
 
 		control.addresses[bucket] =
 			(struct rtpfwd_address){ BENCH_RELAY(i), i * BENCH_PORTS, BENCH_PORTS,
 						 BENCH_LO, 0 };
 	}
-	slots = mmap(NULL, MAX_FLOWS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	slots = mmap(NULL, SLOTS * sizeof(*slots), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (slots == MAP_FAILED)
 		return -errno;
 	fill_slots(slots);
-	munmap(slots, MAX_FLOWS * sizeof(*slots));
+	munmap(slots, SLOTS * sizeof(*slots));
 	if (bpf_map_update_elem(bpf_map__fd(b->rtpfwd->maps.rtpfwd_control), &zero, &control,
 				BPF_ANY) ||
 	    bpf_map_update_elem(bpf_map__fd(b->rtpfwd->maps.rtpfwd_tx), &zero, &loopback, BPF_ANY))
@@ -117,8 +118,8 @@ static int load(struct bench *b)
 		return -errno;
 	/* Any seed that tells two addresses apart. */
 	b->rtpfwd->rodata->rtpfwd_seed = 0x9e3779b1;
-	bpf_map__set_max_entries(b->rtpfwd->maps.rtpfwd_slots, MAX_FLOWS);
-	bpf_map__set_max_entries(b->rtpfwd->maps.rtpfwd_rests, MAX_FLOWS);
+	bpf_map__set_max_entries(b->rtpfwd->maps.rtpfwd_slots, SLOTS);
+	bpf_map__set_max_entries(b->rtpfwd->maps.rtpfwd_rests, SLOTS);
 	err = rtpfwd_bpf__load(b->rtpfwd);
 	if (!err)
 		err = preamble_bpf__load(b->preamble);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later OR BSD-2-Clause */
-/* The flows of the benchmark: one phone that talks to every relay port of some addresses. */
+/* The flows of the benchmark: one phone that talks to every RTP port of some relay addresses. */
 #ifndef RTPFWD_XDP_BENCH_H
 #define RTPFWD_XDP_BENCH_H
 
@@ -8,6 +8,7 @@
 
 #define BENCH_LO	 10000
 #define BENCH_PORTS	 50000
+#define BENCH_PAIRS	 (BENCH_PORTS / 2)
 #define BENCH_PHONE	 bpf_htonl(0x0a000002)
 #define BENCH_PHONE_PORT bpf_htons(4000)
 #define BENCH_RELAY(i)	 bpf_htonl(0x0a000101 + (i))
