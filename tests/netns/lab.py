@@ -6,6 +6,7 @@
 
 With `router`, phones of the two networks reach one another by it, and not through the node.
 """
+import contextlib
 import json
 import os
 import re
@@ -244,7 +245,8 @@ class Lab:
                 process.wait()
         for ns in self.namespaces:
             for pid in ns.pids():
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):   # it has ended meanwhile
+                    os.kill(pid, signal.SIGKILL)
             ns.delete()
         if os.path.isdir(self.bpffs):
             shutil.rmtree(self.bpffs, ignore_errors=True)
