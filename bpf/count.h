@@ -75,7 +75,7 @@ static __always_inline void count_gap(struct rtpfwd_counters *c, __u64 now)
 }
 
 /* A forwarded packet of a flow whose counters are XDP's. What is only stored, not added to, both
- * may write. */
+ * may write: its time, and the credit of its rate. */
 static __always_inline void count_passed_up(const struct flow *f, __u32 length, __u64 now)
 {
 	struct rtpfwd_rest *rest = flow_rest(f);
@@ -117,6 +117,7 @@ static __always_inline void count_forwarded(const struct flow *f, __u32 length, 
 {
 	struct rtpfwd_counters *c = &f->slot->counters;
 
+	c->credit = f->credit;
 	if (!counts_alone(f->host)) {
 		count_passed_up(f, length, now);
 		return;

@@ -15,6 +15,7 @@ struct flow {
 	__u32 copy; /* RTPFWD_COPY_OFFSET() of the one in force */
 	__u8 becomes; /* the packet's payload number; RTPFWD_NO_PAYLOAD: it stays what it is */
 	bool translated; /* and so are its samples, from one law of G.711 to the other */
+	__u32 credit;	 /* what its rate leaves when this packet has passed */
 };
 
 static __always_inline bool same_ip6(const __be32 a[4], const __be32 b[4])
@@ -182,14 +183,17 @@ static __always_inline bool flow_described(const struct flow *f)
 	return f->act->drop != RTPFWD_R_not_signalled || f->flags & RTPFWD_F_EXPECT;
 }
 
-static __always_inline bool within_rate(const struct flow *f, const struct rtpfwd_control *control,
+/* The packet is charged for when it has passed (count_forwarded): what is refused after this, forged
+ * SRTP above all, takes nothing from those that do. */
+static __always_inline bool within_rate(struct flow *f, const struct rtpfwd_control *control,
 					__u64 now)
 {
-	struct rtpfwd_counters *c = &f->slot->counters;
+	const struct rtpfwd_counters *c = &f->slot->counters;
 
 	/* The two planes' jiffies may be one apart. */
 	return !f->slot->rate ||
-	       rtpfwd_is_within(c, f->slot->rate, control->hz, now > c->last ? now - c->last : 0);
+	       rtpfwd_is_within(&f->credit, c, f->slot->rate, control->hz,
+				now > c->last ? now - c->last : 0);
 }
 
 /*

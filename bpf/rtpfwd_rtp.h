@@ -102,10 +102,11 @@ static inline __attribute__((always_inline)) int rtpfwd_learn(struct rtpfwd_hear
 
 /*
  * May this packet pass under a limit of `rate` packets a second, `elapsed` jiffies of 1/hz s after
- * the last one that did? A bucket of one second.
+ * the last one that did? A bucket of one second. `left`: its credit then, to be kept together with
+ * the time at which it passed; unchanged if it may not.
  */
 static inline __attribute__((always_inline)) int
-rtpfwd_is_within(struct rtpfwd_counters *c, __u32 rate, __u32 hz, __u64 elapsed)
+rtpfwd_is_within(__u32 *left, const struct rtpfwd_counters *c, __u32 rate, __u32 hz, __u64 elapsed)
 {
 	__u64 credit;
 
@@ -116,7 +117,7 @@ rtpfwd_is_within(struct rtpfwd_counters *c, __u32 rate, __u32 hz, __u64 elapsed)
 		credit = (__u64)hz * rate;
 	if (credit < hz)
 		return 0;
-	c->credit = (__u32)(credit - hz);
+	*left = (__u32)(credit - hz);
 	return 1;
 }
 

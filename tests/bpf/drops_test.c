@@ -374,14 +374,6 @@ static void tx_failed_of_user(void **state)
 	lab_unmap(control, NULL);
 }
 
-/* Reasons of what later versions do: listed, at zero. */
-static void bad_payload(void **state)
-{
-	(void)state;
-	NEED_ROOT;
-	assert_int_equal(lab_drops(&lab, "bad_payload"), 0);
-}
-
 /* Two at once and two a second: never more, none counted twice or not at all. */
 static void rate(void **state)
 {
@@ -443,7 +435,6 @@ int main(void)
 		T(no_route),
 		T_XDP(tx_failed),
 		T_USER(tx_failed_of_user),
-		T(bad_payload),
 		T(rate),
 	};
 

@@ -363,6 +363,32 @@ static void padding_that_cannot_be_is_refused(void **state)
 	relay_expect_drop(&f, "bad_length", true);
 }
 
+/* One that is refused behind the rate, as forged SRTP is: the next good one finds all the credit. */
+static void what_does_not_pass_costs_no_credit(void **state)
+{
+	struct flow_want want = want_numbers(2, to_alaw);
+	struct frame good, bad;
+
+	(void)state;
+	NEED_ROOT;
+	want.rate = 2;
+	relay_apply(&want);
+	good = numbered(PCMU);
+	bad = good;
+	bad.bytes[RTP_AT] |= 0x20;
+	bad.bytes[bad.size - 1] = 0;
+	frame_resum(&bad);
+	assert_int_equal(relay_run(&good, NULL), XDP_REDIRECT);
+	for (int i = 0; i < 5; i++) {
+		uint64_t before = lab_drops(&lab, "bad_length");
+
+		assert_int_equal(relay_run(&bad, NULL), XDP_DROP);
+		assert_int_equal(lab_drops(&lab, "bad_length"), before + 1);
+	}
+	assert_int_equal(relay_run(&good, NULL), XDP_REDIRECT);
+	assert_int_equal(relay_counters().packets, 2);
+}
+
 static void g711_without_a_sum(void **state)
 {
 	struct flow_want want = want_numbers(2, to_alaw);
@@ -475,6 +501,7 @@ int main(void)
 		T(g711_of_any_length),
 		T(g711_behind_any_header),
 		T(padding_that_cannot_be_is_refused),
+		T(what_does_not_pass_costs_no_credit),
 		T(g711_without_a_sum),
 		T(g711_between_families),
 		T(opaque_is_not_judged),

@@ -216,7 +216,7 @@ static void a_rate_is_kept_in_the_long_run(void **state)
 
 		for (uint64_t now = 100 * hz; now < 200 * hz; now++) {
 			for (int n = 0; n < 3; n++) { /* far too many */
-				if (!rtpfwd_is_within(&c, 50, hz, now - last))
+				if (!rtpfwd_is_within(&c.credit, &c, 50, hz, now - last))
 					continue;
 				last = now;
 				passed++;
@@ -224,6 +224,22 @@ static void a_rate_is_kept_in_the_long_run(void **state)
 		}
 		assert_in_range(passed, 100 * 50, 101 * 50);
 	}
+}
+
+/* What is refused for another reason is not kept: neither less nor more passes for it. */
+static void who_does_not_pass_leaves_the_credit_alone(void **state)
+{
+	struct rtpfwd_counters c = { .credit = 100 };
+	uint32_t left = 7;
+
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		assert_true(rtpfwd_is_within(&left, &c, 50, 250, 4)); /* 100 + 4 * 50 - 250 */
+		assert_int_equal(left, 50);
+		assert_int_equal(c.credit, 100);
+	}
+	assert_false(rtpfwd_is_within(&left, &c, 50, 250, 2));
+	assert_int_equal(left, 50);
 }
 
 static void another_source_starts_anew(void **state)
@@ -339,6 +355,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_progress_is_told_apart),
 		cmocka_unit_test(a_source_is_learned_in_five_packets),
 		cmocka_unit_test(a_rate_is_kept_in_the_long_run),
+		cmocka_unit_test(who_does_not_pass_leaves_the_credit_alone),
 		cmocka_unit_test(another_source_starts_anew),
 		cmocka_unit_test(jitter_is_the_rfcs),
 		cmocka_unit_test(only_pairs_count_for_jitter),
