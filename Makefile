@@ -103,6 +103,7 @@ build/obj/controller/datapath/xdp.o build/san/obj/controller/datapath/xdp.o: $(S
 build/obj/controller/datapath/xdp_kmod.o build/san/obj/controller/datapath/xdp_kmod.o: $(KMOD_SKEL)
 $(patsubst tests/%.c,build/san/tests/%,$(filter tests/bpf/%,$(UNIT_SRC))): \
 	build/san/obj/tests/bpf/lab.o build/san/obj/tests/bpf/relay.o
+build/san/tests/bpf/user_test: | build/san/rtpfwd
 
 # The module. Kbuild takes it from here, for a kernel at a time.
 kmod: setup

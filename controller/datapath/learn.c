@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define EVENTS_PER_TURN 64 /* before other events of the loop get their turn */
-
 /* The address of which the data path keeps a digest: one of the two that it was given. */
 static struct addr find_ip6(const struct flow_want *want, uint32_t digest)
 {
@@ -52,10 +50,10 @@ static int on_event(void *owner, void *data, size_t size)
 
 	if (size >= sizeof(*event))
 		learn_found(dp, event->slot);
-	return ++dp->ring_taken < EVENTS_PER_TURN ? 0 : -EAGAIN;
+	return ++dp->ring_taken < LEARN_PER_TURN ? 0 : -EAGAIN;
 }
 
-/* Whoever floods a port that learns must not hold the loop: what is left waits for a turn. */
+/* What is left waits for a turn. */
 static void on_ring(void *owner)
 {
 	struct datapath *dp = owner;

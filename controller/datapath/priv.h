@@ -263,7 +263,9 @@ int pins_clear(const char *folder);   /* and the folder itself */
 void pins_remove(const char *path);   /* detaches a link, too */
 void pins_prune(struct datapath *dp); /* links of interfaces that are no realm's any more */
 
-/* learn.c: sources that the data path has found. */
+/* learn.c: sources that the data path has found. Who floods a port that learns must not hold the
+ * loop: either plane has so many events heard before others get their turn. */
+#define LEARN_PER_TURN 64
 int learn_open(struct datapath *dp);
 void learn_close(struct datapath *dp);
 void learn_found(struct datapath *dp, uint32_t slot); /* told by either plane */

@@ -93,12 +93,17 @@ static void give_turn(struct datapath *dp)
 	log_info("userspace relay %u begins, process %d", user->generation, (int)user->pid);
 }
 
+static bool hear(const struct user *user, struct rtpfwd_event *event)
+{
+	return recv(user->tell, event, sizeof(*event), MSG_DONTWAIT) == sizeof(*event);
+}
+
 static void on_heard(void *owner)
 {
 	struct datapath *dp = owner;
 	struct rtpfwd_event event;
 
-	while (recv(dp->user.tell, &event, sizeof(event), MSG_DONTWAIT) == sizeof(event)) {
+	for (int i = 0; i < LEARN_PER_TURN && hear(&dp->user, &event); i++) {
 		if (event.slot == USER_READY)
 			give_turn(dp);
 		else
@@ -170,7 +175,19 @@ static int watch_child(struct datapath *dp)
 	return err;
 }
 
-/* The generation is another than that of any that may still be emptying its sockets. */
+/* Another one than that of any that may still be emptying its sockets; and where one never had its
+ * turn, the one named before it may still run: not at that parity. */
+static uint32_t next_generation(const struct datapath *dp)
+{
+	uint32_t former = dp->control->relay;
+	uint32_t next = dp->user.generation ? dp->user.generation : former;
+
+	do
+		next++;
+	while (!next || (former && next % RTPFWD_RELAYS == former % RTPFWD_RELAYS));
+	return next;
+}
+
 static int start(struct datapath *dp)
 {
 	struct user *user = &dp->user;
@@ -180,12 +197,7 @@ static int start(struct datapath *dp)
 		return -errno;
 	user->tell = pair[0];
 	user->fds[USER_TELL] = pair[1];
-	user->generation = (user->generation ? user->generation : dp->control->relay) + 1;
-	/* Where one never had its turn the one named before it may still run, at this parity. */
-	if (dp->control->relay &&
-	    user->generation % RTPFWD_RELAYS == dp->control->relay % RTPFWD_RELAYS)
-		user->generation++;
-	user->generation += !user->generation;
+	user->generation = next_generation(dp);
 	user->started_ms = loop_now_ms(dp->loop);
 	err = spawn(user);
 	close(pair[1]);

@@ -79,6 +79,19 @@ static void *map(int fd, size_t size, int protection)
 	return memory == MAP_FAILED ? NULL : memory;
 }
 
+/* They end at a page that nobody may touch: a write behind the last one ends the process. */
+static uint8_t *map_buffers(void)
+{
+	const size_t size = (size_t)USER_BATCH * BUFFER_SIZE;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (size + page - 1) / page * page;
+	uint8_t *memory = mmap(NULL, room + page, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED || mprotect(memory, room, PROT_READ | PROT_WRITE))
+		return NULL;
+	return memory + room - size;
+}
+
 static int map_all(struct relay *relay)
 {
 	struct user_maps *maps = &relay->maps;
@@ -92,9 +105,8 @@ static int map_all(struct relay *relay)
 	maps->slots = map(relay->fds[USER_SLOTS], slots * sizeof(*maps->slots), both);
 	maps->rests = map(relay->fds[USER_RESTS], slots * sizeof(*maps->rests), both);
 	maps->relay = map(relay->fds[USER_RELAY], sizeof(*maps->relay), both);
-	relay->buffers = mmap(NULL, (size_t)USER_BATCH * BUFFER_SIZE, both,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (relay->buffers == MAP_FAILED)
+	relay->buffers = map_buffers();
+	if (!relay->buffers)
 		return -ENOMEM;
 	return maps->slots && maps->rests && maps->relay ? 0 : -EINVAL;
 }
@@ -294,7 +306,9 @@ static void take_turn(struct relay *relay)
 	__atomic_store_n(running, relay->generation, __ATOMIC_RELEASE);
 	await_former(relay);
 	run(relay);
-	__atomic_store_n(running, 0, __ATOMIC_RELEASE);
+	/* Slow to empty its sockets, it may meet the one after the next there: that one stays. */
+	__atomic_compare_exchange_n(running, &(uint32_t){ relay->generation }, 0, false,
+				    __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 int datapath_relay(int argc, char **argv)

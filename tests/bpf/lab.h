@@ -49,6 +49,7 @@ struct world {
 void lab_world(
 	struct world *w,
 	bool polled); /* the node's is entered; `polled`: the far ends take redirected frames */
+void lab_neighbours(void); /* in the node's: addresses of IPv6, and whom it knows on both links */
 void lab_world_end(struct world *w);
 void lab_enter(int netns);
 void lab_sh(const char *command);

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The userspace relay as a process: its start, its turn, its successor. */
+#include "relay.h"
+
+#include "../../kmod/rtpfwd_nl.h"
+#include "datapath/priv.h"
+#include "datapath/user_send.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <dlfcn.h>
+#include <event2/event.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#define LARGEST 65527 /* UDP payload that IPv6 carries */
+#define FLOOD	200   /* events: as many as a pair of sockets holds */
+
+static struct world world;
+static struct lab own;
+static char real[PATH_MAX]; /* build/san/rtpfwd */
+
+static int start(void **state)
+{
+	char *slash;
+
+	(void)state;
+	assert_true(readlink("/proc/self/exe", real, sizeof(real) - sizeof("rtpfwd")) > 0);
+	for (int up = 0; up < 3; up++) {
+		slash = strrchr(real, '/');
+		assert_non_null(slash);
+		*slash = '\0';
+	}
+	strcat(real, "/rtpfwd");
+	if (geteuid())
+		return 0;
+	lab_world(&world, false);
+	lab_neighbours();
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	if (!geteuid())
+		lab_world_end(&world);
+	return 0;
+}
+
+static int fresh(void **state)
+{
+	(void)state;
+	own = (struct lab){ 0 };
+	lab_conf(&own, "in0", "out0", XDP_OFF);
+	lab_conf_ipv6(&own);
+	return 0;
+}
+
+static int clean(void **state)
+{
+	(void)state;
+	if (geteuid())
+		return 0;
+	lab_close(&own);
+	lab_detach(&own);
+	return 0;
+}
+
+static void open_with(const char *relay)
+{
+	own.events.relay = relay;
+	if (lab_open(&own))
+		fail_msg("%s", own.why);
+}
+
+static bool has_turn(void *ctx)
+{
+	const struct datapath *dp = own.dp;
+	uint32_t generation = dp->user.generation;
+
+	(void)ctx;
+	return dp->control->relay == generation &&
+	       __atomic_load_n(&dp->relay->running[generation % RTPFWD_RELAYS], __ATOMIC_ACQUIRE) ==
+		       generation;
+}
+
+/* Sends `n` packets of RTP from the phone while the relay looks away. */
+static void send_all(int n, uint8_t *rtp, size_t size)
+{
+	struct sockaddr_in6 from = { .sin6_family = AF_INET6, .sin6_port = htons(5004) }, to = from;
+	int fd, status;
+
+	to.sin6_port = htons(20000);
+	inet_pton(AF_INET6, "2001:db8:1::2", &from.sin6_addr);
+	inet_pton(AF_INET6, "2001:db8:1::1", &to.sin6_addr);
+	lab_enter(world.far);
+	lab_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0;"
+	       "ip addr replace 2001:db8:1::2/64 dev ph0 nodad;"
+	       "ip neigh replace 2001:db8:1::1 lladdr 02:00:00:00:01:01 dev ph0 nud permanent");
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (void *)&from, sizeof(from)), 0);
+	assert_int_equal(kill(own.dp->user.pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(own.dp->user.pid, &status, WUNTRACED), own.dp->user.pid);
+	rtp[0] = 0x80;
+	for (int i = 0; i < n; i++) {
+		rtp[3] = (uint8_t)i;
+		assert_int_equal(sendto(fd, rtp, size, 0, (void *)&to, sizeof(to)), size);
+	}
+	assert_int_equal(kill(own.dp->user.pid, SIGCONT), 0);
+	close(fd);
+	lab_enter(world.node);
+}
+
+static struct flow_want encrypted(void)
+{
+	struct flow_want want = relay_want();
+
+	want.local = lab_addr(RELAY6);
+	want.expect = lab_addr(PHONE6);
+	want.from = lab_addr(OUT6);
+	want.to = lab_addr(FAR6);
+	want.out.suite = RTPFWD_AES_CM_128_HMAC_SHA1_80;
+	memset(want.out.key, 0x5a, 30);
+	return want;
+}
+
+/* No datagram is so long: behind the verdict they are refused by the kernel. */
+static bool a_batch_has_left(void *ctx)
+{
+	struct flow_counters c;
+
+	assert_int_equal(datapath_counters(own.dp, ctx, &c), 0);
+	return c.packets >= USER_BATCH && lab_drops(&own, "tx_failed") >= USER_BATCH;
+}
+
+/* In every buffer of a batch, the last one included, behind which nothing may be written. */
+static void the_largest_datagram_has_room_for_its_tag(void **state)
+{
+	struct conf_peer peer = { .name = "phone", .encryption = ENCRYPTION_SDES };
+	struct flow_want want = encrypted();
+	uint8_t *rtp;
+	pid_t relay;
+
+	(void)state;
+	NEED_ROOT;
+	own.conf.peers = &peer;
+	own.conf.n_peers = 1;
+	open_with(real);
+	assert_true(lab_until(&own, has_turn, NULL));
+	relay = own.dp->user.pid;
+	assert_int_equal(datapath_apply(own.dp, &want), 0);
+	rtp = calloc(1, LARGEST);
+	assert_non_null(rtp);
+	send_all(USER_BATCH + 16, rtp, LARGEST);
+	free(rtp);
+	assert_true(lab_until(&own, a_batch_has_left, &want.local));
+	assert_int_equal(own.dp->user.pid, relay);
+}
+
+static bool has_begun_anew(void *ctx)
+{
+	return own.dp->user.generation != *(uint32_t *)ctx;
+}
+
+/* What may still run is the one that had its turn: the count by which it tells what it is reading
+ * is nobody else's. */
+static void one_without_a_turn_is_not_followed_at_the_parity_of_who_runs(void **state)
+{
+	const uint32_t running = 5;
+	uint32_t was;
+
+	(void)state;
+	NEED_ROOT;
+	open_with(NULL);
+	own.dp->control->relay = running;
+	lab_close(&own);
+	open_with("/bin/false");
+	for (int i = 0; i < 2; i++) {
+		was = own.dp->user.generation;
+		assert_int_not_equal(was % RTPFWD_RELAYS, running % RTPFWD_RELAYS);
+		assert_true(lab_until(&own, has_begun_anew, &was));
+	}
+	assert_int_not_equal(own.dp->user.generation % RTPFWD_RELAYS, running % RTPFWD_RELAYS);
+	assert_int_equal(own.dp->control->relay, running);
+}
+
+static void generations_have_no_end(void **state)
+{
+	uint32_t was;
+
+	(void)state;
+	NEED_ROOT;
+	open_with(NULL);
+	own.dp->control->relay = UINT32_MAX;
+	lab_close(&own);
+	open_with("/bin/false");
+	assert_int_equal(own.dp->user.generation, 2); /* 0 is none, 1 of the same parity */
+	own.dp->user.generation = was = UINT32_MAX - 1;
+	assert_true(lab_until(&own, has_begun_anew, &was));
+	assert_int_equal(own.dp->user.generation, 2);
+}
+
+static bool has_ended(void *ctx)
+{
+	(void)ctx;
+	return waitpid(own.dp->user.pid, NULL, WNOHANG) == own.dp->user.pid;
+}
+
+/* Slow to empty its sockets, it meets the one after the next at its own place. */
+static void one_that_ends_leaves_the_name_of_a_successor(void **state)
+{
+	uint32_t *running, later;
+
+	(void)state;
+	NEED_ROOT;
+	open_with(real);
+	assert_true(lab_until(&own, has_turn, NULL));
+	running = &own.dp->relay->running[own.dp->user.generation % RTPFWD_RELAYS];
+	later = own.dp->user.generation + RTPFWD_RELAYS;
+	loop_unwatch(&own.dp->user.ended);
+	__atomic_store_n(running, later, __ATOMIC_RELEASE);
+	__atomic_store_n(&own.dp->control->relay, later, __ATOMIC_RELEASE);
+	assert_true(lab_until(&own, has_ended, NULL));
+	assert_int_equal(*running, later);
+	*running = 0;
+	own.dp->control->relay = 0;
+	assert_int_equal(loop_watch(&own.dp->user.ended, own.loop, own.dp->user.pidfd,
+				    own.dp->user.ended.ready, own.dp),
+			 0);
+}
+
+static const struct rtpfwd_control *watched; /* of a start under way; NULL: of none */
+static bool taken_away;
+
+/* libbpf's: what is shared is looked at amid a start. */
+int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
+{
+	int (*update)(int, const void *, const void *, __u64) =
+		(int (*)(int, const void *, const void *, __u64))dlsym(RTLD_NEXT, __func__);
+
+	taken_away |= watched && (!watched->ifindex[0] || !watched->ifindex[1]);
+	return update(fd, key, value, flags);
+}
+
+/* The former relay forwards by them. */
+static void a_start_takes_no_interface_away(void **state)
+{
+	struct rtpfwd_control *control;
+
+	(void)state;
+	NEED_ROOT;
+	open_with(NULL);
+	lab_close(&own);
+	control = lab_control(&own);
+	assert_int_not_equal(control->ifindex[0], 0);
+	assert_int_not_equal(control->ifindex[1], 0);
+	watched = control;
+	taken_away = false;
+	open_with(NULL);
+	watched = NULL;
+	lab_unmap(control, NULL);
+	assert_false(taken_away);
+}
+
+static int told;
+
+static void on_learned(void *ctx, uint64_t owner, const struct addr *local,
+		       const struct addr *source)
+{
+	(void)ctx;
+	(void)owner;
+	(void)local;
+	(void)source;
+	told++;
+}
+
+/* Executed in the relay's place: tells more than a turn hears, says so, and waits. */
+static int flood(char **argv)
+{
+	struct rtpfwd_event event = { .slot = 0 };
+	int tell = atoi(argv[2 + USER_TELL]);
+	struct pollfd daemon = { .fd = tell };
+	struct rtpfwd_relay *relay = mmap(NULL, sizeof(*relay), PROT_READ | PROT_WRITE, MAP_SHARED,
+					  atoi(argv[2 + USER_RELAY]), 0);
+
+	if (relay == MAP_FAILED)
+		return 1;
+	for (int i = 0; i < FLOOD; i++)
+		if (send(tell, &event, sizeof(event), MSG_NOSIGNAL) != sizeof(event))
+			return 1;
+	__atomic_store_n(&relay->running[1], 1, __ATOMIC_RELEASE);
+	poll(&daemon, 1, -1);
+	__atomic_store_n(&relay->running[1], 0, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void a_flood_of_what_it_tells_does_not_hold_the_loop(void **state)
+{
+	struct flow_want want = relay_want();
+	int before = 0;
+
+	(void)state;
+	NEED_ROOT;
+	own.events.learned = on_learned;
+	open_with("/proc/self/exe");
+	want.learning = true;
+	assert_int_equal(datapath_apply(own.dp, &want), 0);
+	own.dp->rests[0].heard.learned = want.expect.v4.s_addr | (uint64_t)htons(5006) << 32;
+	while (!__atomic_load_n(&own.dp->relay->running[1], __ATOMIC_ACQUIRE))
+		assert_int_equal(waitpid(own.dp->user.pid, NULL, WNOHANG), 0);
+	told = 0;
+	for (int turn = 0; turn < 60 && told < FLOOD; turn++) {
+		before = told;
+		assert_int_equal(event_base_loop(loop_base(own.loop), EVLOOP_ONCE), 0);
+		assert_in_range(told - before, 0, LEARN_PER_TURN);
+	}
+	assert_int_equal(told, FLOOD);
+}
+
+#undef T
+#define T(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		T(the_largest_datagram_has_room_for_its_tag),
+		T(one_without_a_turn_is_not_followed_at_the_parity_of_who_runs),
+		T(generations_have_no_end),
+		T(one_that_ends_leaves_the_name_of_a_successor),
+		T(a_start_takes_no_interface_away),
+		T(a_flood_of_what_it_tells_does_not_hold_the_loop),
+	};
+
+	if (argc > 0 && !strcmp(argv[0], DATAPATH_RELAY))
+		return flood(argv);
+	return cmocka_run_group_tests(tests, start, stop);
+}
