@@ -183,8 +183,8 @@ static __always_inline bool flow_described(const struct flow *f)
 	return f->act->drop != RTPFWD_R_not_signalled || f->flags & RTPFWD_F_EXPECT;
 }
 
-/* The packet is charged for when it has passed (count_forwarded): what is refused after this, forged
- * SRTP above all, takes nothing from those that do. */
+/* The packet is charged for when it has passed (count_forwarded): what is refused after this,
+ * forged SRTP above all, takes nothing from those that do. */
 static __always_inline bool within_rate(struct flow *f, const struct rtpfwd_control *control,
 					__u64 now)
 {

@@ -363,7 +363,7 @@ static void padding_that_cannot_be_is_refused(void **state)
 	relay_expect_drop(&f, "bad_length", true);
 }
 
-/* One that is refused behind the rate, as forged SRTP is: the next good one finds all the credit. */
+/* One that is refused behind the rate, as forged SRTP is: the next good one finds its credit. */
 static void what_does_not_pass_costs_no_credit(void **state)
 {
 	struct flow_want want = want_numbers(2, to_alaw);
