@@ -4,11 +4,17 @@
 
 #include <errno.h>
 
+/* While it is asked for an offer, that is what comes. */
+static int parse(struct desc **out, const struct call *c, struct slice sdp)
+{
+	return (c->ask.open ? call_parse_offer : call_parse_answer)(out, c, SIDE_B, sdp);
+}
+
 int call_take_early(struct call *c, struct slice sdp)
 {
 	struct call_side *a = &c->side[SIDE_A];
 	struct desc *said;
-	int err = sdp.p ? call_parse_within(&said, c, SIDE_B, sdp) : -ENOENT;
+	int err = sdp.p ? parse(&said, c, sdp) : -ENOENT;
 
 	if (err)
 		return err;
@@ -17,6 +23,12 @@ int call_take_early(struct call *c, struct slice sdp)
 			return call_ask_offer(c, said);
 		desc_free(said);
 		return -EALREADY;
+	}
+	/* Another fork, by another suite: the one heard first may answer in the end, and by then
+	 * its key must not have been left. */
+	if (!call_keys_stay(c, SIDE_B, said)) {
+		desc_free(said);
+		return -EBUSY;
 	}
 	call_defer(c);
 	call_heard(c, SIDE_B, said);
@@ -30,7 +42,7 @@ int call_take_answer(struct call *c, struct slice sdp)
 {
 	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
 	struct desc *said = NULL;
-	int err = sdp.p ? call_parse_within(&said, c, SIDE_B, sdp) : 0;
+	int err = sdp.p ? parse(&said, c, sdp) : 0;
 
 	if (err)
 		return err;

@@ -94,7 +94,7 @@ void call_ask_reanswered(struct call *c, int code, struct slice sdp)
 	struct call_side *s = asker_of(c);
 	struct desc *offer = NULL;
 
-	if (code < 300 && call_parse_within(&offer, c, side_other(c->ask.from), sdp) == 0 &&
+	if (code < 300 && call_parse_offer(&offer, c, side_other(c->ask.from), sdp) == 0 &&
 	    !c->ask.withdrawn && call_keep_origin(&c->ask.before, &s->origin) == 0 &&
 	    call_ask_offer(c, offer) == 0 &&
 	    call_agree(c, c->ask.from, CALL_FOR_OFFER) == 0)
@@ -123,7 +123,7 @@ void call_ask_answered(struct call *c, struct slice sdp)
 	struct desc *offer = c->ask.offer, *answer;
 	int err;
 
-	if (!sdp.p || call_parse_within(&answer, c, from, sdp)) {
+	if (!sdp.p || call_parse_answer(&answer, c, from, sdp)) {
 		answer_without(c);
 		return;
 	}

@@ -42,7 +42,6 @@ void call_free(struct call *c)
 			leg_free(c->side[i].leg);
 		desc_free(c->side[i].said);
 		desc_origin_free(&c->side[i].origin);
-		call_keys_free(&c->side[i]);
 	}
 	call_lines_free(c);
 	peers_unref(c->peers);
@@ -202,7 +201,6 @@ static int try_target(struct call *c)
 	b->nat = (struct call_nat){ 0 };
 	desc_origin_free(&b->origin);
 	b->origin = (struct desc_origin){ 0 };
-	call_keys_free(b);
 	call_fill_target(c, &at, &target);
 	b->tls = leg_will_be_over_tls(c->all->sip, &target);
 	call_review(c);
@@ -351,7 +349,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		.realm = request->realm,
 		.said = offer,
 	};
-	code = offer && call_keys_judge(c, SIDE_A, offer) ? 488 : 0;
+	code = offer && call_keys_judge(c, SIDE_A, offer, false) ? 488 : 0;
 	if (offer)
 		call_read_audio(&c->side[SIDE_A]);
 	call_read_said(c);
@@ -545,7 +543,7 @@ static void on_refreshed(void *owner, struct leg *leg, struct slice sdp)
 	enum side side = side_of(c, leg);
 	struct desc *said;
 
-	if (call_parse_within(&said, c, side, sdp))
+	if (call_parse_answer(&said, c, side, sdp))
 		return;
 	call_heard(c, side, said);
 	direct_changed(c);

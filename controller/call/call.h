@@ -65,6 +65,7 @@ struct media_trail {
 struct call_stream_report {
 	unsigned int index;
 	const char *kind; /* "audio", "video", "image" */
+	const char *crypto; /* suite; NULL: not encrypted between the leg and us */
 	struct stream_report media;
 };
 

@@ -43,7 +43,6 @@ struct call_side {
 	struct flow_payloads sends; /* numbers by what was agreed upon last */
 	bool holds;		   /* it holds, and the other leg, not told so, hears music */
 	struct player *player;	   /* of the music that it hears; NULL: none */
-	struct call_keys *keys;	   /* keys.c; NULL: none pass between it and us */
 	bool tls;		   /* before there is a leg: it will be spoken to over TLS */
 };
 
@@ -52,6 +51,7 @@ struct call_line {
 	struct stream *stream;
 	unsigned int index;
 	enum desc_kind kind; /* as said last */
+	struct call_keys *keys[2]; /* keys.c, by side; NULL: none pass between it and us */
 };
 
 /* A re-INVITE of one leg that waits for the other leg's answer. */
@@ -232,33 +232,40 @@ void call_read_audio(struct call_side *s);
 void call_heard(struct call *c, enum side side, struct desc *said);
 /* Parses and keeps nothing that has no audio. 0, -EBADMSG, -E2BIG or -ENOENT. */
 int call_parse(struct desc **out, struct slice sdp);
-/* The same of a leg that was told something: a leg's relay ports are of one address family for the
- * call's life; -EAFNOSUPPORT: it wants its audio in the other one (a null address, hold, may). */
-int call_parse_within(struct desc **out, const struct call *c, enum side side, struct slice sdp);
+/* The same of a leg that was told something, or is to be: a leg's relay ports are of one address
+ * family for the call's life; -EAFNOSUPPORT: it wants its audio in the other one (a null address,
+ * hold, may). -ENOTSUP: call_keys_judge(). */
+int call_parse_offer(struct desc **out, const struct call *c, enum side side, struct slice sdp);
+int call_parse_answer(struct desc **out, const struct call *c, enum side side, struct slice sdp);
 /* The first codec of the last answer is the one in use. */
 void call_note_codec(struct call *c, const struct desc *answer);
 
 /* keys.c: keys of encrypted media */
 /* encryption = no on both legs: those of RTP/SAVP are the far ends' own. */
 bool call_keys_pass(const struct call *c);
-/* A line beside the main one is told. */
-bool call_keys_admit(const struct call *c, const struct desc_audio *line);
+/* Of the line of what `side` says at `index` the other leg can be told. */
+bool call_keys_admit(const struct call *c, enum side side, const struct desc *said,
+		     unsigned int index);
 /* What cannot be served is -ENOTSUP (488), and logged. */
-/* Before the leg is told anything; again for the next target, whose keys are others. */
-int call_keys_begin(struct call *c, enum side side);
-void call_keys_free(struct call_side *s);
-/* Of what the leg says, before anything is read of it: it is encrypted as its peer's has to be. */
-int call_keys_judge(const struct call *c, enum side side, struct desc *d);
-/* Into what the leg is told, an offer, or the answer to `offer`. */
-int call_keys_tell(struct call *c, enum side side, const struct desc *offer,
-		   struct desc_rewrite *rw);
-/* What it was told comes to nothing. */
-void call_keys_as_before(struct call_side *s);
-/* What it said is in force, with the next stream_describe(). */
-void call_keys_heard(struct call *c, enum side side);
+/* Before the leg is told anything. */
+int call_keys_begin(const struct call *c, enum side side);
+/* New ones for that line, where keys pass. 0, -ENOMEM or -EIO. */
+int call_keys_make(const struct call *c, struct call_line *line, enum side side);
+void call_keys_free(struct call_line *line, enum side side);
+/* Of what the leg says, before anything is read of it: the main line is encrypted as its peer's has
+ * to be; another that is not is passed over. */
+int call_keys_judge(const struct call *c, enum side side, struct desc *d, bool answer);
+/* Into what the leg is told of `in`, an offer, or the answer to `offer`. */
+int call_keys_tell(const struct call *c, enum side side, const struct desc *in,
+		   const struct desc *offer, struct desc_rewrite *rw);
+/* What it said of that line is in force, with the next stream_describe(). */
+void call_keys_heard(const struct call *c, struct call_line *line, enum side side);
+/* Each line that is encrypted stays so, by the same suite, if that answer comes into force. */
+bool call_keys_stay(const struct call *c, enum side side, const struct desc *said);
 bool call_keys_expected(const struct call *c, enum side side);
 /* In use; 0: its media is not encrypted here. */
-uint8_t call_keys_suite(const struct call_side *s);
+uint8_t call_keys_suite(const struct call_line *line, enum side side);
+bool call_keys_used(const struct call *c, enum side side); /* by some line */
 
 /* payloads.c: the flows follow from what was said and told */
 /* What is said and told from the one to the other comes into force at once; pairs of them nest. */
@@ -292,7 +299,9 @@ void call_lines_heard(struct call *c, enum side side);
 /* While no offer is under way: what neither leg has is given back. */
 void call_lines_prune(struct call *c);
 /* NULL: that line is not relayed. */
+const struct call_line *call_line_at(const struct call *c, unsigned int index);
 struct stream *call_stream(const struct call *c, unsigned int index);
+const struct call_line *call_main_line(const struct call *c); /* NULL: none yet */
 /* What a leg's figures are of: the main line, or the audio that it came after. */
 const struct stream *call_shown_stream(const struct call *c);
 size_t call_lines_report(const struct call *c, enum side side,

@@ -77,7 +77,7 @@ static void accepted(struct call *c, enum side side, struct slice sdp)
 	if (!m->peer)
 		c->media.here_ms = loop_now_ms(c->all->setup.loop);
 	direct_step(c, "accepted", (int)side, 200);
-	if (call_parse_within(&answer, c, side, sdp) == 0) {
+	if (call_parse_answer(&answer, c, side, sdp) == 0) {
 		call_note_codec(c, answer);
 		call_heard(c, side, answer);
 	} else if (m->peer) {
@@ -140,7 +140,7 @@ void direct_late(struct call *c, enum side side, struct slice sdp)
 	m->swallowed = false;
 	m->peer = true;
 	told_after_all(c, side);
-	if (call_parse_within(&answer, c, side, sdp) == 0)
+	if (call_parse_answer(&answer, c, side, sdp) == 0)
 		call_heard(c, side, answer);
 	direct_back(c, "late_answer", (int)side, 200);
 }

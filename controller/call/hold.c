@@ -18,12 +18,13 @@ static const char *tune_of(const struct call_side *holder)
 
 /* By which coding and number music reaches that leg. -ENOENT: it was not told of either half of
  * G.711, or does not take it; or it hears under keys, which the music is not. */
-static int coding_for(const struct call_side *s, struct music_way *way)
+static int coding_for(const struct call *c, enum side side, struct music_way *way)
 {
+	const struct call_side *s = &c->side[side];
 	struct desc *told;
 	bool alaw;
 	int err = s->said && s->origin.last && s->audio.content == CONTENT_RTP &&
-				  !call_keys_suite(s)
+				  !call_keys_suite(call_main_line(c), side)
 			  ? desc_parse(&told, s->origin.last, s->origin.last_len, NULL)
 			  : -ENOENT;
 
@@ -44,11 +45,11 @@ static bool takes_audio(const struct desc_audio *audio)
 /* Is there music for the other leg while `side` holds? */
 static bool has_music(const struct call *c, enum side side)
 {
-	const struct call_side *listener = &c->side[side_other(side)];
 	const char *path = tune_of(&c->side[side]);
 	struct music_way way;
 
-	return path && music_has(c->all->setup.music, path) && coding_for(listener, &way) == 0;
+	return path && music_has(c->all->setup.music, path) &&
+	       coding_for(c, side_other(side), &way) == 0;
 }
 
 bool call_hold_is_ours(const struct call *c, enum side side, const struct desc *offer)
@@ -78,7 +79,7 @@ static int play_to(struct call *c, enum side side)
 	int err = stream_way(c->stream, side, &to);
 
 	if (!err)
-		err = coding_for(s, &way);
+		err = coding_for(c, side, &way);
 	if (err)
 		return err;
 	way.rtp = (struct wire_way){ .from = to.from, .to = to.to, .ifindex = to.ifindex };

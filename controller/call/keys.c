@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Keys of encrypted media (SDES, RFC 4568; OSRTP, RFC 8643). They end here: each leg has its own,
- * and they pass where its signalling is secure. A leg hears under one key of ours for each suite,
- * the same for its dialog's life: whoever makes the next offer, no packet falls between two keys of
- * ours.
+ * for each m= line others, and they pass where its signalling is secure. A leg hears under one key
+ * of ours for each suite, the same for as long as that suite is in force: whoever makes the next
+ * offer, no packet falls between two keys of ours. Once it is left its key is never used again:
+ * indices would begin anew under it (RFC 3711 9.1).
  */
 #include "call/call_priv.h"
 
@@ -11,35 +12,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of one m= line with one leg. */
 struct call_keys {
 	struct crypto_line ours[CRYPTO_SUITES]; /* by suite; tags as told last */
+	uint32_t offered, spent;		/* bit by suite: in the last offer; was left */
 	struct flow_crypt sends, hears;		/* in force; suite 0: not encrypted */
-	bool offered;				/* what it was told last is an offer */
 };
 
-void call_keys_free(struct call_side *s)
-{
-	if (s->keys)
-		explicit_bzero(s->keys, sizeof(*s->keys));
-	free(s->keys);
-	s->keys = NULL;
-}
+/* A description of a leg's, in answer to ours or not. */
+struct word {
+	const struct call *c;
+	enum side side;
+	const struct desc *said;
+	bool answer;
+};
 
-/* All of them at once: later nothing can fail. 0, -ENOMEM or -EIO. */
-static int make_keys(struct call_side *s)
+void call_keys_free(struct call_line *line, enum side side)
 {
-	int err = 0;
-
-	if (s->keys)
-		return 0;
-	s->keys = calloc(1, sizeof(*s->keys));
-	if (!s->keys)
-		return -ENOMEM;
-	for (uint8_t i = 0; !err && i < CRYPTO_SUITES; i++)
-		err = crypto_make(&s->keys->ours[i].crypt, (uint8_t)(i + 1));
-	if (err)
-		call_keys_free(s);
-	return err;
+	if (line->keys[side])
+		explicit_bzero(line->keys[side], sizeof(*line->keys[side]));
+	free(line->keys[side]);
+	line->keys[side] = NULL;
 }
 
 /* Why no keys pass between that leg and us; NULL: they do. */
@@ -62,17 +55,30 @@ bool call_keys_expected(const struct call *c, enum side side)
 	return c->side[side].peer->encryption != ENCRYPTION_NO && !obstacle(c, side);
 }
 
+/* All of them at once: later nothing can fail. */
+int call_keys_make(const struct call *c, struct call_line *line, enum side side)
+{
+	struct call_keys *k;
+	int err = 0;
+
+	call_keys_free(line, side);
+	if (!call_keys_expected(c, side))
+		return 0;
+	k = line->keys[side] = calloc(1, sizeof(*k));
+	if (!k)
+		return -ENOMEM;
+	for (uint8_t i = 0; !err && i < CRYPTO_SUITES; i++)
+		err = crypto_make(&k->ours[i].crypt, (uint8_t)(i + 1));
+	if (err)
+		call_keys_free(line, side);
+	return err;
+}
+
 static int refuse(const struct call *c, enum side side, const char *why)
 {
 	log_notice("call %s: no media with %c, peer '%s': %s", c->id, "ab"[side],
 		   c->side[side].peer->name, why);
 	return -ENOTSUP;
-}
-
-/* What was offered has one tag for each suite: its number. */
-static bool is_ours(const struct call_keys *k, const struct crypto_line *line)
-{
-	return line->tag == line->crypt.suite && k->ours[line->tag - 1].tag == line->tag;
 }
 
 /* Where the callee is not known yet, they may. */
@@ -83,128 +89,286 @@ bool call_keys_pass(const struct call *c)
 	return a->encryption == ENCRYPTION_NO && (!b || b->encryption == ENCRYPTION_NO);
 }
 
-/* Only the main line has keys of ours: of audio there is that alone, be it offered with and without
- * keys; and what must be encrypted is not told otherwise. */
-bool call_keys_admit(const struct call *c, const struct desc_audio *line)
+/* The same of a line that there is: it has keys since it was opened, or none. */
+static const char *obstacle_at(const struct word *w, unsigned int index)
 {
-	if (call_keys_pass(c))
-		return true;
-	if (c->side[SIDE_A].peer->encryption == ENCRYPTION_SDES ||
-	    c->side[SIDE_B].peer->encryption == ENCRYPTION_SDES)
-		return false;
-	return line->kind != DESC_KIND_AUDIO && !line->secure;
+	const struct call_line *line = call_line_at(w->c, index);
+	const char *why = obstacle(w->c, w->side);
+
+	return !why && line && !line->keys[w->side] ? "its keys could not pass before" : why;
 }
 
-/* By which line of `d` the leg sends; suite 0: it does so in the clear. */
-static int choose(const struct call *c, enum side side, const struct desc *d, bool answer,
-		  struct crypto_line *out)
+static struct call_keys *keys_at(const struct call *c, enum side side, unsigned int index)
 {
-	const struct call_side *s = &c->side[side];
-	const char *why = obstacle(c, side);
-	struct desc_audio audio = { 0 };
-	int err = why ? -ENOENT : desc_crypto(d, out);
+	const struct call_line *line = call_line_at(c, index);
 
-	desc_audio(d, &audio);
-	if (!err && answer && !is_ours(s->keys, out))
+	return line ? line->keys[side] : NULL;
+}
+
+/* In an offer of ours the tag of a suite is its number. */
+static bool was_offered(const struct call_keys *k, const struct crypto_line *line)
+{
+	return k && line->tag == line->crypt.suite && k->offered >> line->tag & 1;
+}
+
+/* Before a key of ours is told. NULL, or why there is none. */
+static const char *renew(struct call_keys *k, uint8_t suite)
+{
+	if (!(k->spent >> suite & 1))
+		return NULL;
+	if (crypto_make(&k->ours[suite - 1].crypt, suite))
+		return "no random numbers";
+	k->spent &= ~(1u << suite);
+	return NULL;
+}
+
+/* Under what the leg sends that line; suite 0: in the clear, or under keys that are not for us.
+ * NULL, or why it cannot be had so. */
+static const char *choose(const struct word *w, unsigned int index, struct crypto_line *out)
+{
+	const struct conf_peer *peer = w->c->side[w->side].peer;
+	const struct call_keys *k = keys_at(w->c, w->side, index);
+	const char *why = obstacle_at(w, index);
+	struct desc_audio line;
+	int err;
+
+	*out = (struct crypto_line){ 0 };
+	if (desc_line(w->said, index, &line))
+		return NULL;
+	if (content_opaque(line.content, false))
+		return peer->encryption == ENCRYPTION_SDES ? "no a=crypto that can be served"
+							   : NULL;
+	err = why ? -ENOENT : desc_crypto(w->said, index, out);
+	if (!err && w->answer && !was_offered(k, out))
 		err = -EPROTO;
 	if (!err)
-		return 0;
+		return NULL;
 	explicit_bzero(out, sizeof(*out));
-	if (err == -EPROTO || (err == -ENOTSUP && answer))
-		return refuse(c, side, "its answer chooses none of the keys offered");
-	if (audio.secure || s->peer->encryption == ENCRYPTION_SDES)
-		return refuse(c, side, why ? why : "no a=crypto that can be served");
-	return 0;
+	if (err == -EPROTO || (err == -ENOTSUP && w->answer))
+		return "its answer chooses none of the keys offered";
+	if (line.secure || peer->encryption == ENCRYPTION_SDES)
+		return why ? why : "no a=crypto that can be served";
+	return NULL;
 }
 
-int call_keys_judge(const struct call *c, enum side side, struct desc *d)
+static const char *fault_of(const struct word *w, unsigned int index)
 {
-	const struct call_keys *k = c->side[side].keys;
 	struct crypto_line line;
-	int err;
+	const char *why = choose(w, index, &line);
+
+	explicit_bzero(&line, sizeof(line));
+	return why;
+}
+
+/* Of audio that is offered with keys and without, each in a line of its own, one is meant. */
+static bool is_other_choice(const struct desc_audio *main, const struct desc_audio *line)
+{
+	return line->kind == DESC_KIND_AUDIO && main->kind == DESC_KIND_AUDIO &&
+	       line->secure != main->secure;
+}
+
+bool call_keys_admit(const struct call *c, enum side side, const struct desc *said,
+		     unsigned int index)
+{
+	const struct conf_peer *other = c->side[side_other(side)].peer;
+	const struct word w = { c, side, said, false };
+	struct desc_audio main, line;
+
+	if (call_keys_pass(c))
+		return true;
+	if (desc_audio(said, &main) || desc_line(said, index, &line))
+		return false;
+	if (content_opaque(line.content, false) && other && other->encryption == ENCRYPTION_SDES)
+		return false;
+	return !is_other_choice(&main, &line) && !fault_of(&w, index);
+}
+
+int call_keys_judge(const struct call *c, enum side side, struct desc *d, bool answer)
+{
+	const struct word w = { c, side, d, answer };
+	struct desc_audio main, line;
+	const char *why;
 
 	if (call_keys_pass(c))
 		return 0;
 	if (c->side[side].peer->encryption != ENCRYPTION_NO)
 		desc_prefer_secure(d);
-	err = choose(c, side, d, k && k->offered, &line);
-	explicit_bzero(&line, sizeof(line));
-	return err;
+	desc_audio(d, &main);
+	why = fault_of(&w, main.index);
+	if (why)
+		return refuse(c, side, why);
+	for (unsigned int i = 0; i < DESC_MAX_MEDIA; i++) {
+		if (i == main.index || desc_line(d, i, &line))
+			continue;
+		why = is_other_choice(&main, &line) ? "another is preferred" : fault_of(&w, i);
+		if (!why)
+			continue;
+		log_info("call %s: m= line %u of %c is refused: %s", c->id, i, "ab"[side], why);
+		desc_pass_over(d, i);
+	}
+	return 0;
 }
 
-int call_keys_begin(struct call *c, enum side side)
+int call_keys_begin(const struct call *c, enum side side)
 {
-	struct call_side *s = &c->side[side];
+	const struct call_side *s = &c->side[side];
 	const char *why = obstacle(c, side);
 
 	if (why && (s->peer->encryption == ENCRYPTION_SDES ||
 		    (s->said && s->audio.secure && !call_keys_pass(c))))
 		return refuse(c, side, why);
-	return why ? 0 : make_keys(s);
-}
-
-/* The offer names every suite, or the one in use; a leg whose media is not encrypted is left so. */
-static void tell_offer(const struct call_side *s, struct desc_rewrite *rw)
-{
-	struct call_keys *k = s->keys;
-	uint8_t in_use = k->sends.suite;
-
-	rw->secure = s->said ? s->audio.secure : s->peer->encryption == ENCRYPTION_SDES;
-	for (uint8_t i = 0; i < CRYPTO_SUITES; i++)
-		k->ours[i].tag = i + 1u;
-	if (s->said && !in_use)
-		return;
-	rw->keys = in_use ? &k->ours[in_use - 1] : k->ours;
-	rw->n_keys = in_use ? 1 : CRYPTO_SUITES;
-}
-
-int call_keys_tell(struct call *c, enum side side, const struct desc *offer,
-		   struct desc_rewrite *rw)
-{
-	struct call_side *s = &c->side[side];
-	struct crypto_line line = { 0 };
-	int err = offer && !call_keys_pass(c) ? choose(c, side, offer, false, &line) : 0;
-
-	if (err || !s->keys)
-		return err;
-	s->keys->offered = !offer;
-	if (!offer) {
-		tell_offer(s, rw);
-	} else if (line.crypt.suite) {
-		rw->keys = &s->keys->ours[line.crypt.suite - 1];
-		rw->n_keys = 1;
-		s->keys->ours[line.crypt.suite - 1].tag = line.tag;
-	}
-	explicit_bzero(&line, sizeof(line));
 	return 0;
 }
 
-void call_keys_as_before(struct call_side *s)
+/* It has agreed to media in the clear. */
+static bool is_left_plain(const struct call *c, enum side side, unsigned int index)
 {
-	if (s->keys)
-		s->keys->offered = false;
+	const struct call_keys *k = keys_at(c, side, index);
+	const struct call_side *s = &c->side[side];
+	struct desc_audio line;
+
+	return s->said && desc_line(s->said, index, &line) == 0 &&
+	       !content_opaque(line.content, false) && !(k && k->sends.suite);
 }
 
-void call_keys_heard(struct call *c, enum side side)
+static const char *offer_keys(struct call_keys *k, struct desc_under *out)
 {
-	struct call_side *s = &c->side[side];
-	struct call_keys *k = s->keys;
-	struct crypto_line line = { 0 };
+	uint8_t in_use = k->sends.suite;
+	const char *why = NULL;
+
+	for (uint8_t suite = 1; !why && suite <= CRYPTO_SUITES; suite++) {
+		if (in_use && suite != in_use)
+			continue;
+		why = renew(k, suite);
+		k->ours[suite - 1].tag = suite;
+		k->offered |= 1u << suite;
+	}
+	out->keys = in_use ? &k->ours[in_use - 1] : k->ours;
+	out->n_keys = in_use ? 1 : CRYPTO_SUITES;
+	return why;
+}
+
+/* The offer names every suite, or the one in use; a leg whose media is not encrypted is left so. */
+static const char *offer_line(const struct call *c, enum side side, struct desc_told *told)
+{
+	const struct call_side *s = &c->side[side];
+	struct call_keys *k = keys_at(c, side, told->index);
+	struct desc_audio line = s->audio;
+
+	if (s->said)
+		desc_line(s->said, told->index, &line);
+	told->under.secure = s->said && !content_opaque(line.content, false)
+				     ? line.secure
+				     : s->peer->encryption == ENCRYPTION_SDES;
+	if (!k)
+		return NULL;
+	k->offered = 0;
+	if (is_left_plain(c, side, told->index) || is_left_plain(c, side, s->audio.index))
+		return NULL;
+	return offer_keys(k, &told->under);
+}
+
+/* Exactly one, under the tag that the offer has for it (RFC 4568 5.1.2). */
+static const char *answer_line(const struct call *c, enum side side, const struct desc *offer,
+			       struct desc_told *told)
+{
+	const struct word w = { c, side, offer, false };
+	struct call_keys *k = keys_at(c, side, told->index);
+	struct crypto_line line;
+	const char *why = choose(&w, told->index, &line);
+
+	if (!why && line.crypt.suite) {
+		struct crypto_line *ours = &k->ours[line.crypt.suite - 1];
+
+		why = renew(k, line.crypt.suite);
+		ours->tag = line.tag;
+		told->under.keys = ours;
+		told->under.n_keys = 1;
+	}
+	explicit_bzero(&line, sizeof(line));
+	return why;
+}
+
+/* NULL, or why `side` cannot be told of that line of `in`. */
+static const char *tell_line(const struct call *c, enum side side, const struct desc *in,
+			     const struct desc *offer, struct desc_told *told)
+{
+	struct desc_audio line;
+
+	if (desc_line(in, told->index, &line) == 0 && content_opaque(line.content, false))
+		return c->side[side].peer->encryption == ENCRYPTION_SDES ? "it has no keys" : NULL;
+	return offer ? answer_line(c, side, offer, told) : offer_line(c, side, told);
+}
+
+int call_keys_tell(const struct call *c, enum side side, const struct desc *in,
+		   const struct desc *offer, struct desc_rewrite *rw)
+{
+	struct desc_told main = { 0 };
+	struct desc_audio line;
+	const char *why;
+
+	if (call_keys_pass(c) || desc_audio(in, &line))
+		return 0;
+	main.index = line.index;
+	why = tell_line(c, side, in, offer, &main);
+	if (why)
+		return refuse(c, side, why);
+	rw->under = main.under;
+	for (size_t i = rw->n_more; i-- > 0;)
+		if (tell_line(c, side, in, offer, &rw->more[i]))
+			rw->more[i] = rw->more[--rw->n_more];
+	return 0;
+}
+
+void call_keys_heard(const struct call *c, struct call_line *line, enum side side)
+{
+	const struct word w = { c, side, c->side[side].said, false };
+	struct call_keys *k = line->keys[side];
+	struct crypto_line theirs;
+	uint8_t before;
 
 	if (!k)
 		return;
-	k->offered = false;
-	if (choose(c, side, s->said, false, &line) == 0 && line.crypt.suite) {
-		k->sends = line.crypt;
-		k->hears = k->ours[line.crypt.suite - 1].crypt;
-	} else {
-		k->sends = k->hears = (struct flow_crypt){ 0 };
+	choose(&w, line->index, &theirs);
+	before = k->hears.suite;
+	k->sends = theirs.crypt;
+	k->hears = theirs.crypt.suite ? k->ours[theirs.crypt.suite - 1].crypt
+				      : (struct flow_crypt){ 0 };
+	if (before && before != theirs.crypt.suite) {
+		k->offered &= ~(1u << before);
+		k->spent |= 1u << before;
 	}
-	explicit_bzero(&line, sizeof(line));
-	stream_encrypt(c->stream, side, &k->sends, &k->hears);
+	explicit_bzero(&theirs, sizeof(theirs));
+	stream_encrypt(line->stream, side, &k->sends, &k->hears);
 }
 
-uint8_t call_keys_suite(const struct call_side *s)
+bool call_keys_stay(const struct call *c, enum side side, const struct desc *said)
 {
-	return s->keys ? s->keys->sends.suite : 0;
+	const struct word w = { c, side, said, true };
+	struct crypto_line line;
+	bool stay = true;
+
+	for (size_t i = 0; i < c->n_lines; i++) {
+		const struct call_keys *k = c->lines[i].keys[side];
+
+		if (!k || !k->sends.suite)
+			continue;
+		choose(&w, c->lines[i].index, &line);
+		stay &= line.crypt.suite == k->sends.suite;
+	}
+	explicit_bzero(&line, sizeof(line));
+	return stay;
+}
+
+uint8_t call_keys_suite(const struct call_line *line, enum side side)
+{
+	return line && line->keys[side] ? line->keys[side]->sends.suite : 0;
+}
+
+bool call_keys_used(const struct call *c, enum side side)
+{
+	for (size_t i = 0; i < c->n_lines; i++)
+		if (call_keys_suite(&c->lines[i], side))
+			return true;
+	return false;
 }

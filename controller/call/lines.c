@@ -9,7 +9,7 @@
 /* A place that is not known before the callee has made the first offer. */
 #define NO_PLACE DESC_MAX_MEDIA
 
-static const struct call_line *line_at(const struct call *c, unsigned int index)
+const struct call_line *call_line_at(const struct call *c, unsigned int index)
 {
 	for (size_t i = 0; i < c->n_lines; i++)
 		if (c->lines[i].index == index)
@@ -19,15 +19,32 @@ static const struct call_line *line_at(const struct call *c, unsigned int index)
 
 struct stream *call_stream(const struct call *c, unsigned int index)
 {
-	const struct call_line *line = line_at(c, index);
+	const struct call_line *line = call_line_at(c, index);
 
 	return line ? line->stream : NULL;
 }
 
+const struct call_line *call_main_line(const struct call *c)
+{
+	for (size_t i = 0; i < c->n_lines; i++)
+		if (c->lines[i].stream == c->stream)
+			return &c->lines[i];
+	return NULL;
+}
+
 static void drop(struct call *c, size_t i)
 {
+	call_keys_free(&c->lines[i], SIDE_A);
+	call_keys_free(&c->lines[i], SIDE_B);
 	stream_free(c->lines[i].stream);
 	c->lines[i] = c->lines[--c->n_lines];
+}
+
+static int make_keys(const struct call *c, struct call_line *line)
+{
+	int err = call_keys_make(c, line, SIDE_A);
+
+	return err ? err : call_keys_make(c, line, SIDE_B);
 }
 
 static int lease_first(struct call *c, const struct stream_leg legs[2])
@@ -36,8 +53,15 @@ static int lease_first(struct call *c, const struct stream_leg legs[2])
 
 	if (err)
 		return err;
-	c->lines[0] = (struct call_line){ c->stream, NO_PLACE, DESC_KIND_OTHER };
+	c->lines[0] = (struct call_line){ .stream = c->stream,
+					  .index = NO_PLACE,
+					  .kind = DESC_KIND_OTHER };
 	c->n_lines = 1;
+	err = make_keys(c, &c->lines[0]);
+	if (err) {
+		call_lines_free(c);
+		return err;
+	}
 	if (c->side[SIDE_A].said)
 		call_lines_open(c, c->side[SIDE_A].said);
 	return 0;
@@ -60,6 +84,8 @@ int call_lines_lease(struct call *c, const struct stream_leg legs[2])
 			continue;
 		}
 		err = stream_new_b(c->lines[i].stream, &legs[SIDE_B]);
+		if (!err)
+			err = call_keys_make(c, &c->lines[i], SIDE_B);
 		if (err && main)
 			return err;
 		if (err)
@@ -76,10 +102,15 @@ static void open_line(struct call *c, const struct desc_audio *line)
 	if (c->n_lines == DESC_RELAYED)
 		return;
 	*new = (struct call_line){ .index = line->index, .kind = line->kind };
-	if (stream_add(&new->stream, c->stream) == 0)
-		c->n_lines++;
-	else
+	if (stream_add(&new->stream, c->stream)) {
 		log_info("call %s: no ports for its m= line %u", c->id, line->index);
+		return;
+	}
+	c->n_lines++;
+	if (make_keys(c, new)) {
+		log_info("call %s: no keys for its m= line %u", c->id, line->index);
+		drop(c, c->n_lines - 1);
+	}
 }
 
 void call_lines_open(struct call *c, const struct desc *offer)
@@ -91,7 +122,7 @@ void call_lines_open(struct call *c, const struct desc *offer)
 		c->lines[0].kind = line.kind;
 	}
 	for (unsigned int i = 0; i < DESC_MAX_MEDIA; i++)
-		if (desc_line(offer, i, &line) == 0 && !line_at(c, i))
+		if (desc_line(offer, i, &line) == 0 && !call_line_at(c, i))
 			open_line(c, &line);
 }
 
@@ -107,6 +138,7 @@ static void describe(struct call *c, struct call_line *line, enum side side)
 		stream_carry(line->stream, content_opaque(said.content, call_keys_pass(c)),
 			     said.content != CONTENT_UDPTL);
 	}
+	call_keys_heard(c, line, side);
 	stream_expect_events(line->stream, side, said.event);
 	stream_multiplex(line->stream, side, said.mux);
 	stream_describe(line->stream, side, &said.rtp, &said.rtcp, said.clock_rate);
@@ -129,7 +161,6 @@ static void choose_main(struct call *c)
 void call_lines_heard(struct call *c, enum side side)
 {
 	choose_main(c);
-	call_keys_heard(c, side);
 	for (size_t i = 0; i < c->n_lines; i++)
 		describe(c, &c->lines[i], side);
 }
@@ -185,12 +216,13 @@ size_t call_lines_report(const struct call *c, enum side side,
 	size_t n = 0;
 
 	for (unsigned int i = 0; i <= NO_PLACE; i++) {
-		const struct call_line *line = line_at(c, i);
+		const struct call_line *line = call_line_at(c, i);
 
 		if (!line)
 			continue;
 		out[n] = (struct call_stream_report){ .index = i % NO_PLACE,
 						      .kind = kinds[line->kind] };
+		out[n].crypto = crypto_suite_text(call_keys_suite(line, side));
 		stream_report(line->stream, side, &out[n++].media);
 	}
 	return n;
@@ -217,7 +249,12 @@ void call_lines_free(struct call *c)
 
 void call_lines_leave(struct call *c)
 {
-	while (c->n_lines)
-		stream_leave(c->lines[--c->n_lines].stream);
+	while (c->n_lines) {
+		struct call_line *line = &c->lines[--c->n_lines];
+
+		call_keys_free(line, SIDE_A);
+		call_keys_free(line, SIDE_B);
+		stream_leave(line->stream);
+	}
 	c->stream = NULL;
 }

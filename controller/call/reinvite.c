@@ -120,19 +120,20 @@ static bool may_be_asked(const struct call *c, enum side side, bool update)
 	return c->state == CALL_UP || (update && leg_can_update(c->side[side].leg));
 }
 
-/* Keys end here: new ones are no business of the other leg. */
+/* Keys end here: new ones, or others than none, are no business of the other leg, but where it
+ * sends past us. */
 static bool changes_keys_alone(const struct call *c, enum side side, const struct desc *offer)
 {
-	const struct call_side *s = &c->side[side];
-
-	return call_keys_suite(s) && desc_equal_but_keys(offer, s->said);
+	return call_keys_expected(c, side) && !c->media.leg[side].peer &&
+	       !c->media.leg[side_other(side)].peer &&
+	       desc_equal_but_keys(offer, c->side[side].said);
 }
 
 void call_offered(struct call *c, enum side side, struct slice sdp)
 {
 	struct call_side *s = &c->side[side];
 	struct desc *offer;
-	int err = call_parse_within(&offer, c, side, sdp);
+	int err = call_parse_offer(&offer, c, side, sdp);
 
 	if (err) {
 		call_disagree(c, side, CALL_FOR_THEM,
@@ -142,7 +143,7 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 	if (s->said && desc_equal(offer, s->said)) {
 		/* What it was told last may be an offer of every suite; an answer has the one (RFC
 		 * 4568 5.1.2). Where that cannot be made, what it was told stands. */
-		if (call_keys_suite(s) && c->side[side_other(side)].said)
+		if (call_keys_used(c, side) && c->side[side_other(side)].said)
 			call_tell_own(c, side, offer);
 		desc_free(offer);
 		leg_pass_who(s->leg);
@@ -306,7 +307,7 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 	}
 	if (!c->offer.open || c->offer.from == side) {
 		/* The answer to our correction of what went out early. */
-		if (code < 300 && call_parse_within(&answer, c, side, sdp) == 0)
+		if (code < 300 && call_parse_answer(&answer, c, side, sdp) == 0)
 			call_heard(c, side, answer);
 		direct_changed(c);
 		return;
@@ -315,7 +316,7 @@ void call_reanswered(struct call *c, enum side side, int code, const char *reaso
 		refused(c, code, reason);
 		return;
 	}
-	if (call_parse_within(&answer, c, side, sdp)) {
+	if (call_parse_answer(&answer, c, side, sdp)) {
 		log_info("call %s re-INVITE answered by %c without usable audio", c->id,
 			 "ab"[side]);
 		refused(c, 488, NULL);

@@ -85,7 +85,7 @@ static void fill_leg(const struct call *c, enum side side, struct call_leg_repor
 	}
 	snprintf(out->codec, sizeof(out->codec), "%s", codec_of(c, side));
 	out->music = s->player != NULL;
-	out->crypto = crypto_suite_text(call_keys_suite(s));
+	out->crypto = crypto_suite_text(call_keys_suite(call_main_line(c), side));
 }
 
 /* That of its slower direction. */

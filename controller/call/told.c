@@ -39,9 +39,10 @@ static void add_lines(struct desc_rewrite *rw, const struct call *c, enum side s
 		struct desc_told *told = &rw->more[rw->n_more];
 
 		if (index == audio.index || desc_line(in, index, &line) ||
-		    line.rtp.family != audio.rtp.family || !call_keys_admit(c, &line))
+		    line.rtp.family != audio.rtp.family ||
+		    !call_keys_admit(c, side_other(side), in, index))
 			continue;
-		told->index = index;
+		*told = (struct desc_told){ .index = index };
 		told->rtp = relay_told(c, side, c->lines[i].stream);
 		told->rtcp.port = (uint16_t)(told->rtp.port + 1);
 		rw->n_more++;
@@ -164,7 +165,7 @@ int call_tell_offer(struct call *c, enum side side, const struct desc *in)
 	call_lines_open(c, in);
 	err = begin_rewrite(&rw, c, side, in);
 	if (!err)
-		err = call_keys_tell(c, side, NULL, &rw);
+		err = call_keys_tell(c, side, in, NULL, &rw);
 	if (err)
 		return err;
 	set_directions(&rw, c, side, in, NULL, as_offered);
@@ -178,7 +179,7 @@ int call_tell_answer(struct call *c, enum side side, const struct desc *offer,
 	int err = begin_rewrite(&rw, c, side, in);
 
 	if (!err)
-		err = call_keys_tell(c, side, offer, &rw);
+		err = call_keys_tell(c, side, in, offer, &rw);
 	if (err)
 		return err;
 	set_directions(&rw, c, side, in, offer, as_answered);
@@ -193,7 +194,7 @@ int call_tell_own(struct call *c, enum side side, const struct desc *offer)
 	int err = begin_rewrite(&rw, c, side, in);
 
 	if (!err)
-		err = call_keys_tell(c, side, offer, &rw);
+		err = call_keys_tell(c, side, in, offer, &rw);
 	if (err)
 		return err;
 	set_directions(&rw, c, side, in, offer, as_mirrored);
@@ -227,7 +228,7 @@ static int tell_in_force(struct call *c, enum side side, bool common)
 	int err = begin_rewrite(&rw, c, side, other->said);
 
 	if (!err)
-		err = call_keys_tell(c, side, NULL, &rw);
+		err = call_keys_tell(c, side, other->said, NULL, &rw);
 	if (err)
 		return err;
 	set_directions(&rw, c, side, other->said, NULL, in_force);
@@ -263,7 +264,6 @@ void call_told_as_before(struct call *c, enum side side, struct desc_origin *bef
 	s->origin = *before;
 	s->origin.version = seen;
 	*before = (struct desc_origin){ 0 };
-	call_keys_as_before(s);
 	tell(c, side, false, 0);
 }
 
@@ -284,7 +284,8 @@ int call_parse(struct desc **out, struct slice sdp)
 	return 0;
 }
 
-int call_parse_within(struct desc **out, const struct call *c, enum side side, struct slice sdp)
+static int parse_within(struct desc **out, const struct call *c, enum side side, struct slice sdp,
+			bool answer)
 {
 	struct desc_audio audio;
 	struct desc *d;
@@ -292,7 +293,7 @@ int call_parse_within(struct desc **out, const struct call *c, enum side side, s
 
 	if (err)
 		return err;
-	err = call_keys_judge(c, side, d);
+	err = call_keys_judge(c, side, d, answer);
 	if (err) {
 		desc_free(d);
 		return err;
@@ -304,6 +305,16 @@ int call_parse_within(struct desc **out, const struct call *c, enum side side, s
 	}
 	*out = d;
 	return 0;
+}
+
+int call_parse_offer(struct desc **out, const struct call *c, enum side side, struct slice sdp)
+{
+	return parse_within(out, c, side, sdp, false);
+}
+
+int call_parse_answer(struct desc **out, const struct call *c, enum side side, struct slice sdp)
+{
+	return parse_within(out, c, side, sdp, true);
 }
 
 void call_note_codec(struct call *c, const struct desc *answer)

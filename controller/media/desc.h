@@ -14,7 +14,8 @@
 
 enum direction { DIR_SENDRECV, DIR_SENDONLY, DIR_RECVONLY, DIR_INACTIVE };
 
-struct desc;	/* immutable after desc_parse(), but for desc_agree() */
+/* Immutable after desc_parse(), but for desc_agree() and what comes before all else. */
+struct desc;
 
 /* Largest description taken, how many m= lines of it, and how many of those are relayed. */
 enum { DESC_MAX_BYTES = 16384, DESC_MAX_MEDIA = 16, DESC_RELAYED = 4 };
@@ -71,8 +72,12 @@ size_t desc_media_count(const struct desc *d);
 /* Turns to one of a secure profile where there is one: of a phone that offers both its owner would
  * have that. Before anything else is asked of `d`. */
 void desc_prefer_secure(struct desc *d);
-/* The first of its a=crypto that can be served. -ENOENT: it has none; -ENOTSUP: none that can. */
-int desc_crypto(const struct desc *d, struct crypto_line *out);
+/* That line, which is not the main one, is as one that cannot be relayed. Before anything else is
+ * asked of `d`. */
+void desc_pass_over(struct desc *d, unsigned int index);
+/* The first a=crypto of that line that can be served. -ENOENT: it has none; -ENOTSUP: none that
+ * can. */
+int desc_crypto(const struct desc *d, unsigned int index, struct crypto_line *out);
 
 /* The first of its codecs that is a half of G.711 and that `told`, the other description of the
  * same offer and answer, has too: by which number it wants to get that one. -ENOENT: none. */
@@ -113,11 +118,20 @@ struct desc_origin {
 
 void desc_origin_free(struct desc_origin *origin);
 
+/* How a line of RTP is encrypted whose keys end here. The profile of an offer is a secure one, or
+ * not; an answer has that of its offer. */
+struct desc_under {
+	bool secure;
+	const struct crypto_line *keys; /* what we send under, by choice of who is told */
+	size_t n_keys;
+};
+
 /* What is told of another line than the main one. */
 struct desc_told {
 	unsigned int index;
 	struct addr rtp, rtcp;
 	enum direction direction;
+	struct desc_under under;
 };
 
 /* What a leg is told: the other leg's description, re-addressed to the relay. */
@@ -143,11 +157,7 @@ struct desc_rewrite {
 	/* Not NULL: only formats that it names, too. */
 	const struct desc *common;
 	bool keys_pass;		/* of CONTENT_SRTP, see content_opaque() */
-	/* Where they do not: the profile of an offer is a secure one; an answer has that of its
-	 * offer. */
-	bool secure;
-	const struct crypto_line *keys; /* what we send under, by choice of who is told */
-	size_t n_keys;
+	struct desc_under under;
 };
 
 /* 0 and the text to send in origin->last (byte-identical with the last one, same version, where

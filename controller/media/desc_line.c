@@ -241,9 +241,14 @@ void desc_prefer_secure(struct desc *d)
 	}
 }
 
-int desc_crypto(const struct desc *d, struct crypto_line *out)
+void desc_pass_over(struct desc *d, unsigned int index)
 {
-	const struct desc_media *m = d->has_audio ? &d->media[d->audio.index] : NULL;
+	d->media[index].relayed = false;
+}
+
+int desc_crypto(const struct desc *d, unsigned int index, struct crypto_line *out)
+{
+	const struct desc_media *m = desc_relays(d, index) ? &d->media[index] : NULL;
 	struct slice value;
 	int err = -ENOENT;
 

@@ -226,23 +226,37 @@ static void put_words(struct buf *out, struct slice list)
 		buf_printf(out, " " SLICE_FMT, SLICE_ARG(word));
 }
 
-/* Between a leg with keys and one without the profile is another one: then the one that everybody
- * has, without feedback. */
+/* Between a leg with keys and one without the profile is another one: of audio then the one that
+ * everybody has, without feedback, by which video is mended (RFC 4585, RFC 5124). */
 static bool changes_profile(const struct render *r)
 {
-	return !r->rw->offer && r->rw->secure != r->in->audio.secure;
+	return !r->rw->offer && r->rw->under.secure != r->in->audio.secure;
+}
+
+static bool has_feedback(const struct render *r)
+{
+	struct slice proto = r->media->proto;
+
+	return proto.len && (proto.p[proto.len - 1] == 'F' || proto.p[proto.len - 1] == 'f');
+}
+
+static bool drops_feedback(const struct render *r)
+{
+	return changes_profile(r) && r->in->audio.kind == DESC_KIND_AUDIO;
 }
 
 /* An answer has the profile of its offer (RFC 3264 6). */
 static struct slice profile(const struct render *r)
 {
+	static const struct slice profiles[2][2] = { { { "RTP/AVP", 7 }, { "RTP/AVPF", 8 } },
+						     { { "RTP/SAVP", 8 }, { "RTP/SAVPF", 9 } } };
 	const struct desc *offer = r->rw->offer;
 
 	if (offer)
 		return offer->media[offer->audio.index].proto;
 	if (!changes_profile(r))
 		return r->media->proto;
-	return r->rw->secure ? (struct slice){ "RTP/SAVP", 8 } : (struct slice){ "RTP/AVP", 7 };
+	return profiles[r->rw->under.secure][has_feedback(r) && !drops_feedback(r)];
 }
 
 /* What is named by us comes behind the codecs of `in`: whoever knows one of those prefers it. */
@@ -318,9 +332,11 @@ static void put_rtcp(struct render *r)
 
 static void put_keys(struct render *r)
 {
-	for (size_t i = 0; i < r->rw->n_keys; i++) {
+	const struct desc_under *under = &r->rw->under;
+
+	for (size_t i = 0; i < under->n_keys; i++) {
 		buf_str(&r->out, "a=crypto:");
-		crypto_print(&r->out, &r->rw->keys[i]);
+		crypto_print(&r->out, &under->keys[i]);
 		buf_str(&r->out, "\r\n");
 	}
 }
@@ -337,7 +353,7 @@ static void put_media_attribute(struct render *r, const struct desc_line *line, 
 
 	if (strchr("bcik", line->type) || ends_here(r, line) || of_dropped_format(r, line))
 		return;
-	if (changes_profile(r) && desc_attribute(line, "rtcp-fb", NULL))
+	if (drops_feedback(r) && desc_attribute(line, "rtcp-fb", NULL))
 		return;
 	if (desc_is_direction(line, &d)) {
 		if (!w->direction)
@@ -388,7 +404,7 @@ static bool told_of(const struct render *r, unsigned int index, struct desc_told
 {
 	const struct desc_rewrite *rw = r->asked;
 
-	*out = (struct desc_told){ index, rw->rtp, rw->rtcp, rw->direction };
+	*out = (struct desc_told){ index, rw->rtp, rw->rtcp, rw->direction, rw->under };
 	if (index == r->whole->audio.index)
 		return true;
 	for (size_t i = 0; i < rw->n_more; i++) {
@@ -427,10 +443,9 @@ static int turn_to(struct render *r, unsigned int index)
 	r->rw_view.direction = told.direction;
 	r->rw_view.offer = view_of(&r->offer_view, rw->offer, index);
 	r->rw_view.common = view_of(&r->common_view, rw->common, index);
-	if (r->opaque || index != r->whole->audio.index) {
-		r->rw_view.secure = r->in->audio.secure;
-		r->rw_view.n_keys = 0;
-	}
+	if (r->opaque)
+		told.under = (struct desc_under){ .secure = r->in->audio.secure };
+	r->rw_view.under = told.under;
 	r->rw = &r->rw_view;
 	return choose_formats(r);
 }

@@ -141,6 +141,7 @@ static json_t *render_stream(const struct call_stream_report *stream)
 	add(&o, "index", count(stream->index));
 	add(&o, "kind", render_text(stream->kind));
 	add(&o, "opaque", json_boolean(stream->media.opaque));
+	add(&o, "crypto", text_or_null(stream->crypto));
 	add(&o, "relay", render_addr(&stream->media.relay));
 	add(&o, "signalled", render_addr(&stream->media.signalled));
 	add(&o, "rx_packets", count(rtp->packets));

@@ -68,9 +68,10 @@ static void render(const struct desc *in, const struct desc *offer)
 static void check_key(const struct desc *d)
 {
 	struct crypto_line line, again;
+	struct desc_audio audio;
 	struct buf text = {.secret = true};
 
-	if (desc_crypto(d, &line))
+	if (desc_audio(d, &audio) || desc_crypto(d, audio.index, &line))
 		return;
 	crypto_print(&text, &line);
 	if (crypto_parse(&again, (struct slice){text.data, text.len}) ||

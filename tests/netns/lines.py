@@ -96,9 +96,12 @@ class Lines:
 
     def __init__(self, lab, prefix="7", a_ip=CALLER, b_ip=CALLEE):
         self.lab = lab
-        self.a_phone, self.b_phone = lab.phone(a_ip), lab.phone(b_ip)
+        self.a_phone, self.b_phone = self.phone(a_ip), self.phone(b_ip)
         self.number = lab.number(prefix)
         self.version = {"a": 0, "b": 0}
+
+    def phone(self, ip):
+        return self.lab.phone(ip)
 
     def ip(self, side):
         return (self.a_phone if side == "a" else self.b_phone).ip

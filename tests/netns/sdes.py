@@ -9,6 +9,7 @@ import stream
 from calls import INSIDE, OUTSIDE, Call
 from certs import Certs
 from lab import config
+from lines import Lines
 from tap import check, equal, wait_for
 
 LENGTHS = {"AES_CM_128_HMAC_SHA1_80": 30, "AES_CM_128_HMAC_SHA1_32": 30, "AEAD_AES_128_GCM": 28,
@@ -114,10 +115,10 @@ class Key:
         return (self.suite, self.key) == (other.suite, other.key)
 
 
-def keys_of(description):
-    """All a=crypto of a description of the node's, each of the right length."""
+def keys_of(description, index=0):
+    """All a=crypto of a line of a description of the node's, each of the right length."""
     found = []
-    for line in description.attributes():
+    for line in description.attributes(index):
         if not line.startswith("crypto:"):
             continue
         match = re.fullmatch(r"crypto:(\d+) (\w+) inline:([A-Za-z0-9+/]+={0,2})", line)
@@ -164,6 +165,20 @@ class SdesCall(Call):
     def crypto(self):
         shown = self.show()
         return shown["a"]["crypto"], shown["b"]["crypto"]
+
+
+class SdesLines(Lines):
+    """The same of calls whose lines each test gives."""
+
+    def __init__(self, lab, a_ip, b_ip):
+        super().__init__(lab, NUMBERS[b_ip], a_ip, b_ip)
+
+    def phone(self, ip):
+        return phone(self.lab, ip)
+
+    def crypto(self, side):
+        """Of each stream, in order."""
+        return [s["crypto"] for s in self.show()[side]["streams"]]
 
 
 def clear(lab):

@@ -13,8 +13,8 @@ import tap
 from baresip import Baresip
 from calls import INSIDE, OUTSIDE
 from lab import CALLER, Lab, nothing_left
-from sdes import (AES32, AES80, ALICE, ANNA, BEA, BOB, GCM128, GCM256, SUITES, Key, SdesCall,
-                  between_tests, clear, keys_of)
+from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, BOB, GCM128, GCM256, OLGA, SUITES, Key,
+                  SdesCall, between_tests, clear, keys_of)
 from tap import check, equal, wait_for
 
 
@@ -197,6 +197,66 @@ def rekeyed(lab):
     c.hang_up().gone()
 
 
+def suite_returns(lab):
+    """a suite that is left, for another or for none, comes back under another key of ours: no index
+    comes twice under one key (RFC 3711 9.1), though the phone takes its own old key again"""
+    before = drops(lab)
+    for ips, side in (((OLGA, BOB), "a"), ((ALICE, BEN), "b")):
+        keys = [Key(AES80), Key(GCM256), None, Key(AES80), Key(AES80)]
+        keys[3] = keys[0]
+        kw = {f"{side}_keys": keys[:1], f"{side}_profile": "RTP/AVP"}
+        c = talking(lab, *ips, **kw).heard(20)
+        end, me = (c.a_rtp, c.a) if side == "a" else (c.b_rtp, c.b)
+        ours = [k.key for k in (c.told_a if side == "a" else c.told_b) if k.suite == AES80]
+        for version, key in enumerate(keys[1:4], 2):
+            c.quiet()
+            answer = me.offer(c.write(side, [key] if key else [], version=version))
+            if key:
+                srtp.encrypt(end, key, keys_of(answer.sdp)[0])
+                ours.append(keys_of(answer.sdp)[0].key)
+            else:
+                equal(keys_of(answer.sdp), [], "keys answered")
+                end.__class__ = rtp.RtpEnd
+            c.talk().heard(20)
+            whole(c, before)
+        equal(len(set(ours)), 3, "keys of ours, no two alike")
+        c.hang_up().gone()
+        clear(lab)
+
+
+def forks(lab):
+    """each fork has a key of its own, and what it answers is answered for good by the 2xx alone:
+    another suite of another fork does not take the first one's key out of use"""
+    before = drops(lab)
+    c = SdesCall(lab, ALICE, BEA, b_keys=[Key(AES80)]).ring()
+    ours = {k.suite: k for k in c.told_b}
+    first, tags = c.b_sdp, (c.b.local_tag, "another-fork")
+
+    def early(tag, text, key):
+        c.b.local_tag = tag
+        c.b.reply(c.b.invite, 183, text)
+        c.a_answer = c.a.expect(183, repeats=True).sdp or c.a_answer
+        c.relay_a = c.a_answer.rtp()
+        equal(c.crypto(), (None, key.suite), "crypto shown")
+        srtp.encrypt(c.b_rtp, key, ours[key.suite])
+        c.talk().heard(15)
+        whole(c, before)
+    c.a_answer = None
+    early(tags[0], first, c.b_keys[0])
+    other = Key(AES80)
+    early(tags[1], c.write("b", [other]), other)
+    c.b.local_tag = "third-fork"
+    c.b.reply(c.b.invite, 183, c.write("b", [Key(GCM128, tag=3)]))
+    c.a.expect(183, repeats=True)
+    equal(c.crypto(), (None, AES80), "crypto shown")
+    c.b.local_tag = tags[0]
+    c.b_sdp = first
+    c.answer()
+    srtp.encrypt(c.b_rtp, c.b_keys[0], ours[AES80])
+    whole(c.talk().heard(20), before)
+    c.hang_up().gone()
+
+
 def another_sender(lab):
     """the SSRC changes in mid-call, several times: each has its own rollover"""
     before = drops(lab)
@@ -275,7 +335,7 @@ def planes(lab):
 
 
 TESTS = (every_suite, both_legs, tampered, unencrypted, replayed, rollover, relay_killed,
-         daemon_killed, rekeyed, another_sender, largest, planes, real_phones)
+         daemon_killed, rekeyed, suite_returns, forks, another_sender, largest, planes, real_phones)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, between_tests, nothing_left)

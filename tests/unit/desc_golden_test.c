@@ -12,7 +12,7 @@ struct golden {
 	struct desc_rewrite rw;
 	struct conf_codecs allow[2];
 	const char *names[2][16];
-	struct crypto_line keys[4];
+	struct crypto_line keys[DESC_RELAYED][4];
 	int result;
 	bool bare_lf;
 	bool prefer_secure;
@@ -89,14 +89,21 @@ static void set_allow(struct golden *g, char *names)
 	g->rw.allow[i] = &g->allow[i];
 }
 
+/* Of the line named last, else the main one. */
+static struct desc_under *under_of(struct golden *g)
+{
+	return g->rw.n_more ? &g->rw.more[g->rw.n_more - 1].under : &g->rw.under;
+}
+
 /* As in a=crypto. */
 static void set_key(struct golden *g, const char *value)
 {
 	struct slice line = { value, strlen(value) };
+	struct desc_under *under = under_of(g);
 
-	assert_true(g->rw.n_keys < sizeof(g->keys) / sizeof(*g->keys));
-	assert_int_equal(crypto_parse(&g->keys[g->rw.n_keys++], line), 0);
-	g->rw.keys = g->keys;
+	assert_true(under->n_keys < sizeof(*g->keys) / sizeof(**g->keys));
+	under->keys = g->keys[g->rw.n_more];
+	assert_int_equal(crypto_parse(&g->keys[g->rw.n_more][under->n_keys++], line), 0);
 }
 
 /* "INDEX ADDRESS:PORT DIRECTION": another line than the main one. */
@@ -131,7 +138,7 @@ static void set_parameter(struct golden *g, char *line)
 	else if (strcmp(line, "drop-telephone-event") == 0)
 		g->rw.drop_telephone_event = true;
 	else if (strcmp(line, "secure") == 0)
-		g->rw.secure = true;
+		under_of(g)->secure = true;
 	else if (strcmp(line, "prefer-secure") == 0)
 		g->prefer_secure = true;
 	else if (strcmp(line, "key") == 0)

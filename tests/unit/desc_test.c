@@ -297,7 +297,7 @@ static void equality(void **state)
 static int crypto_of(const char *text, struct crypto_line *out)
 {
 	struct desc *d = parsed(text);
-	int err = desc_crypto(d, out);
+	int err = desc_crypto(d, 0, out);
 
 	desc_free(d);
 	return err;
@@ -345,6 +345,29 @@ static void secure_profiles(void **state)
 	desc_free(both);
 	desc_free(plain);
 	desc_free(secure);
+}
+
+/* Each line has keys of its own; one that is passed over is none that can be relayed. */
+static void keys_of_each_line(void **state)
+{
+	struct desc *d = parsed(SAVP("a=crypto:1 " KEY80(KEY_1))
+				"m=audio 0 RTP/SAVP 0\r\na=crypto:2 " KEY80(KEY_1)
+				"m=video 4002 RTP/SAVP 97\r\na=crypto:3 " KEY80(KEY_2));
+	struct desc_audio video;
+	struct crypto_line line;
+
+	(void)state;
+	assert_int_equal(desc_crypto(d, 0, &line), 0);
+	assert_int_equal(line.tag, 1);
+	assert_int_equal(desc_crypto(d, 1, &line), -ENOENT);
+	assert_int_equal(desc_crypto(d, 2, &line), 0);
+	assert_int_equal(line.tag, 3);
+	assert_int_equal(desc_crypto(d, 3, &line), -ENOENT);
+	desc_pass_over(d, 2);
+	assert_int_equal(desc_line(d, 2, &video), -ENOENT);
+	assert_int_equal(desc_crypto(d, 2, &line), -ENOENT);
+	assert_int_equal(audio_in(d).index, 0);
+	desc_free(d);
 }
 
 static void equality_but_for_keys(void **state)
@@ -559,6 +582,7 @@ int main(void)
 		cmocka_unit_test(g711_in_common),
 		cmocka_unit_test(equality),
 		cmocka_unit_test(keys),
+		cmocka_unit_test(keys_of_each_line),
 		cmocka_unit_test(secure_profiles),
 		cmocka_unit_test(equality_but_for_keys),
 		cmocka_unit_test(origin_version),

@@ -31,6 +31,7 @@ static struct call_report call_of_two(void)
 						.media.rtcp.last_s = -1 },
 					      { .index = 2,
 						.kind = "video",
+						.crypto = "AEAD_AES_128_GCM",
 						.media = { .relay = addr("10.0.0.1:10002"),
 							   .signalled = addr("10.0.0.5:4002"),
 							   .opaque = true,
@@ -53,10 +54,11 @@ static void every_line_is_shown(void **state)
 	(void)state;
 	assert_string_equal(
 		text,
-		"[{\"index\":0,\"kind\":\"audio\",\"opaque\":false,\"relay\":null,"
+		"[{\"index\":0,\"kind\":\"audio\",\"opaque\":false,\"crypto\":null,\"relay\":null,"
 		"\"signalled\":null,\"rx_packets\":0,\"rx_bytes\":0,\"lost\":0,"
 		"\"jitter_ms\":0.0,\"wrong_source\":0,\"last_rx_s\":null},"
 		"{\"index\":2,\"kind\":\"video\",\"opaque\":true,"
+		"\"crypto\":\"AEAD_AES_128_GCM\","
 		"\"relay\":\"10.0.0.1:10002\",\"signalled\":\"10.0.0.5:4002\","
 		"\"rx_packets\":7,\"rx_bytes\":70,\"lost\":1,\"jitter_ms\":2.5,"
 		"\"wrong_source\":3,\"last_rx_s\":0.5}]");
