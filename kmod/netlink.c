@@ -8,9 +8,14 @@
 
 #include "context.h"
 #include "dump.h"
+#include "srtp.h"
 
 static struct netlink_range_validation any_id __ro_after_init = { .min = 1, .max = U32_MAX };
 static struct netlink_range_validation any_overlap __ro_after_init = { .max = RTPFWD_MAX_OVERLAP };
+static struct netlink_range_validation any_packet __ro_after_init = {
+	.min = 1,
+	.max = RTPFWD_MAX_PACKET,
+};
 static struct netlink_range_validation any_rtp __ro_after_init = { .max = INDEX_RTP_END - 1 };
 static struct netlink_range_validation any_rtcp __ro_after_init = { .max = INDEX_RTCP_END - 1 };
 
@@ -30,9 +35,12 @@ static const struct nla_policy stream_policy[RTPFWD_S_END] = {
 	[RTPFWD_A_PINNED] = NLA_POLICY_MAX(NLA_U8, 1),                                             \
 	[RTPFWD_A_OVERLAP] = NLA_POLICY_FULL_RANGE(NLA_U32, &any_overlap)
 
+#define DIRECTION_POLICY                                                                           \
+	[RTPFWD_A_DIRECTION] = NLA_POLICY_RANGE(NLA_U8, RTPFWD_PROTECT, RTPFWD_UNPROTECT)
+
 /* An attribute that is not in the policy of its command is an error. */
 static const struct nla_policy add_policy[RTPFWD_A_END] = {
-	[RTPFWD_A_DIRECTION] = NLA_POLICY_RANGE(NLA_U8, RTPFWD_PROTECT, RTPFWD_UNPROTECT),
+	DIRECTION_POLICY,
 	KEY_POLICIES,
 	SETTING_POLICIES,
 	[RTPFWD_A_STREAM] = NLA_POLICY_NESTED(stream_policy),
@@ -47,6 +55,12 @@ static const struct nla_policy change_policy[RTPFWD_A_END] = {
 
 static const struct nla_policy id_policy[RTPFWD_A_END] = {
 	ID_POLICY,
+};
+
+static const struct nla_policy packet_policy[RTPFWD_A_END] = {
+	ID_POLICY,
+	DIRECTION_POLICY,
+	[RTPFWD_A_PACKET] = NLA_POLICY_FULL_RANGE(NLA_BINARY, &any_packet),
 };
 
 static struct genl_family family;
@@ -302,6 +316,76 @@ static int get(struct sk_buff *skb, struct genl_info *info)
 	return err;
 }
 
+/* A socket that an administrator opened is all that this needs: see RTPFWD_CMD_PACKET. */
+static bool is_admins(struct sk_buff *skb, struct genl_info *info)
+{
+	return file_ns_capable(NETLINK_CB(skb).sk->sk_socket->file, genl_info_net(info)->user_ns,
+			       CAP_NET_ADMIN);
+}
+
+/* In memory of the answer's own: that of a long request may be no one piece, which ciphers ask for. */
+static int put_packet(struct sk_buff *msg, struct context *c, const struct nlattr *packet)
+{
+	u32 length = nla_len(packet);
+	struct nlattr *out;
+	int now;
+
+	out = nla_reserve(msg, RTPFWD_A_PACKET, length + RTPFWD_MAX_GROWTH);
+	if (!out)
+		return -EMSGSIZE;
+	memcpy(nla_data(out), nla_data(packet), length);
+	memset(nla_data(out) + length, 0, RTPFWD_MAX_GROWTH);
+	if (c->direction == RTPFWD_PROTECT)
+		now = srtp_protect(c, nla_data(out), length, RTPFWD_MAX_GROWTH);
+	else
+		now = srtp_unprotect(c, nla_data(out), length);
+	if (now < 0)
+		return now;
+	out->nla_len = nla_attr_size(now);
+	nlmsg_trim(msg, (u8 *)out + nla_total_size(now));
+	return 0;
+}
+
+static int answer_packet(struct genl_info *info, struct context *c)
+{
+	const struct nlattr *packet = info->attrs[RTPFWD_A_PACKET];
+	struct sk_buff *msg;
+	void *head;
+	int err;
+
+	if (c->direction != nla_get_u8(info->attrs[RTPFWD_A_DIRECTION]))
+		return -EPERM;
+	msg = genlmsg_new(nla_total_size(nla_len(packet) + RTPFWD_MAX_GROWTH), GFP_KERNEL);
+	if (!msg)
+		return -ENOMEM;
+	head = genlmsg_put_reply(msg, info, &family, 0, info->genlhdr->cmd);
+	err = head ? put_packet(msg, c, packet) : -EMSGSIZE;
+	if (err) {
+		nlmsg_free(msg);
+		return err;
+	}
+	genlmsg_end(msg, head);
+	return genlmsg_reply(msg, info);
+}
+
+static int packet(struct sk_buff *skb, struct genl_info *info)
+{
+	struct context *c;
+	int err;
+
+	if (!is_admins(skb, info))
+		return -EPERM;
+	if (GENL_REQ_ATTR_CHECK(info, RTPFWD_A_DIRECTION) ||
+	    GENL_REQ_ATTR_CHECK(info, RTPFWD_A_PACKET))
+		return -EINVAL;
+	err = named(&c, info);
+	if (err)
+		return err;
+	err = answer_packet(info, c);
+	context_put(c);
+	return err;
+}
+
 static int put_one(struct sk_buff *msg, struct netlink_callback *cb, struct context *c)
 {
 	void *head = genlmsg_put(msg, NETLINK_CB(cb->skb).portid, cb->nlh->nlmsg_seq, &family,
@@ -364,6 +448,12 @@ static const struct genl_ops ops[] = {
 		.maxattr = RTPFWD_A_END - 1,
 		.flags = GENL_UNS_ADMIN_PERM,
 	},
+	{
+		.cmd = RTPFWD_CMD_PACKET,
+		.doit = packet,
+		.policy = packet_policy,
+		.maxattr = RTPFWD_A_END - 1,
+	},
 };
 
 static struct genl_family family __ro_after_init = {
@@ -374,6 +464,7 @@ static struct genl_family family __ro_after_init = {
 	.ops = ops,
 	.n_ops = ARRAY_SIZE(ops),
 	.resv_start_op = RTPFWD_CMD_END,
+	.parallel_ops = true, /* packets do not wait for other families; all here has locks */
 };
 
 static int closed(struct notifier_block *block, unsigned long event, void *data)

@@ -16,6 +16,8 @@
 #define RTPFWD_MAX_CONTEXTS (1 << 18)   /* in one namespace */
 #define RTPFWD_MAX_STREAMS  32		/* senders under one key */
 #define RTPFWD_MAX_OVERLAP  600000	/* ms */
+#define RTPFWD_MAX_PACKET   65507
+#define RTPFWD_MAX_GROWTH   20 /* bytes that SRTCP adds at most */
 
 enum rtpfwd_command {
 	RTPFWD_CMD_UNSPEC,
@@ -28,6 +30,12 @@ enum rtpfwd_command {
 	RTPFWD_CMD_CHANGE,
 	RTPFWD_CMD_DELETE, /* id */
 	RTPFWD_CMD_GET,	   /* id, or a dump of all: everything but keys and salts */
+	/*
+	 * id, direction, packet; answered with the packet as it is to be sent on, or refused with
+	 * the errors of rtpfwd_kfunc.h. It is the opener of the socket who needs the privilege, not
+	 * who uses it: a process that was given such a socket can do this with it, and nothing else.
+	 */
+	RTPFWD_CMD_PACKET,
 	RTPFWD_CMD_END
 };
 
@@ -49,6 +57,7 @@ enum rtpfwd_attribute {
 	RTPFWD_A_KEEP_ROLLOVER, /* flag: new keys of a sender go on with rollover and RTCP index */
 	RTPFWD_A_STREAM,	/* nest, repeated: enum rtpfwd_stream_attribute */
 	RTPFWD_A_COUNTERS,	/* nest of u64: enum rtpfwd_counter + 1; 0 pads */
+	RTPFWD_A_PACKET,	/* UDP payload: 1 to RTPFWD_MAX_PACKET bytes */
 	RTPFWD_A_END
 };
 

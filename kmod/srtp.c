@@ -8,8 +8,6 @@
 #include "../bpf/rtpfwd_rtp.h"
 #include "compat.h"
 
-#define MAX_PAYLOAD 65507
-
 /* Which of the counters says that. */
 static enum rtpfwd_counter refusal(int err)
 {
@@ -39,7 +37,7 @@ static int parse(struct srtp_packet *p, u8 *data, u32 length)
 {
 	const u8 *end = data + length;
 
-	if (length > MAX_PAYLOAD)
+	if (length > RTPFWD_MAX_PACKET)
 		return -EPROTO;
 	p->data = data;
 	p->length = length;

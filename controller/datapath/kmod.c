@@ -21,7 +21,8 @@ struct kmod {
 	uint32_t sequence;
 	char said[128];	   /* by the kernel, of the last error */
 	char out[512];	   /* the one request under way: it holds keys for a moment */
-	char buffer[32768]; /* one netlink datagram: NLMSG_GOODSIZE at most */
+	/* One netlink datagram: NLMSG_GOODSIZE at most, or the longest packet. */
+	char buffer[RTPFWD_MAX_PACKET + RTPFWD_MAX_GROWTH + 64];
 };
 
 bool kmod_present(void)
@@ -61,6 +62,7 @@ struct answer {
 	struct kmod *k;
 	void (*each)(void *ctx, const struct nlmsghdr *nlh);
 	void *ctx;
+	bool alone; /* no acknowledgement was asked for */
 };
 
 static int on_message(const struct nlmsghdr *nlh, void *data)
@@ -69,7 +71,7 @@ static int on_message(const struct nlmsghdr *nlh, void *data)
 
 	if (answer->each)
 		answer->each(answer->ctx, nlh);
-	return MNL_CB_OK;
+	return answer->alone ? MNL_CB_STOP : MNL_CB_OK;
 }
 
 static int on_word(const struct nlattr *attr, void *data)
@@ -121,7 +123,7 @@ static int receive(struct answer *answer)
 static int transact(struct kmod *k, const struct nlmsghdr *nlh,
 		    void (*each)(void *ctx, const struct nlmsghdr *nlh), void *ctx)
 {
-	struct answer answer = { k, each, ctx };
+	struct answer answer = { k, each, ctx, false };
 	ssize_t sent = mnl_socket_sendto(k->socket, nlh, nlh->nlmsg_len);
 	int err = sent < 0 ? -errno : 0;
 
@@ -159,34 +161,57 @@ static int find_family(struct kmod *k)
 	return err ? err : k->family ? 0 : -ENOENT;
 }
 
-static int open_socket(struct kmod *k)
+int kmod_socket(void)
 {
-	struct timeval second = { .tv_sec = 1 };
-	int on = 1;
+	const struct sockaddr_nl any = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_GENERIC), err;
 
-	k->socket = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
-	if (!k->socket || mnl_socket_bind(k->socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		return -errno;
-	mnl_socket_setsockopt(k->socket, NETLINK_EXT_ACK, &on, sizeof(on));
-	setsockopt(mnl_socket_get_fd(k->socket), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
-	return 0;
+	if (fd >= 0 && !bind(fd, (const struct sockaddr *)&any, sizeof(any)))
+		return fd;
+	err = -errno;
+	if (fd >= 0)
+		close(fd);
+	return err;
 }
 
-int kmod_open(struct kmod **out)
+/* Errors come with words, and without the request. */
+static void set_socket(struct kmod *k)
+{
+	const struct timeval second = { .tv_sec = 1 };
+	int on = 1;
+
+	mnl_socket_setsockopt(k->socket, NETLINK_EXT_ACK, &on, sizeof(on));
+	mnl_socket_setsockopt(k->socket, NETLINK_CAP_ACK, &on, sizeof(on));
+	setsockopt(mnl_socket_get_fd(k->socket), SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
+}
+
+int kmod_open_given(struct kmod **out, int fd)
 {
 	struct kmod *k = calloc(1, sizeof(*k));
 	int err;
 
-	if (!k)
-		return -ENOMEM;
-	err = open_socket(k);
-	if (!err)
-		err = find_family(k);
+	if (k)
+		k->socket = mnl_socket_fdopen(fd);
+	if (!k || !k->socket) {
+		err = k ? -errno : -ENOMEM;
+		close(fd);
+		free(k);
+		return err;
+	}
+	set_socket(k);
+	err = find_family(k);
 	if (err)
 		kmod_close(k);
 	else
 		*out = k;
 	return err;
+}
+
+int kmod_open(struct kmod **out)
+{
+	int fd = kmod_socket();
+
+	return fd < 0 ? fd : kmod_open_given(out, fd);
 }
 
 void kmod_close(struct kmod *k)
@@ -291,4 +316,65 @@ int kmod_each(struct kmod *k, void (*each)(void *ctx, const struct kmod_context 
 	struct listener listener = { each, ctx };
 
 	return complain(k, "list the contexts", transact(k, nlh, on_context, &listener));
+}
+
+struct passed {
+	uint8_t *packet;
+	uint32_t room;
+	int length; /* of what came back */
+};
+
+static int on_passed_attribute(const struct nlattr *attr, void *data)
+{
+	uint32_t length = mnl_attr_get_payload_len(attr);
+	struct passed *p = data;
+
+	if (mnl_attr_get_type(attr) != RTPFWD_A_PACKET || length > p->room)
+		return MNL_CB_OK;
+	memcpy(p->packet, mnl_attr_get_payload(attr), length);
+	p->length = (int)length;
+	return MNL_CB_OK;
+}
+
+static void on_passed(void *ctx, const struct nlmsghdr *nlh)
+{
+	mnl_attr_parse(nlh, sizeof(struct genlmsghdr), on_passed_attribute, ctx);
+}
+
+/* The request, its last attribute's payload from where it lies. */
+static int send_packet(const struct kmod *k, struct nlmsghdr *nlh, uint8_t *packet, uint32_t length)
+{
+	static const struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	uint8_t padding[MNL_ALIGNTO] = { 0 };
+	struct nlattr *attr = mnl_nlmsg_get_payload_tail(nlh);
+	struct iovec parts[] = { { nlh, nlh->nlmsg_len + MNL_ATTR_HDRLEN },
+				 { packet, length },
+				 { padding, MNL_ALIGN(length) - length } };
+	const struct msghdr msg = { .msg_name = (void *)&kernel,
+				    .msg_namelen = sizeof(kernel),
+				    .msg_iov = parts,
+				    .msg_iovlen = 3 };
+
+	attr->nla_type = RTPFWD_A_PACKET;
+	attr->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + length);
+	nlh->nlmsg_len += MNL_ATTR_HDRLEN + MNL_ALIGN(length);
+	return sendmsg(mnl_socket_get_fd(k->socket), &msg, 0) < 0 ? -errno : 0;
+}
+
+int kmod_packet(struct kmod *k, uint32_t id, enum rtpfwd_direction direction, uint8_t *packet,
+		uint32_t length)
+{
+	struct nlmsghdr *nlh = begin(k, k->family, RTPFWD_CMD_PACKET, 0);
+	struct passed passed = { packet, length + RTPFWD_MAX_GROWTH, -EPROTO };
+	struct answer answer = { k, on_passed, &passed, true };
+	int err;
+
+	if (length > RTPFWD_MAX_PACKET)
+		return -EPROTO;
+	mnl_attr_put_u32(nlh, RTPFWD_A_ID, id);
+	mnl_attr_put_u8(nlh, RTPFWD_A_DIRECTION, (uint8_t)direction);
+	err = send_packet(k, nlh, packet, length);
+	if (!err)
+		err = receive(&answer);
+	return err ? err : passed.length;
 }

@@ -37,6 +37,22 @@ int kmod_change(struct kmod *k, uint32_t id, const struct flow_crypt *keys);
 
 int kmod_delete(struct kmod *k, uint32_t id);
 
+/*
+ * For a process without privilege: a socket for kmod_open_given() in another process, which can do
+ * kmod_packet() by it and nothing else. The descriptor, or -errno; contexts are none of its own.
+ */
+int kmod_socket(void);
+int kmod_open_given(struct kmod **out, int fd); /* takes `fd` over */
+
+/*
+ * One packet (UDP payload) through a context, in place: RTP or RTCP to SRTP or SRTCP, or back, with
+ * the very indices that the fast path goes on with. Behind it there is room for RTPFWD_MAX_GROWTH
+ * bytes. The new length, or the functions' error numbers (kmod/rtpfwd_kfunc.h). A system call or
+ * two.
+ */
+int kmod_packet(struct kmod *k, uint32_t id, enum rtpfwd_direction direction, uint8_t *packet,
+		uint32_t length);
+
 /* Calls `each` for every context of this network namespace. It makes no request of its own. */
 int kmod_each(struct kmod *k, void (*each)(void *ctx, const struct kmod_context *c), void *ctx);
 

@@ -4,6 +4,7 @@
  * sockets, which are ours as well, for the next; if we die, it goes on until the lease ends, and
  * the next daemon puts a relay of its own in its place.
  */
+#include "datapath/kmod.h"
 #include "datapath/priv.h"
 #include "lib/log.h"
 
@@ -128,6 +129,26 @@ static void forget_child(struct user *user)
 
 static int start(struct datapath *dp);
 
+/* What only the child has: its end of the pair, and a socket to the module. */
+static void give_own(struct datapath *dp, int tell)
+{
+	struct user *user = &dp->user;
+
+	user->fds[USER_TELL] = tell;
+	user->fds[USER_KMOD] = dp->kmod ? kmod_socket() : -1;
+	if (dp->kmod && user->fds[USER_KMOD] < 0)
+		log_error("userspace relay: no socket to rtpfwd.ko: %s",
+			  strerror(-user->fds[USER_KMOD]));
+}
+
+static void close_own(struct user *user)
+{
+	close(user->fds[USER_TELL]);
+	if (user->fds[USER_KMOD] >= 0)
+		close(user->fds[USER_KMOD]);
+	user->fds[USER_TELL] = user->fds[USER_KMOD] = -1;
+}
+
 static void on_again(void *owner)
 {
 	struct datapath *dp = owner;
@@ -196,12 +217,11 @@ static int start(struct datapath *dp)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -errno;
 	user->tell = pair[0];
-	user->fds[USER_TELL] = pair[1];
+	give_own(dp, pair[1]);
 	user->generation = next_generation(dp);
 	user->started_ms = loop_now_ms(dp->loop);
 	err = spawn(user);
-	close(pair[1]);
-	user->fds[USER_TELL] = -1;
+	close_own(user);
 	if (err) {
 		user->pid = 0;
 		goto fail;

@@ -4,6 +4,7 @@
 #ifndef RTPFWD_DATAPATH_USER_HOST_H
 #define RTPFWD_DATAPATH_USER_HOST_H
 
+#include "datapath/kmod.h"
 #include "datapath/user_srtp.h"
 #include "datapath/user_verdict.h"
 #include "g711.h"
@@ -43,23 +44,37 @@ static inline bool frame_fit(struct host *h, uint32_t size)
 
 static inline bool has_crypt(const struct host *h)
 {
-	return h->frame->maps->srtp != NULL;
+	return h->frame->maps->srtp || h->frame->maps->kmod;
 }
 
-/* The context's number is rtpfwd.ko's: here the slot has the keys. */
+/*
+ * Where the flow has a context of rtpfwd.ko that one is asked, for XDP may use it, too: what was
+ * sent and heard under a key is remembered in one place. Else the slot has the key.
+ */
 static inline int srtp_protect(const struct host *h, uint32_t index, uint32_t id, uint32_t offset,
 			       uint32_t length)
 {
-	(void)id;
-	return user_srtp_protect(h->frame->maps->srtp, index, h->frame->begin + offset, length);
+	const struct user_maps *maps = h->frame->maps;
+	uint8_t *packet = h->frame->begin + offset;
+
+	if (id)
+		return maps->kmod ? kmod_packet(maps->kmod, id, RTPFWD_PROTECT, packet, length)
+				  : -ENOENT;
+	return maps->srtp ? user_srtp_protect(maps->srtp, index, packet, length) : -ENOENT;
 }
 
 static inline int srtp_unprotect(const struct host *h, uint32_t index, uint32_t id, uint32_t offset,
 				 uint32_t length)
 {
-	(void)id;
-	return user_srtp_unprotect(h->frame->maps->srtp, index, h->frame->begin + offset, length,
-				   h->frame->ns);
+	const struct user_maps *maps = h->frame->maps;
+	uint8_t *packet = h->frame->begin + offset;
+
+	if (id)
+		return maps->kmod ? kmod_packet(maps->kmod, id, RTPFWD_UNPROTECT, packet, length)
+				  : -ENOENT;
+	if (!maps->srtp)
+		return -ENOENT;
+	return user_srtp_unprotect(maps->srtp, index, packet, length, h->frame->ns);
 }
 
 static inline bool frame_sum(const struct host *h, uint32_t offset, uint32_t length, __u64 *sum)

@@ -9,6 +9,7 @@
  * thereafter, so that a flow's counters have one writer and its packets keep their order.
  */
 #include "datapath/datapath.h"
+#include "datapath/kmod.h"
 #include "datapath/user_packet.h"
 #include "datapath/user_send.h"
 #include "datapath/user_sockets.h"
@@ -122,6 +123,17 @@ static int map_keys(struct relay *relay)
 	keys = map(relay->fds[USER_CRYPTS], slots * sizeof(*keys), PROT_READ | PROT_WRITE);
 	relay->maps.srtp = &relay->srtp;
 	return keys ? user_srtp_open(&relay->srtp, keys, slots) : -ENOMEM;
+}
+
+/* Without it what XDP passes up of the module's flows is refused. */
+static void open_kmod(struct relay *relay)
+{
+	int err = relay->fds[USER_KMOD] < 0
+			  ? 0
+			  : kmod_open_given(&relay->maps.kmod, relay->fds[USER_KMOD]);
+
+	if (err)
+		log_error("the userspace relay cannot ask rtpfwd.ko: %s", strerror(-err));
 }
 
 /* Everything is open: nothing that a privilege is for is ever done again. */
@@ -329,11 +341,13 @@ int datapath_relay(int argc, char **argv)
 		free(relay);
 		return 1;
 	}
+	open_kmod(relay);
 	prepare(relay);
 	if (await_turn(relay))
 		take_turn(relay);
 	if (relay->maps.srtp)
 		user_srtp_close(&relay->srtp);
+	kmod_close(relay->maps.kmod);
 	free(relay);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #ifndef RTPFWD_DATAPATH_USER_VERDICT_H
 #define RTPFWD_DATAPATH_USER_VERDICT_H
 
+#include "../kmod/rtpfwd_nl.h"
 #include "rtpfwd_abi.h"
 
 #include <stdbool.h>
@@ -20,8 +21,9 @@
 	64 /* before a frame: what a larger header and a tag need at most, rounded                 \
 	    */
 
-#define USER_TAILROOM 20 /* behind it: what SRTCP adds at most (RFC 7714 17) */
+#define USER_TAILROOM RTPFWD_MAX_GROWTH /* behind it: what SRTCP adds at most (RFC 7714 17) */
 
+struct kmod;
 struct user_srtp;
 
 struct user_maps {
@@ -30,6 +32,7 @@ struct user_maps {
 	struct rtpfwd_rest *rests;
 	struct rtpfwd_relay *relay;
 	struct user_srtp *srtp; /* NULL: no keys */
+	struct kmod *kmod;	/* NULL: no rtpfwd.ko */
 };
 
 struct user_frame {

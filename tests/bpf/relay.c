@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "relay.h"
+#include "datapath/kmod.h"
 #include "datapath/priv.h"
 #include "datapath/user_verdict.h"
 
@@ -45,7 +46,9 @@ int relay_start_as(void (*change)(struct lab *lab))
 	program = lab_program(&lab, "in0");
 	in0 = if_nametoindex("in0");
 	maps = (struct user_maps){ lab.dp->control, lab.dp->slots, lab.dp->rests,
-				   lab.dp->relay, NULL };
+				   lab.dp->relay, NULL, NULL };
+	if (lab.dp->kmod) /* by a socket as the relay is given it */
+		assert_int_equal(kmod_open_given(&maps.kmod, kmod_socket()), 0);
 	return datapath_apply(lab.dp, &(struct flow_want){ .local = lab_addr(CLOCK), .owner = 1 });
 }
 
@@ -55,6 +58,7 @@ int relay_stop(void **state)
 	if (geteuid())
 		return 0;
 	close(program);
+	kmod_close(maps.kmod);
 	lab_close(&lab);
 	lab_detach(&lab);
 	lab_world_end(&world);
@@ -157,6 +161,12 @@ static uint32_t run_user(const struct frame *f, struct frame *out)
 uint32_t relay_run(const struct frame *f, struct frame *out)
 {
 	return user ? run_user(f, out) : frame_run(program, f, out, in0);
+}
+
+void relay_go_up(bool up)
+{
+	user = up;
+	maps.control->user_links = 0;
 }
 
 struct planed {

@@ -59,6 +59,9 @@ struct flow_counters relay_counters(void);
 /* Runs the plane under test on a frame that came in at in0; the verdict. */
 uint32_t relay_run(const struct frame *f, struct frame *out);
 
+/* Amid a test, the other plane: packets are passed up from XDP, which counts for the flow. */
+void relay_go_up(bool up);
+
 /* Must be dropped as `reason` and counted once, also at the flow if there is one. */
 void relay_expect_drop(const struct frame *f, const char *reason, bool at_flow);
 /* Not ours: must be passed on as it came, counted nowhere. */

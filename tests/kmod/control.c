@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUFFER 32768
+#define BUFFER 131072
 
 struct nl {
 	struct mnl_socket *socket;
@@ -311,6 +311,42 @@ int control_get(struct nl *nl, uint32_t id, struct context_info *info)
 
 	mnl_attr_put_u32(h, RTPFWD_A_ID, id);
 	return transact(nl, h, context_message, info);
+}
+
+struct passed {
+	uint8_t *packet;
+	int length;
+};
+
+static int packet_attribute(const struct nlattr *a, void *data)
+{
+	struct passed *p = data;
+
+	assert_int_equal(mnl_attr_get_type(a), RTPFWD_A_PACKET);
+	p->length = mnl_attr_get_payload_len(a);
+	memcpy(p->packet, mnl_attr_get_payload(a), (size_t)p->length);
+	return MNL_CB_OK;
+}
+
+static int packet_message(const struct nlmsghdr *h, void *data)
+{
+	return mnl_attr_parse(h, sizeof(struct genlmsghdr), packet_attribute, data);
+}
+
+int control_packet(struct nl *nl, uint32_t id, uint8_t direction, uint8_t *packet, int length)
+{
+	struct nlmsghdr *h = begin(nl, nl->family, RTPFWD_CMD_PACKET, 0);
+	struct passed p = { packet, -1 };
+	int err;
+
+	if (id)
+		mnl_attr_put_u32(h, RTPFWD_A_ID, id);
+	if (direction)
+		mnl_attr_put_u8(h, RTPFWD_A_DIRECTION, direction);
+	if (packet)
+		mnl_attr_put(h, RTPFWD_A_PACKET, (size_t)length, packet);
+	err = transact(nl, h, packet_message, &p);
+	return err ? err : p.length;
 }
 
 static int count_message(const struct nlmsghdr *h, void *data)

@@ -529,6 +529,56 @@ static void sequence_numbers_roll_over(void **state)
 	way_close(&w);
 }
 
+/* What XDP passes up the relay asks the module for: each packet has the next index, whoever sends
+ * it on, and no index passes twice. */
+static void planes_share_what_was_sent_and_heard(void **state)
+{
+	struct sort s = { .in = CM, .out = RTPFWD_AEAD_AES_128_GCM };
+	uint8_t packet[LAB_MAX];
+	struct way w;
+
+	(void)state;
+	for (int rtcp = 0; rtcp < 2; rtcp++) {
+		s.rtcp = rtcp;
+		way_open(&w, &s);
+		w.seq = 65500; /* rolls over */
+		for (int i = 0; i < 200; i++) {
+			relay_go_up(i % 3 == 1);
+			expect_passed(&w, packet, make(&w, packet, 160));
+		}
+		assert_int_equal(relay_counters().packets, 200);
+		assert_int_equal(relay_counters().lost, 0);
+		way_close(&w);
+		relay_remove(NULL);
+	}
+}
+
+static void srtp_replay_on_the_other_plane(void **state)
+{
+	struct sort s = { .in = CM };
+	uint8_t packet[LAB_MAX];
+	struct frame f;
+	struct way w;
+
+	(void)state;
+	for (int leg = 0; leg < 2; leg++) {
+		s.in = leg ? CM : 0;
+		s.out = leg ? 0 : CM;
+		way_open(&w, &s);
+		for (int i = 0; i < 4; i++) {
+			arrive(&w, &f, packet, make(&w, packet, 160));
+			relay_go_up(i & 1);
+			assert_int_equal(relay_run(&f, NULL), XDP_REDIRECT);
+			relay_go_up(!(i & 1));
+			assert_int_equal(relay_run(&f, NULL), XDP_DROP);
+		}
+		assert_int_equal(relay_counters().packets, 4);
+		assert_int_equal(relay_counters().dropped, 4);
+		way_close(&w);
+		relay_remove(NULL);
+	}
+}
+
 static void count_contexts(void *ctx, const struct kmod_context *c)
 {
 	assert_int_not_equal(c->id, 0);
@@ -574,9 +624,11 @@ int main(void)
 		T(what_is_encrypted_is_measured_too),
 		T(new_keys_lose_nothing),
 		T(sequence_numbers_roll_over),
-		T(contexts_are_listed_to_the_end),
+		T_XDP(planes_share_what_was_sent_and_heard),
+		T_XDP(srtp_replay_on_the_other_plane),
+		T_XDP(contexts_are_listed_to_the_end),
 	};
 
 	lab.events.learned = on_learned;
-	return cmocka_run_group_tests(tests, start, stop);
+	return relay_run_tests(tests, start, stop);
 }

@@ -80,6 +80,8 @@ int control_add(struct nl *nl, const struct context_spec *spec, uint32_t *id);
 int control_change(struct nl *nl, const struct context_spec *spec);
 int control_delete(struct nl *nl, uint32_t id);
 int control_get(struct nl *nl, uint32_t id, struct context_info *info);
+/* In place, with room for what is added; the new length or -errno. */
+int control_packet(struct nl *nl, uint32_t id, uint8_t direction, uint8_t *packet, int length);
 int control_count(struct nl *nl); /* contexts in a dump of all */
 int control_send_raw(struct nl *nl, const void *message, size_t size); /* and takes the answers */
 uint16_t control_family(const struct nl *nl);
