@@ -323,7 +323,7 @@ static bool is_admins(struct sk_buff *skb, struct genl_info *info)
 			       CAP_NET_ADMIN);
 }
 
-/* In memory of the answer's own: that of a long request may be no one piece, which ciphers ask for. */
+/* In the answer's memory: a long request's may be no one piece, which is what ciphers ask for. */
 static int put_packet(struct sk_buff *msg, struct context *c, const struct nlattr *packet)
 {
 	u32 length = nla_len(packet);

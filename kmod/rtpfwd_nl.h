@@ -32,8 +32,8 @@ enum rtpfwd_command {
 	RTPFWD_CMD_GET,	   /* id, or a dump of all: everything but keys and salts */
 	/*
 	 * id, direction, packet; answered with the packet as it is to be sent on, or refused with
-	 * the errors of rtpfwd_kfunc.h. It is the opener of the socket who needs the privilege, not
-	 * who uses it: a process that was given such a socket can do this with it, and nothing else.
+	 * the errors of rtpfwd_kfunc.h. The opener of the socket needs the privilege, not who uses
+	 * it: a process that was given such a socket can do this with it, and nothing else.
 	 */
 	RTPFWD_CMD_PACKET,
 	RTPFWD_CMD_END

@@ -118,10 +118,7 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 		set_marks(&out.act, &dp->conf->realms[want->egress_realm]);
 	set_addresses(dp, &out, want);
 	set_hop(&out.act, flow->hop, &dp->conf->realms[flow->realm]);
-	if (crypts_serve(dp, flow))
-		crypts_desire(&out, want);
-	else
-		contexts_desire(&out, flow);
+	keys_desire(dp, &out, flow);
 	return out;
 }
 

@@ -59,17 +59,17 @@ void contexts_close(struct datapath *dp)
 	dp->kmod = NULL;
 }
 
-static uint32_t *context_of(struct flow *flow, enum rtpfwd_direction direction)
+uint32_t *contexts_of(struct flow *flow, enum rtpfwd_direction direction)
 {
 	return &flow->contexts[direction - 1];
 }
 
 /* The former keys of an adopted flow are not known, but to the module: where they are the same it
  * goes on with its indices, where they are others, both sides begin anew (RFC 4568 7.1.4). */
-static int settle(struct datapath *dp, struct flow *flow, enum rtpfwd_direction direction,
-		  const struct flow_crypt *now, const struct flow_crypt *next)
+int contexts_set(struct datapath *dp, struct flow *flow, enum rtpfwd_direction direction,
+		 const struct flow_crypt *now, const struct flow_crypt *next)
 {
-	uint32_t *id = context_of(flow, direction);
+	uint32_t *id = contexts_of(flow, direction);
 
 	if (!next->suite)
 		return 0;
@@ -81,35 +81,6 @@ static int settle(struct datapath *dp, struct flow *flow, enum rtpfwd_direction 
 	return kmod_change(dp->kmod, *id, next);
 }
 
-int contexts_apply(struct datapath *dp, struct flow *flow, const struct flow_want *next)
-{
-	int err = settle(dp, flow, RTPFWD_UNPROTECT, &flow->want.in, &next->in);
-
-	return err ? err : settle(dp, flow, RTPFWD_PROTECT, &flow->want.out, &next->out);
-}
-
-void contexts_desire(struct action *out, const struct flow *flow)
-{
-	const struct flow_want *want = &flow->want;
-
-	/* By what is wanted alone: without a context such a packet is dropped, never sent in the
-	 * clear. */
-	if (want->in.suite) {
-		out->act.flags |= RTPFWD_F_UNPROTECT;
-		out->extra.unprotect = flow->contexts[RTPFWD_UNPROTECT - 1];
-	}
-	if (want->out.suite) {
-		out->act.flags |= RTPFWD_F_PROTECT;
-		out->act.grow = (uint8_t)kmod_overhead(want->out.suite, want->kind == FLOW_RTCP);
-		out->extra.protect = flow->contexts[RTPFWD_PROTECT - 1];
-	}
-}
-
-bool contexts_used(const struct flow *flow)
-{
-	return flow->want.in.suite || flow->want.out.suite;
-}
-
 static void delete(struct datapath *dp, uint32_t *id)
 {
 	if (*id && dp->kmod)
@@ -119,16 +90,15 @@ static void delete(struct datapath *dp, uint32_t *id)
 
 void contexts_prune(struct datapath *dp, struct flow *flow)
 {
-	if (!flow->want.in.suite)
-		delete(dp, context_of(flow, RTPFWD_UNPROTECT));
-	if (!flow->want.out.suite)
-		delete(dp, context_of(flow, RTPFWD_PROTECT));
+	for (enum rtpfwd_direction d = RTPFWD_PROTECT; d <= RTPFWD_UNPROTECT; d++)
+		if (!keys_are_contexts(dp, flow, d))
+			delete(dp, contexts_of(flow, d));
 }
 
 void contexts_end(struct datapath *dp, struct flow *flow)
 {
-	delete(dp, context_of(flow, RTPFWD_UNPROTECT));
-	delete(dp, context_of(flow, RTPFWD_PROTECT));
+	delete(dp, contexts_of(flow, RTPFWD_UNPROTECT));
+	delete(dp, contexts_of(flow, RTPFWD_PROTECT));
 }
 
 /* One that adds as many bytes. */
@@ -145,8 +115,8 @@ void contexts_read(struct flow *flow, const struct action *action)
 {
 	const struct rtpfwd_action *act = &action->act;
 
-	*context_of(flow, RTPFWD_UNPROTECT) = action->extra.unprotect;
-	*context_of(flow, RTPFWD_PROTECT) = action->extra.protect;
+	*contexts_of(flow, RTPFWD_UNPROTECT) = action->extra.unprotect;
+	*contexts_of(flow, RTPFWD_PROTECT) = action->extra.protect;
 	if (act->flags & RTPFWD_F_UNPROTECT)
 		flow->want.in.suite = suite_of(0, false);
 	if (act->flags & RTPFWD_F_PROTECT)
@@ -167,7 +137,7 @@ static bool is_used(const struct datapath *dp, const struct kmod_context *c)
 	struct flow *flow = dp && slot < dp->layout.slots ? dp->flows[slot] : NULL;
 
 	if (!flow || (c->direction != RTPFWD_PROTECT && c->direction != RTPFWD_UNPROTECT) ||
-	    *context_of(flow, c->direction) != c->id)
+	    *contexts_of(flow, c->direction) != c->id)
 		return false;
 	if (c->direction == RTPFWD_PROTECT)
 		flow->want.out.suite = c->suite;

@@ -14,17 +14,14 @@
 
 #define FORMER_MS 10000 /* how long a former key of what is heard is taken, too */
 
-/* Some peer is encrypted, and rtpfwd.ko does not serve every realm. */
-static bool is_wanted(const struct datapath *dp)
+/* Some peer is encrypted. With rtpfwd.ko, too: what that cannot take goes here. */
+static bool is_wanted(const struct conf *conf)
 {
-	const struct conf *conf = dp->conf;
-	bool encrypted = false, served = dp->kmod;
+	bool encrypted = false;
 
 	for (size_t i = 0; i < conf->n_peers; i++)
 		encrypted |= conf->peers[i].encryption != ENCRYPTION_NO;
-	for (size_t i = 0; i < conf->n_realms; i++)
-		served &= conf->realms[i].xdp != XDP_OFF;
-	return encrypted && !served;
+	return encrypted;
 }
 
 static int create(uint32_t slots)
@@ -59,7 +56,7 @@ static int open_map(int *fd, const struct datapath *dp)
 		close(*fd);
 	*fd = -1;
 	unlink(path);
-	if (!is_wanted(dp))
+	if (!is_wanted(dp->conf))
 		return 0;
 	*fd = create(dp->layout.slots);
 	return *fd < 0 || bpf_obj_pin(*fd, path) ? -errno : 0;
@@ -107,17 +104,11 @@ static void end_writing(struct crypt_keys *keys)
 	__atomic_store_n(&keys->generation, keys->generation + 1, __ATOMIC_RELEASE);
 }
 
-static bool has_keys(const struct datapath *dp, uint32_t slot)
+bool crypts_have(const struct datapath *dp, uint32_t slot, enum rtpfwd_direction direction)
 {
 	const struct crypt_keys *keys = dp->crypts ? &dp->crypts[slot] : NULL;
 
-	return keys && (keys->in.suite || keys->out.suite);
-}
-
-bool crypts_serve(const struct datapath *dp, const struct flow *flow)
-{
-	return !dp->kmod || dp->conf->realms[flow->realm].xdp == XDP_OFF ||
-	       has_keys(dp, flow->slot);
+	return keys && (direction == RTPFWD_PROTECT ? keys->out.suite : keys->in.suite);
 }
 
 static bool same(const struct flow_crypt *a, const struct flow_crypt *b)
@@ -125,24 +116,29 @@ static bool same(const struct flow_crypt *a, const struct flow_crypt *b)
 	return !memcmp(a, b, sizeof(*a));
 }
 
+static void set_in(struct crypt_keys *keys, const struct flow_crypt *next, uint64_t now_ms)
+{
+	keys->former = keys->in;
+	keys->former_until_ns = (now_ms + FORMER_MS) * 1000000;
+	keys->in = *next;
+	keys->in_generation++;
+}
+
 /* The map itself says which keys there are, so that those of an adopted flow are known, and go on
  * where they are the same. */
-void crypts_apply(struct datapath *dp, const struct flow *flow, const struct flow_want *next)
+void crypts_set(struct datapath *dp, uint32_t slot, enum rtpfwd_direction direction,
+		const struct flow_crypt *next)
 {
-	struct crypt_keys *keys = dp->crypts ? &dp->crypts[flow->slot] : NULL;
+	struct crypt_keys *keys = dp->crypts ? &dp->crypts[slot] : NULL;
 
-	if (!keys || (same(&keys->in, &next->in) && same(&keys->out, &next->out)))
+	if (!keys || same(direction == RTPFWD_PROTECT ? &keys->out : &keys->in, next))
 		return;
 	begin_writing(keys);
-	if (!same(&keys->in, &next->in)) {
-		keys->former = keys->in;
-		keys->former_until_ns = (loop_now_ms(dp->loop) + FORMER_MS) * 1000000;
-		keys->in = next->in;
-		keys->in_generation++;
-	}
-	if (!same(&keys->out, &next->out)) {
-		keys->out = next->out;
+	if (direction == RTPFWD_PROTECT) {
+		keys->out = *next;
 		keys->out_generation++;
+	} else {
+		set_in(keys, next, loop_now_ms(dp->loop));
 	}
 	end_writing(keys);
 }
@@ -166,32 +162,12 @@ void crypts_end(struct datapath *dp, const struct flow *flow)
 		forget(&dp->crypts[flow->slot]);
 }
 
-/* What SRTP or SRTCP of a suite adds: RFC 3711, RFC 4568 6.2, RFC 7714. */
-static uint8_t growth(uint8_t suite, bool rtcp)
-{
-	if (suite >= RTPFWD_AEAD_AES_128_GCM)
-		return rtcp ? 4 + 16 : 16;
-	if (rtcp)
-		return 4 + 10;
-	return suite == RTPFWD_AES_CM_128_HMAC_SHA1_32 ? 4 : 10;
-}
-
-void crypts_desire(struct action *out, const struct flow_want *want)
-{
-	if (want->in.suite)
-		out->act.flags |= RTPFWD_F_UNPROTECT | RTPFWD_F_USER;
-	if (want->out.suite) {
-		out->act.flags |= RTPFWD_F_PROTECT | RTPFWD_F_USER;
-		out->act.grow = growth(want->out.suite, want->kind == FLOW_RTCP);
-	}
-}
-
 void crypts_read(const struct datapath *dp, struct flow *flow)
 {
-	if (!has_keys(dp, flow->slot))
-		return;
-	flow->want.in = dp->crypts[flow->slot].in;
-	flow->want.out = dp->crypts[flow->slot].out;
+	if (crypts_have(dp, flow->slot, RTPFWD_UNPROTECT))
+		flow->want.in = dp->crypts[flow->slot].in;
+	if (crypts_have(dp, flow->slot, RTPFWD_PROTECT))
+		flow->want.out = dp->crypts[flow->slot].out;
 }
 
 void crypts_adopt(struct datapath *dp)

@@ -209,6 +209,7 @@ struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int 
 	}
 	flow->want = (struct flow_want){ .local = layout_addr(&dp->layout, slot) };
 	flow->live = true;
+	flow->refused = 0;
 	dp->n_flows++;
 	totals_add(dp, flow);
 	return flow;
@@ -245,7 +246,7 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 	struct flow *flow;
 	uint32_t slot;
 	bool fresh;
-	int err = 0;
+	int err;
 
 	if ((want->in.suite || want->out.suite) && !datapath_encrypts(dp))
 		return -EOPNOTSUPP;
@@ -257,10 +258,7 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 		flow = datapath_new_flow(dp, slot, realm);
 	if (!flow)
 		return -ENOMEM;
-	if (crypts_serve(dp, flow))
-		crypts_apply(dp, flow, want);
-	else
-		err = contexts_apply(dp, flow, want);
+	err = keys_apply(dp, flow, want);
 	if (err && fresh)
 		datapath_end_flow(dp, flow);
 	if (err)

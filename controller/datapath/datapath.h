@@ -166,8 +166,8 @@ int datapath_detach(const struct conf *conf, char *why, size_t why_size);
 /* Makes the flow at want->local as desired; the same again changes nothing. A change of a
  * forwarding flow loses no packet: its former source stays admitted for two seconds. 0; -EINVAL: no
  * relay port of ours; -EOPNOTSUPP: encrypted, and datapath_encrypts() is false; what rtpfwd.ko
- * answered: then nothing has changed, but for keys it may have taken. No system call on the common
- * path; new keys are a request to the module each. */
+ * answered, where no relay can do instead: then nothing has changed, but for keys it may have
+ * taken. No system call on the common path; new keys are a request to the module each. */
 int datapath_apply(struct datapath *dp, const struct flow_want *want);
 
 /* Some plane here carries flows with `in` or `out`. */
@@ -220,6 +220,8 @@ size_t datapath_flow_count(const struct datapath *dp);
 /* Of those, on that plane; at most some seconds old while a plane changes under a flow. */
 size_t datapath_plane_count(const struct datapath *dp, enum datapath_plane plane);
 bool datapath_has_kmod(const struct datapath *dp); /* rtpfwd.ko is in use; found at start */
+/* Keys that it could not take: memory, limits. Their flows are the userspace relay's. */
+uint64_t datapath_keys_refused(const struct datapath *dp);
 bool datapath_survives(const struct datapath *dp); /* media outlives this process */
 
 struct datapath_guard_report {

@@ -9,6 +9,7 @@
 #include "datapath/layout.h"
 #include "datapath/netlink.h"
 #include "datapath/user.h"
+#include "../kmod/rtpfwd_nl.h"
 #include "rtpfwd_abi.h"
 
 #include <limits.h>
@@ -58,6 +59,7 @@ struct flow {
 	bool live;	    /* leased; else it only waits for its last readers */
 	bool adopted;
 	uint32_t contexts[2]; /* of rtpfwd.ko, by direction; 0: none */
+	int refused;	      /* -errno for which that did not take its keys; 0: it did */
 	uint8_t copy;	      /* in force, 0 to COPIES - 1, or NO_COPY */
 	uint8_t left;	 /* bit set of copies that readers may still be in: they wait for a grace
 			    period */
@@ -136,6 +138,7 @@ struct datapath {
 	struct rtpfwd_relay *relay;	/* mapped; what the userspace relay counts */
 	struct kmod *kmod;		/* NULL: the programs in force do not call it */
 	uint32_t kmod_folder;		/* what our contexts are known by there */
+	uint64_t keys_refused;		/* by it */
 	struct user user;		/* that relay, as a process */
 	struct crypt_keys *crypts;	/* mapped; the keys that it uses. NULL: none */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
@@ -289,13 +292,26 @@ int guard_remove(const char *folder);		    /* that of the configuration which pi
 void guard_tick(struct datapath *dp);		    /* puts it back when somebody removed it */
 uint64_t guard_unserved(const struct datapath *dp); /* packets that it dropped */
 
+/* keys.c: where the keys of encrypted flows are. */
+/* Before `next` becomes what is wanted, and its action is published: both directions have their
+ * keys, or -errno. */
+int keys_apply(struct datapath *dp, struct flow *flow, const struct flow_want *next);
+void keys_desire(const struct datapath *dp, struct action *out, const struct flow *flow);
+bool keys_used(const struct flow *flow);
+bool keys_are_contexts(const struct datapath *dp, const struct flow *flow,
+		       enum rtpfwd_direction direction);
+/* Some direction's are not in rtpfwd.ko. */
+bool keys_need_relay(const struct datapath *dp, const struct flow *flow);
+/* Why the relay has an encrypted flow. */
+const char *keys_reason(const struct datapath *dp, const struct flow *flow);
+
 /* contexts.c: what encrypted flows have in rtpfwd.ko. */
 void contexts_open(struct datapath *dp); /* where programs can call it */
 void contexts_close(struct datapath *dp);
-/* Before `next` becomes what is wanted: both directions have their keys, or -errno. */
-int contexts_apply(struct datapath *dp, struct flow *flow, const struct flow_want *next);
-void contexts_desire(struct action *out, const struct flow *flow);
-bool contexts_used(const struct flow *flow);
+uint32_t *contexts_of(struct flow *flow, enum rtpfwd_direction direction);
+/* `next`, in the place of `now`; or -errno. */
+int contexts_set(struct datapath *dp, struct flow *flow, enum rtpfwd_direction direction,
+		 const struct flow_crypt *now, const struct flow_crypt *next);
 void contexts_prune(struct datapath *dp, struct flow *flow); /* nobody reads former copies */
 void contexts_end(struct datapath *dp, struct flow *flow);
 /* What an adopted flow uses; then, of all: what none uses is deleted. */
@@ -306,13 +322,10 @@ void contexts_detach(const char *folder); /* deletes all of it */
 /* crypts.c: keys of flows that the userspace relay encrypts and decrypts */
 int crypts_open(struct datapath *dp); /* 0 or -errno; where no peer encrypts there are none */
 void crypts_close(struct datapath *dp);
-/* The flow is encrypted by the relay, and not by rtpfwd.ko, where that is: a former daemon that had
- * no module to call left it so. */
-bool crypts_serve(const struct datapath *dp, const struct flow *flow);
-/* Before such an action is published: the keys are there. */
-void crypts_apply(struct datapath *dp, const struct flow *flow, const struct flow_want *next);
+bool crypts_have(const struct datapath *dp, uint32_t slot, enum rtpfwd_direction direction);
+void crypts_set(struct datapath *dp, uint32_t slot, enum rtpfwd_direction direction,
+		const struct flow_crypt *next);
 void crypts_end(struct datapath *dp, const struct flow *flow); /* they are gone */
-void crypts_desire(struct action *out, const struct flow_want *want);
 /* Those of an adopted flow; then, of all: what none uses is wiped. */
 void crypts_read(const struct datapath *dp, struct flow *flow);
 void crypts_adopt(struct datapath *dp);

@@ -64,17 +64,17 @@ enum datapath_plane report_plane(const struct datapath *dp, const struct flow *f
 
 	if (link && link->fd < 0)
 		return PLANE_USER;
-	if (!contexts_used(flow))
+	if (!keys_used(flow))
 		return PLANE_XDP;
-	return crypts_serve(dp, flow) ? PLANE_USER : PLANE_KMOD;
+	return keys_need_relay(dp, flow) ? PLANE_USER : PLANE_KMOD;
 }
 
 static const char *reason_of(const struct datapath *dp, const struct flow *flow)
 {
 	const struct link *link = link_of(dp, flow->realm);
 
-	if (contexts_used(flow) && crypts_serve(dp, flow))
-		return "encrypted, and no rtpfwd.ko";
+	if (keys_used(flow) && report_plane(dp, flow) == PLANE_USER)
+		return keys_reason(dp, flow);
 	return link ? link->reason : "";
 }
 

@@ -95,7 +95,7 @@ static void add_datapath(struct buf *out, const struct node *node)
 	datapath_drops(node->dp, add_drop, drops);
 	for (enum datapath_plane plane = 0; plane < PLANES; plane++)
 		flows[plane] = datapath_plane_count(node->dp, plane);
-	families_flows(out, flows);
+	families_flows(out, flows, datapath_keys_refused(node->dp));
 	families_drops(out, &drops[0], &drops[1]);
 	families_interfaces(out, interfaces,
 			    interfaces_once(interfaces, n < INTERFACES_MAX ? n : INTERFACES_MAX));

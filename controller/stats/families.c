@@ -205,13 +205,16 @@ void families_drops(struct buf *out, const struct tally *dropped, const struct t
 	tally_samples(out, "rtpfwd_rtp_up_total", "reason", up);
 }
 
-void families_flows(struct buf *out, const size_t flows[PLANES])
+void families_flows(struct buf *out, const size_t flows[PLANES], uint64_t keys_refused)
 {
 	expo_family(out, "rtpfwd_flows", "gauge",
 		    "Forwarding entries, one for each direction and kind.");
 	for (enum datapath_plane plane = 0; plane < PLANES; plane++)
 		expo_count(out, "rtpfwd_flows", EXPO_LABELS({"plane", datapath_plane_text(plane)}),
 			   flows[plane]);
+	expo_family(out, "rtpfwd_srtp_keys_refused_total", "counter",
+		    "Keys that rtpfwd.ko could not take: their flows are the userspace relay's.");
+	expo_count(out, "rtpfwd_srtp_keys_refused_total", NULL, keys_refused);
 }
 
 void families_music(struct buf *out, const struct music_report *report)

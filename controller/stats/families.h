@@ -48,7 +48,7 @@ void families_interfaces(struct buf *out, const struct datapath_interface_report
 			 size_t n);
 /* `dropped`: by reason; `up`: passed on to the slower rung, by reason. */
 void families_drops(struct buf *out, const struct tally *dropped, const struct tally *up);
-void families_flows(struct buf *out, const size_t flows[PLANES]);
+void families_flows(struct buf *out, const size_t flows[PLANES], uint64_t keys_refused);
 void families_music(struct buf *out, const struct music_report *report);
 void families_reach(struct buf *out, const struct reach_report *report);
 void families_quirks(struct buf *out, uint64_t devices);

@@ -6,59 +6,20 @@
 #include "lab.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define SSRC  0x5eed5eed
 #define LIMIT 500 /* allocations of one command */
 #define CM    RTPFWD_AES_CM_128_HMAC_SHA1_80
 
-static void set(const char *name, int value)
-{
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/sys/module/hinder/parameters/%s", name);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fprintf(f, "%d", value);
-	assert_int_equal(fclose(f), 0);
-}
-
-/* From now on: the `nth` allocation of this task below the module's functions. */
-static void hinder(int nth)
-{
-	set("failed", 0);
-	set("nth", nth);
-}
-
-/* Was it reached? */
-static bool hindered(void)
-{
-	FILE *f = fopen("/sys/module/hinder/parameters/failed", "r");
-	int failed = 0;
-
-	set("nth", 0);
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &failed), 1);
-	fclose(f);
-	return failed;
-}
-
 static int begin(void **state)
 {
-	if (lab_setup(state) || lab_load_other("hinder"))
-		return -1;
-	set("task", getpid());
-	return 0;
+	return lab_setup(state) || lab_hinder_open() ? -1 : 0;
 }
 
 static int end(void **state)
 {
-	return lab_teardown(state) || lab_unload_other("hinder");
+	return lab_teardown(state) || lab_hinder_close();
 }
 
 /*
@@ -70,9 +31,9 @@ static int each_allocation(int (*command)(void *), void (*nothing_new)(void *), 
 	for (int nth = 1; nth < LIMIT; nth++) {
 		int err;
 
-		hinder(nth);
+		lab_hinder(nth);
 		err = command(of);
-		if (!hindered()) {
+		if (!lab_hindered()) {
 			assert_int_equal(err, 0);
 			return nth - 1;
 		}
@@ -198,19 +159,51 @@ static void a_packet_fails_alone(void **state)
 	int length = rtp_make(packet, SSRC, 1, 40);
 
 	(void)state;
-	hinder(1);
+	lab_hinder(1);
 	assert_int_equal(prog_protect(x, out, packet, length, 10), -ENOMEM);
-	assert_true(hindered());
+	assert_true(lab_hindered());
 	assert_int_equal(prog_protect(x, out, packet, length, 10), length + 10);
 	memcpy(sealed, packet, (size_t)length + 10);
-	hinder(1);
+	lab_hinder(1);
 	assert_int_equal(prog_unprotect(x, in, packet, length + 10), -ENOMEM);
-	assert_true(hindered());
+	assert_true(lab_hindered());
 	assert_int_equal(prog_unprotect(x, in, sealed, length + 10), length);
 	assert_int_equal(lab_counter(nl, out, RTPFWD_C_no_memory), 1);
 	assert_int_equal(lab_counter(nl, in, RTPFWD_C_no_memory), 1);
 	prog_close(x);
 	control_close(nl);
+}
+
+struct passing {
+	struct nl *nl;
+	uint32_t id;
+	uint16_t seq;
+};
+
+static int pass(void *of)
+{
+	struct passing *p = of;
+	uint8_t packet[LAB_MAX];
+	int length = rtp_make(packet, SSRC, p->seq++, 40);
+	int err = control_packet(p->nl, p->id, RTPFWD_PROTECT, packet, length);
+
+	return err == length + 10 ? 0 : err;
+}
+
+/* The next one is taken: where the answer alone failed its index is used up, no more. */
+static void the_next_passes(void *of)
+{
+	assert_int_equal(pass(of), 0);
+}
+
+static void a_packet_by_netlink_fails_alone(void **state)
+{
+	struct passing p = { .nl = control_open() };
+
+	(void)state;
+	p.id = lab_add(p.nl, RTPFWD_PROTECT, CM, 1);
+	assert_true(each_allocation(pass, the_next_passes, &p) >= 2);
+	control_close(p.nl);
 }
 
 static int load(void *of)
@@ -247,6 +240,7 @@ int main(void)
 		cmocka_unit_test(add_fails_whole),
 		cmocka_unit_test(change_fails_whole),
 		cmocka_unit_test(a_packet_fails_alone),
+		cmocka_unit_test(a_packet_by_netlink_fails_alone),
 		cmocka_unit_test(loading_fails_whole),
 	};
 

@@ -2,8 +2,6 @@
 /* The fast path's verdict with the module: frame in, frame out, beside libsrtp2. */
 #include "fast.h"
 
-#include "datapath/kmod.h"
-
 #include <event2/event.h>
 #include <linux/bpf.h>
 
@@ -549,22 +547,19 @@ static void planes_share_what_was_sent_and_heard(void **state)
 		assert_int_equal(relay_counters().packets, 200);
 		assert_int_equal(relay_counters().lost, 0);
 		way_close(&w);
-		relay_remove(NULL);
 	}
 }
 
 static void srtp_replay_on_the_other_plane(void **state)
 {
-	struct sort s = { .in = CM };
+	const struct sort legs[] = { { .in = CM }, { .out = CM } };
 	uint8_t packet[LAB_MAX];
 	struct frame f;
 	struct way w;
 
 	(void)state;
 	for (int leg = 0; leg < 2; leg++) {
-		s.in = leg ? CM : 0;
-		s.out = leg ? 0 : CM;
-		way_open(&w, &s);
+		way_open(&w, &legs[leg]);
 		for (int i = 0; i < 4; i++) {
 			arrive(&w, &f, packet, make(&w, packet, 160));
 			relay_go_up(i & 1);
@@ -575,35 +570,7 @@ static void srtp_replay_on_the_other_plane(void **state)
 		assert_int_equal(relay_counters().packets, 4);
 		assert_int_equal(relay_counters().dropped, 4);
 		way_close(&w);
-		relay_remove(NULL);
 	}
-}
-
-static void count_contexts(void *ctx, const struct kmod_context *c)
-{
-	assert_int_not_equal(c->id, 0);
-	++*(int *)ctx;
-}
-
-/* More than one message of a list; its end is noticed, not waited for. */
-static void contexts_are_listed_to_the_end(void **state)
-{
-	const struct flow_crypt keys = fast_crypt(CM, KEY_IN);
-	struct kmod *k;
-	uint32_t id;
-	int count = 0;
-
-	(void)state;
-	assert_int_equal(kmod_open(&k), 0);
-	for (int i = 0; i < 100; i++)
-		assert_int_equal(kmod_add(k, &id, RTPFWD_PROTECT, &keys, 1), 0);
-	assert_int_equal(kmod_each(k, count_contexts, &count), 0);
-	assert_int_equal(count, 100);
-	for (; count; count--, id--)
-		assert_int_equal(kmod_delete(k, id), 0);
-	assert_int_equal(kmod_each(k, count_contexts, &count), 0);
-	assert_int_equal(count, 0);
-	kmod_close(k);
 }
 
 int main(void)
@@ -626,7 +593,6 @@ int main(void)
 		T(sequence_numbers_roll_over),
 		T_XDP(planes_share_what_was_sent_and_heard),
 		T_XDP(srtp_replay_on_the_other_plane),
-		T_XDP(contexts_are_listed_to_the_end),
 	};
 
 	lab.events.learned = on_learned;

@@ -49,6 +49,50 @@ int lab_unload_other(const char *name)
 	return syscall(SYS_delete_module, name, O_NONBLOCK) ? -errno : 0;
 }
 
+static void set_hinder(const char *name, int value)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/module/hinder/parameters/%s", name);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "%d", value);
+	assert_int_equal(fclose(f), 0);
+}
+
+int lab_hinder_open(void)
+{
+	int err = lab_load_other("hinder");
+
+	if (!err)
+		set_hinder("task", getpid());
+	return err;
+}
+
+int lab_hinder_close(void)
+{
+	return lab_unload_other("hinder");
+}
+
+void lab_hinder(int nth)
+{
+	set_hinder("failed", 0);
+	set_hinder("nth", nth);
+}
+
+bool lab_hindered(void)
+{
+	FILE *f = fopen("/sys/module/hinder/parameters/failed", "r");
+	int failed = 0;
+
+	set_hinder("nth", 0);
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%d", &failed), 1);
+	fclose(f);
+	return failed;
+}
+
 int lab_load(void)
 {
 	return lab_load_other(MODULE);

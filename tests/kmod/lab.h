@@ -31,6 +31,12 @@ bool lab_loaded(void);
 int lab_setup(void **state); /* of a group: in a namespace of its own, with the module */
 int lab_teardown(void **state);
 
+/* Allocations of ours below it that fail (hinder.c): from now on the `nth`. Was it reached? */
+int lab_hinder_open(void);
+int lab_hinder_close(void);
+void lab_hinder(int nth);
+bool lab_hindered(void);
+
 /* What it has in memory. */
 int lab_streams(void); /* senders that are remembered; -1: there is no place for them */
 int lab_ciphers(void); /* users of all ciphers: each key has some */

@@ -445,7 +445,7 @@ static void every_family(struct buf *b)
 	families_calls(b, &calls, &paths, &reasons);
 	families_policy(b, &reasons, &paths);
 	families_realms(b, realms, 2);
-	families_flows(b, (const size_t[PLANES]){40, 0, 2});
+	families_flows(b, (const size_t[PLANES]){40, 0, 2}, 3);
 	families_drops(b, &dropped, &up);
 	families_interfaces(b, interfaces, 2);
 	families_sip(b, &sip);
@@ -501,6 +501,7 @@ static void test_families(void **state)
 		"rtpfwd_ports{realm=\"inside\",state=\"quarantine\"} 2",
 		"rtpfwd_flows{plane=\"xdp\"} 40",
 		"rtpfwd_flows{plane=\"user\"} 2",
+		"rtpfwd_srtp_keys_refused_total 3",
 		"rtpfwd_rtp_packets_total{realm=\"inside\",plane=\"user\"} 3",
 		"rtpfwd_rtp_dropped_total{reason=\"unleased\"} 0",
 		"rtpfwd_rtp_dropped_total{reason=\"ttl\"} 2",
