@@ -105,8 +105,11 @@ static void publish_mac(struct datapath *dp, const struct link *link)
 
 static void publish_link(struct datapath *dp, const struct link *link)
 {
+	/* One that has another name now is still there, and was the kernel's to take out if not. */
 	if (link->now.ifindex)
 		bpf_map_update_elem(dp->fd.tx, &link->key, &link->now.ifindex, BPF_ANY);
+	else
+		bpf_map_delete_elem(dp->fd.tx, &link->key);
 	dp->control->ifindex[link->key] = link->now.ifindex;
 	publish_mac(dp, link);
 }

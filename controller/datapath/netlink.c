@@ -135,6 +135,18 @@ static int parse_route(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+/* The destinations of a route; false: all. */
+static bool parse_prefix(const struct nlmsghdr *nlh, struct addr_prefix *only)
+{
+	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
+	const struct nlattr *attr;
+
+	*only = (struct addr_prefix){ .bits = rtm->rtm_dst_len };
+	mnl_attr_for_each(attr, nlh, sizeof(*rtm)) if (mnl_attr_get_type(attr) == RTA_DST)
+		only->net = attr_ip(rtm->rtm_family, attr);
+	return only->bits && only->net.family != AF_UNSPEC;
+}
+
 static int parse_neighbour(const struct nlmsghdr *nlh, void *data)
 {
 	const struct ndmsg *ndm = mnl_nlmsg_get_payload(nlh);
@@ -296,6 +308,7 @@ static int on_message(const struct nlmsghdr *nlh, void *data)
 {
 	struct netlink *nl = data;
 	struct nl_neighbour neighbour;
+	struct addr_prefix only;
 	struct nl_link link;
 
 	switch (nlh->nlmsg_type) {
@@ -312,11 +325,15 @@ static int on_message(const struct nlmsghdr *nlh, void *data)
 		if (neighbour.ip.family != AF_UNSPEC)
 			nl->events.neighbour(nl->events.ctx, &neighbour);
 		break;
+	case RTM_NEWROUTE:
+	case RTM_DELROUTE:
+		nl->events.routes(nl->events.ctx, parse_prefix(nlh, &only) ? &only : NULL);
+		break;
 	case NLMSG_ERROR:
 	case NLMSG_NOOP:
 		break;
 	default:
-		nl->events.routes(nl->events.ctx);
+		nl->events.routes(nl->events.ctx, NULL);
 	}
 	return MNL_CB_OK;
 }

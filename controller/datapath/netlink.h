@@ -43,7 +43,8 @@ struct nl_neighbour {
 struct nl_events {
 	void *ctx;
 	void (*link)(void *ctx, const struct nl_link *link, bool gone);
-	void (*routes)(void *ctx); /* routes, rules or addresses: ask again */
+	/* Routes, rules or addresses: ask again, for destinations in `only` or, NULL, for all. */
+	void (*routes)(void *ctx, const struct addr_prefix *only);
 	void (*neighbour)(void *ctx, const struct nl_neighbour *neighbour);
 	void (*lost)(void *ctx); /* news were lost (ENOBUFS): ask for everything again */
 };

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Where packets go next, precomputed for each (destination, relay address) and kept true. The
- * kernel is asked, never imitated: any news about routes or links makes every next hop ask again,
- * in slices, so that 20,000 of them do not stop the loop; and once more when it is quiet, since
- * some routes go after the news of why they go, and without any of their own.
+ * kernel is asked, never imitated: news of a route make all next hops ask again whose destination
+ * it covers, any other news every one, in slices, so that 20,000 of them do not stop the loop; and
+ * once more when it is quiet, since some routes go after the news of why they go, and without any
+ * of their own.
  */
 #include "datapath/priv.h"
 #include "lib/log.h"
@@ -187,9 +188,16 @@ static struct link *link_under(struct datapath *dp, uint32_t ifindex, uint16_t v
 	return link_by_ifindex(dp, above.lower);
 }
 
-/* The link towards the destination where it is one of the realm's, else NULL. */
-static struct link *route_by(struct datapath *dp, const struct nexthop *hop, uint32_t ifindex,
-			     struct nl_route *route)
+/* The kernel did not come to answer: nothing is known of a route. */
+static bool is_unanswered(int err)
+{
+	return err == -ENOMEM || err == -ENOBUFS || err == -EAGAIN || err == -EINTR;
+}
+
+/* The link towards the destination where it is one of the realm's, else NULL. -errno: the kernel
+ * did not answer. */
+static int route_by(struct link **out, struct datapath *dp, const struct nexthop *hop,
+		    uint32_t ifindex, struct nl_route *route)
 {
 	struct link *link;
 	int err = nl_route_get(dp->netlink, &hop->key.to, &hop->key.from, ifindex, route);
@@ -197,29 +205,31 @@ static struct link *route_by(struct datapath *dp, const struct nexthop *hop, uin
 	/* The relay address is not one of the host's at the moment. */
 	if (err == -EINVAL || err == -EADDRNOTAVAIL)
 		err = nl_route_get(dp->netlink, &hop->key.to, NULL, ifindex, route);
+	*out = NULL;
 	if (err)
-		return NULL;
+		return is_unanswered(err) ? err : 0;
 	link = link_under(dp, route->ifindex, dp->conf->realms[hop->key.realm].vlan);
-	if (!link || !link_of_realm(dp, link, hop->key.realm))
-		return NULL;
-	return !route->local || link->now.loopback ? link : NULL;
+	if (link && link_of_realm(dp, link, hop->key.realm) &&
+	    (!route->local || link->now.loopback))
+		*out = link;
+	return 0;
 }
 
 /* The best way, and where that one is another realm's, the best by an interface of this realm: two
  * networks may have a default route each. */
-static struct link *route_ask(struct datapath *dp, const struct nexthop *hop,
-			      struct nl_route *route)
+static int route_ask(struct link **out, struct datapath *dp, const struct nexthop *hop,
+		     struct nl_route *route)
 {
 	const struct conf_realm *realm = &dp->conf->realms[hop->key.realm];
-	struct link *found = route_by(dp, hop, 0, route);
+	int err = route_by(out, dp, hop, 0, route);
 
-	for (size_t i = 0; !found && i < realm->n_interfaces; i++) {
+	for (size_t i = 0; !err && !*out && i < realm->n_interfaces; i++) {
 		const struct link *link = link_by_name(dp, realm->interfaces[i]);
 
 		if (link && link->now.ifindex)
-			found = route_by(dp, hop, link->now.ifindex, route);
+			err = route_by(out, dp, hop, link->now.ifindex, route);
 	}
-	return found;
+	return err;
 }
 
 unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const struct addr *from,
@@ -229,66 +239,130 @@ unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const stru
 					.from = addr_with_port(from, 0),
 					.realm = realm } };
 	struct nl_route route;
+	struct link *link;
 
-	return route_ask(dp, &hop, &route) ? route.ifindex : 0;
+	return !route_ask(&link, dp, &hop, &route) && link ? route.ifindex : 0;
 }
 
-static void resolve(struct datapath *dp, struct nexthop *hop)
+static void mark_stale(struct datapath *dp, struct nexthop *hop)
+{
+	if (hop->stale)
+		return;
+	hop->stale = true;
+	DL_APPEND2(dp->stale_hops, hop, stale_prev, stale_next);
+}
+
+/* -errno: the way there could not be found out. It stays what it was, and is asked for again. */
+static int resolve(struct datapath *dp, struct nexthop *hop)
 {
 	struct neighbour *neighbour = NULL;
 	struct nl_route route;
+	struct link *link;
+	int err = route_ask(&link, dp, hop, &route);
 
-	hop->link = route_ask(dp, hop, &route);
-	if (hop->link && !hop->link->now.loopback) {
+	if (!err && link && !link->now.loopback) {
 		neighbour = neighbour_get(dp, route.ifindex, &route.gateway);
-		if (!neighbour)
-			hop->link = NULL;
+		err = neighbour ? 0 : -ENOMEM;
 	}
-	set_neighbour(dp, hop, neighbour);
+	if (err) {
+		mark_stale(dp, hop);
+	} else {
+		hop->link = link;
+		set_neighbour(dp, hop, neighbour);
+	}
 	judge(dp, hop);
+	return err;
 }
 
-static void mark_all(struct datapath *dp)
+static bool concerns(const struct route_news *news, const struct nexthop *hop)
+{
+	for (size_t i = 0; i < news->n; i++)
+		if (addr_prefix_has(&news->only[i], &hop->key.to))
+			return true;
+	return news->all;
+}
+
+static bool has_news(const struct route_news *news)
+{
+	return news->all || news->n;
+}
+
+/* NULL: of every route. More than there is room for are that, too. */
+static void add_news(struct route_news *news, const struct addr_prefix *only)
+{
+	if (!news->all && only && news->n < ROUTE_NEWS)
+		news->only[news->n++] = *only;
+	else
+		*news = (struct route_news){ .all = true };
+}
+
+/* What they concern is to be asked for; they are none any more. */
+static void mark_concerned(struct datapath *dp, struct route_news *news)
 {
 	struct nexthop *hop, *next;
 
-	HASH_ITER(hh, dp->hops, hop, next) {
-		if (hop->stale)
-			continue;
-		hop->stale = true;
-		DL_APPEND2(dp->stale_hops, hop, stale_prev, stale_next);
+	HASH_ITER(hh, dp->hops, hop, next)
+		if (concerns(news, hop))
+			mark_stale(dp, hop);
+	*news = (struct route_news){ 0 };
+}
+
+static void take_news(struct datapath *dp)
+{
+	const struct route_news *news = &dp->news;
+
+	for (size_t i = 0; i < news->n; i++)
+		add_news(&dp->again, &news->only[i]);
+	if (news->all)
+		add_news(&dp->again, NULL);
+	mark_concerned(dp, &dp->news);
+}
+
+/* A slice of them; -errno: the kernel does not answer just now. */
+static int ask_stale(struct datapath *dp)
+{
+	int err = 0;
+
+	for (int i = 0; i < SLICE && dp->stale_hops && !err; i++) {
+		struct nexthop *hop = dp->stale_hops;
+
+		DL_DELETE2(dp->stale_hops, hop, stale_prev, stale_next);
+		hop->stale = false;
+		err = resolve(dp, hop);
+		publish_flows(dp, hop);
 	}
+	return err;
 }
 
 static void on_refresh(void *owner)
 {
 	struct datapath *dp = owner;
+	int err;
 
-	if (!dp->stale_hops) {
-		dp->ask_again = false;
-		mark_all(dp);
-	}
-	for (int i = 0; i < SLICE && dp->stale_hops; i++) {
-		struct nexthop *hop = dp->stale_hops;
-
-		DL_DELETE2(dp->stale_hops, hop, stale_prev, stale_next);
-		hop->stale = false;
-		resolve(dp, hop);
-		publish_flows(dp, hop);
-	}
-	if (dp->stale_hops)
+	dp->refreshing = false;
+	if (has_news(&dp->news))
+		take_news(dp);
+	else if (!dp->stale_hops)
+		mark_concerned(dp, &dp->again);
+	err = ask_stale(dp);
+	if (dp->stale_hops && !err)
 		timer_set(&dp->refresh, 1);
-	else if (dp->ask_again)
+	else if (err || has_news(&dp->again))
 		timer_set(&dp->refresh, AGAIN_MS);
+}
+
+/* News that come without a pause do not put it off. */
+static void refresh_soon(struct datapath *dp)
+{
+	if (!dp->refreshing)
+		timer_set(&dp->refresh, 1);
+	dp->refreshing = true;
 }
 
 void nexthop_all_stale(struct datapath *dp)
 {
-	mark_all(dp);
-	if (!dp->stale_hops)
-		return;
-	dp->ask_again = true;
-	timer_set(&dp->refresh, 1);
+	add_news(&dp->news, NULL);
+	refresh_soon(dp);
 }
 
 static struct nexthop *nexthop_get(struct datapath *dp, struct nexthop_key key)
@@ -307,7 +381,8 @@ static struct nexthop *nexthop_get(struct datapath *dp, struct nexthop_key key)
 		free(hop);
 		return NULL;
 	}
-	resolve(dp, hop);
+	if (resolve(dp, hop) && !timer_running(&dp->refresh))
+		timer_set(&dp->refresh, AGAIN_MS);
 	return hop;
 }
 
@@ -366,18 +441,21 @@ void nexthop_assume(const struct datapath *dp, struct flow *flow, const struct r
 	judge(dp, flow->hop);
 }
 
+/* Where more of them do not answer than are asked in one second they take turns. */
 void nexthop_kick(struct datapath *dp)
 {
 	struct neighbour *neighbour, *next;
-	int kicks = 0;
+	size_t place = 0, end = dp->kicked + KICKS;
 
 	HASH_ITER(hh, dp->neighbours, neighbour, next) {
 		if (neighbour->valid && !neighbour->unsure)
 			continue;
-		nl_neighbour_use(dp->netlink, neighbour->key.ifindex, &neighbour->key.ip);
-		if (++kicks == KICKS)
-			return;
+		if (place >= dp->kicked)
+			nl_neighbour_use(dp->netlink, neighbour->key.ifindex, &neighbour->key.ip);
+		if (++place == end)
+			break;
 	}
+	dp->kicked = place == end ? end : 0;
 }
 
 /* A VLAN's interface on one of ours is no link of its own, but routes lie over it; IPv4's go with
@@ -389,9 +467,12 @@ static void on_link(void *ctx, const struct nl_link *link, bool gone)
 		nexthop_all_stale(ctx);
 }
 
-static void on_routes(void *ctx)
+static void on_routes(void *ctx, const struct addr_prefix *only)
 {
-	nexthop_all_stale(ctx);
+	struct datapath *dp = ctx;
+
+	add_news(&dp->news, only);
+	refresh_soon(dp);
 }
 
 static void on_neighbour(void *ctx, const struct nl_neighbour *told)

@@ -109,6 +109,15 @@ struct nexthop {
 	UT_hash_handle hh;
 };
 
+/* What has changed of the routes. A table of a carrier has a million of them, and some change every
+ * second: for those that lead elsewhere nobody is asked. */
+#define ROUTE_NEWS 64
+struct route_news {
+	bool all; /* anything may have */
+	size_t n;
+	struct addr_prefix only[ROUTE_NEWS];
+};
+
 struct adopted_group {
 	uint64_t owner;
 	struct flow *flows;
@@ -169,8 +178,11 @@ struct datapath {
 	struct neighbour *neighbours;
 	struct nexthop *hops;
 	struct nexthop *stale_hops;
-	struct timer refresh; /* works stale_hops off in slices */
-	bool ask_again;	      /* all of them, when that is done */
+	struct timer refresh;	 /* works stale_hops off in slices */
+	bool refreshing;	 /* it is set, to the next turn */
+	struct route_news news;	 /* since its last turn */
+	struct route_news again; /* what is asked once more when all that is done */
+	size_t kicked;		 /* neighbours that had their turn in nexthop_kick() */
 	struct timer tick;    /* once a second */
 
 	struct ring_buffer *ring; /* libbpf's, of what the data path tells */

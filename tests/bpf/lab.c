@@ -86,7 +86,8 @@ void lab_neighbours(void)
 {
 	lab_sh("ip neigh replace 10.77.2.2 lladdr 02:00:00:00:02:02 dev out0 nud permanent;"
 	       "ip neigh replace 10.77.1.3 lladdr 02:00:00:00:01:03 dev in0 nud permanent");
-	lab_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0;"
+	lab_sh("sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.in0.accept_dad=0 "
+	       "net.ipv6.conf.out0.accept_dad=0 net.ipv6.conf.all.disable_ipv6=0;"
 	       "ip addr add 2001:db8:1::1/64 dev in0 nodad;"
 	       "ip addr add 2001:db8:2::1/64 dev out0 nodad;"
 	       "ip neigh replace 2001:db8:2::2 lladdr 02:00:00:00:02:02 dev out0 nud permanent;"

@@ -134,8 +134,8 @@ static bool is_heard(void *ctx)
 
 	(void)ctx;
 	frame_rtp(&in, PHONE, RELAY, 7);
-	return relay_run(&in, &out) == XDP_REDIRECT && out.bytes[5] == 0x77 && !lab.dp->ask_again &&
-	       !lab.dp->stale_hops;
+	return relay_run(&in, &out) == XDP_REDIRECT && out.bytes[5] == 0x77 &&
+	       !timer_running(&lab.dp->refresh);
 }
 
 /* IPv4's routes go without a word, which IPv6's news would cover for. */
