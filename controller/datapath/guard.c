@@ -26,6 +26,7 @@ struct guard {
 	char name[NFT_TABLE_MAXNAMELEN];
 	struct nft_table table; /* as it was put last; its counter as last seen */
 	bool wanted;
+	bool lacking; /* the kernel cannot have such a table: not tried every second */
 	const char *fault; /* why it is not there; "": it is as wanted */
 };
 
@@ -92,6 +93,7 @@ static int enforce(struct datapath *dp)
 	if (!err)
 		err = guard->wanted ? put(dp) : take_away(guard->nft, guard->name);
 	guard->fault = err ? explain(err) : "";
+	guard->lacking = err == -ENOENT || err == -EPROTONOSUPPORT || err == -EOPNOTSUPP;
 	return err == -ENOENT || err == -EPROTONOSUPPORT ? -ENOTSUP : err;
 }
 
@@ -161,21 +163,30 @@ static bool other_links(const struct datapath *dp)
 	       memcmp(next.judged, now->judged, now->n_judged * sizeof(now->judged[0]));
 }
 
+/* `nft flush ruleset`: how distributions start their own firewall. */
+static bool was_removed(struct guard *guard)
+{
+	return nft_unserved(guard->nft, guard->name, &guard->table.unserved) == -ENOENT;
+}
+
+/* What kept it from being made may pass: who owns it ends, or memory is there again. */
 void guard_tick(struct datapath *dp)
 {
 	struct guard *guard = dp->guard;
-	bool gone;
+	const char *was = guard->fault;
+	bool missing;
 
-	if (!stands(guard))
+	if (!guard->wanted || guard->lacking)
 		return;
-	/* `nft flush ruleset`: how distributions start their own firewall. */
-	gone = nft_unserved(guard->nft, guard->name, &guard->table.unserved) == -ENOENT;
-	if (!gone && !other_links(dp))
+	missing = !stands(guard) || was_removed(guard);
+	if (!missing && !other_links(dp))
 		return;
-	if (enforce(dp))
+	if (!enforce(dp)) {
+		if (missing)
+			log_notice("nftables table %s was not there: it is again", guard->name);
+	} else if (strcmp(guard->fault, was)) {
 		log_error("nftables table %s cannot be made again: %s", guard->name, guard->fault);
-	else if (gone)
-		log_notice("nftables table %s was removed: it is there again", guard->name);
+	}
 }
 
 uint64_t guard_unserved(const struct datapath *dp)

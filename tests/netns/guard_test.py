@@ -331,6 +331,34 @@ def beside_another(lab):
     equal(table(lab), text, "the first one's")
 
 
+def owner_of(lab, commands):
+    """A process that owns the table, which these commands of one batch make, until it ends."""
+    owner = lab.node.popen("nft", "-i", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                           universal_newlines=True)
+    lab.started.append(owner)
+    owner.stdin.write(commands + "\n")
+    owner.stdin.flush()
+    return owner
+
+
+def end(owner):
+    owner.stdin.close()
+    equal(owner.wait(5), 0, "exit status of the owner")
+
+
+def kept_away_for_a_while(lab):
+    """the table is taken, and cannot be made again until who owns it ends: then it is there,
+    without a word of anybody"""
+    text, table_name = table(lab), name(lab.bpffs)
+    owner = owner_of(lab, f"delete table {table_name}; add table {table_name} {{ flags owner; }}")
+    wait_for(lambda: lab.ctl("show", "status")["guard"] == "absent", 10, "the table is missed")
+    equal(lab.log().count("cannot be made again"), 1, "said")
+    end(owner)
+    wait_for(lambda: lab.ctl("show", "status")["guard"] == "on", 10, "the table is back")
+    equal(table(lab), text, "table")
+    equal(lab.log().count("cannot be made again"), 1, "said")
+
+
 class Second:
     """Another daemon in the same node."""
 
@@ -349,11 +377,7 @@ def not_permitted(lab):
     warning that the status shows, and a later reload makes it good"""
     equal(lab.stop(), 0, "exit status")
     lab.detached()
-    owner = lab.node.popen("nft", "-i", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                           universal_newlines=True)
-    lab.started.append(owner)
-    owner.stdin.write(f"add table {name(lab.bpffs)} {{ flags owner; }}\n")
-    owner.stdin.flush()
+    owner = owner_of(lab, f"add table {name(lab.bpffs)} {{ flags owner; }}")
     wait_for(lambda: name(lab.bpffs) in tables(lab), 5, "the owned table")
     lab.write(config(lab, {"guard": "on"}, inside=BOTH))
     done = lab.run("-c", lab.conf)
@@ -368,8 +392,7 @@ def not_permitted(lab):
     refused = lab.ctl_run("reload")
     equal(refused.returncode, 1, "exit status of the reload")
     check("owns it" in refused.stderr, refused.stderr)
-    owner.stdin.close()
-    equal(owner.wait(5), 0, "exit status of the owner")
+    end(owner)
     lab.ctl("reload")
     equal(lab.ctl("show", "status")["guard"], "on", "guard")
     equal(answered(lab, (INSIDE, 10600)), False, "answered")
@@ -377,7 +400,8 @@ def not_permitted(lab):
 
 
 TESTS = [shown, untracked, tracked_without, unserved, sockets_served, nothing_twice, by_the_relay,
-         survives, other_ports, reloaded, flushed, others_untouched, beside_another, not_permitted]
+         survives, other_ports, reloaded, flushed, others_untouched, beside_another,
+         kept_away_for_a_while, not_permitted]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
