@@ -50,7 +50,7 @@
 	X(learning, "from a source that has not sent enough yet to be learned")                    \
 	X(srtp_auth, "SRTP that does not authenticate under the keys of its leg")                  \
 	X(srtp_replay, "SRTP with an index that was used before, or too far back to tell")         \
-	X(srtp_failed, "cannot be encrypted or decrypted here: no keys, or no memory")
+	X(srtp_failed, "no key here, no memory, or not known what was sent under the key")
 
 /* Ours, but left to the slower rung: passed on, not dropped. */
 #define RTPFWD_UP_REASONS(X)                                                                       \

@@ -7,23 +7,10 @@
 #ifndef RTPFWD_DATAPATH_CRYPTS_H
 #define RTPFWD_DATAPATH_CRYPTS_H
 
-#include "../kmod/index.h"
 #include "datapath/datapath.h"
+#include "datapath/senders.h"
 
-#define CRYPTS_NAME    "crypts"
-#define CRYPTS_SENDERS 4 /* of whom a later relay knows */
-
-struct crypt_heard {
-	uint32_t ssrc;
-	uint32_t used; /* 0: nobody */
-	struct index_window window;
-};
-
-struct crypt_sent {
-	uint32_t ssrc;
-	uint32_t used;
-	uint64_t next; /* index after the newest: of RTP 48 bits, of RTCP how many there were */
-};
+#define CRYPTS_NAME "crypts"
 
 /* Of one slot. */
 struct crypt_keys {
@@ -34,11 +21,11 @@ struct crypt_keys {
 	uint64_t former_until_ns; /* CLOCK_MONOTONIC: so long the key before `in` is taken, too */
 	/* The relay's: */
 	uint32_t heard_under, sent_under; /* in_generation and out_generation of what follows */
-	struct crypt_heard heard[CRYPTS_SENDERS];
-	struct crypt_sent sent[CRYPTS_SENDERS];
+	struct senders heard, sent;
 };
 
-_Static_assert(sizeof(struct flow_crypt) == 49 && sizeof(struct crypt_keys) == 432,
+_Static_assert(sizeof(struct flow_crypt) == 49 && sizeof(struct senders) == 328 &&
+		       sizeof(struct crypt_keys) == 832,
 	       "a pinned layout");
 
 #endif

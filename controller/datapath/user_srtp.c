@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Each sender (SSRC) has a stream of its own in the session of a key: libsrtp2 lets the rollover
- * counter of a named stream be set, and not of one that it has made by a template. What is replayed
- * is told by our own windows, which lie in the map, and after them by libsrtp2's.
+ * counter of a named stream be set, and not of one that it has made by a template. What is a
+ * replay, and what may be sent, is told by our own windows, which lie in the map, and after them by
+ * libsrtp2's.
  */
 #include "datapath/user_srtp.h"
 
@@ -18,6 +19,7 @@
 #define RTP_HEADER   12
 #define RTCP_HEADER  8
 #define REPLAY_WINDOW 1024 /* packets */
+#define RTCP_WINDOW   128  /* libsrtp2's own, of SRTCP */
 
 struct sender {
 	uint32_t ssrc;
@@ -140,11 +142,11 @@ static void follow_keys(struct user_session *s, struct crypt_keys *keys,
 		s->out.generation = now->out_generation;
 	}
 	if (keys->heard_under != now->in_generation)
-		memset(keys->heard, 0, sizeof(keys->heard));
+		memset(&keys->heard, 0, sizeof(keys->heard));
 	if (keys->sent_under != now->out_generation)
-		memset(keys->sent, 0, sizeof(keys->sent));
-	keys->heard_under = now->in_generation;
-	keys->sent_under = now->out_generation;
+		memset(&keys->sent, 0, sizeof(keys->sent));
+	__atomic_store_n(&keys->heard_under, now->in_generation, __ATOMIC_RELEASE);
+	__atomic_store_n(&keys->sent_under, now->out_generation, __ATOMIC_RELEASE);
 	s->generation = now->generation;
 }
 
@@ -171,21 +173,23 @@ static struct user_session *session_of(struct user_srtp *srtp, uint32_t slot,
 	return s;
 }
 
-static bool knows(const struct user_way *way, uint32_t ssrc)
+static struct user_sender *known(struct user_way *way, uint32_t ssrc)
 {
 	for (unsigned int i = 0; i < way->n; i++)
-		if (way->ssrcs[i] == ssrc)
-			return true;
-	return false;
+		if (way->senders[i].ssrc == ssrc)
+			return &way->senders[i];
+	return NULL;
 }
 
-static int add_sender(struct user_way *way, const struct flow_crypt *crypt, uint32_t ssrc)
+/* `next`: what is to be its next index is not below that. */
+static int add_sender(struct user_way *way, const struct flow_crypt *crypt, uint32_t ssrc,
+		      uint64_t next)
 {
 	srtp_policy_t policy;
 	int err;
 
-	if (way->n == USER_SENDERS)
-		return -ENOMEM;
+	if (way->n == SENDERS_MAX)
+		return -EMFILE;
 	err = fill_policy(&policy, crypt, ssrc);
 	if (err)
 		return err;
@@ -194,7 +198,7 @@ static int add_sender(struct user_way *way, const struct flow_crypt *crypt, uint
 	if (!err)
 		err = error_of(srtp_add_stream(way->session, &policy));
 	if (!err)
-		way->ssrcs[way->n++] = ssrc;
+		way->senders[way->n++] = (struct user_sender){ ssrc, next };
 	return err;
 }
 
@@ -218,34 +222,33 @@ static int read_sender(struct sender *out, const uint8_t *packet, uint32_t lengt
 	return 0;
 }
 
-/* Where a later relay finds him; the one who came first makes room. */
-static struct crypt_heard *heard_of(struct crypt_keys *keys, uint32_t ssrc)
+/*
+ * What the next index of a sender is judged by: what the map has of it, or, where others have taken
+ * its place there, what this relay knows: then all up to its newest counts as seen. -EMFILE: it may
+ * have sent before this relay began, and nobody knows what.
+ */
+static int recall(struct index_window *out, const struct senders *kept, struct user_way *way,
+		  uint32_t ssrc)
 {
-	for (int i = 0; i < CRYPTS_SENDERS; i++)
-		if (keys->heard[i].used && keys->heard[i].ssrc == ssrc)
-			return &keys->heard[i];
-	return NULL;
+	const struct index_window *window = senders_find(kept, ssrc);
+	const struct user_sender *sender = known(way, ssrc);
+
+	*out = window ? *window : (struct index_window){ 0 };
+	if (!window && sender && sender->next)
+		index_resume(out, sender->next - 1);
+	return window || sender ? 0 : senders_admit(kept, ssrc);
 }
 
-static struct crypt_heard *note_heard(struct crypt_keys *keys, uint32_t ssrc)
+/* A packet of `index`, which passed index_check(), has passed. */
+static void remember(struct senders *kept, struct user_way *way, uint32_t ssrc,
+		     struct index_window *window, uint64_t index)
 {
-	struct crypt_heard *heard = keys->heard;
+	struct user_sender *sender = known(way, ssrc);
 
-	memmove(heard + 1, heard, (CRYPTS_SENDERS - 1) * sizeof(*heard));
-	heard[0] = (struct crypt_heard){ .ssrc = ssrc, .used = 1 };
-	return heard;
-}
-
-static struct crypt_sent *sent_of(struct crypt_keys *keys, uint32_t ssrc)
-{
-	struct crypt_sent *sent = keys->sent;
-
-	for (int i = 0; i < CRYPTS_SENDERS; i++)
-		if (sent[i].used && sent[i].ssrc == ssrc)
-			return &sent[i];
-	memmove(sent + 1, sent, (CRYPTS_SENDERS - 1) * sizeof(*sent));
-	sent[0] = (struct crypt_sent){ .ssrc = ssrc, .used = 1 };
-	return sent;
+	index_accept(window, index);
+	if (sender)
+		sender->next = window->next;
+	senders_keep(kept, ssrc, window);
 }
 
 /* Of SRTCP every packet says its own (RFC 3711 3.4): before the tag, or at the end of an AEAD one
@@ -265,8 +268,8 @@ static int unprotect_by(struct user_way *way, const struct flow_crypt *crypt,
 			const struct sender *sender, uint64_t index, uint8_t *packet,
 			uint32_t length)
 {
-	bool fresh = !knows(way, sender->ssrc);
-	int now = (int)length, err = fresh ? add_sender(way, crypt, sender->ssrc) : 0;
+	bool fresh = !known(way, sender->ssrc);
+	int now = (int)length, err = fresh ? add_sender(way, crypt, sender->ssrc, 0) : 0;
 
 	if (err)
 		return err;
@@ -283,21 +286,18 @@ static int unprotect_by(struct user_way *way, const struct flow_crypt *crypt,
 static int unprotect(struct user_session *s, struct crypt_keys *keys, const struct crypt_keys *now,
 		     const struct sender *sender, uint8_t *packet, uint32_t length)
 {
-	static const struct index_window none;
-	struct crypt_heard *heard = heard_of(keys, sender->ssrc);
-	const struct index_window *window = heard ? &heard->window : &none;
+	struct index_window window;
+	int got = recall(&window, &keys->heard, &s->in, sender->ssrc);
 	int64_t index = sender->rtcp ? (int64_t)rtcp_index(&now->in, packet, length)
-				     : index_guess(window, sender->seq);
-	int got = index < 0 ? -ESTALE : index_check(window, (uint64_t)index);
+				     : index_guess(&window, sender->seq);
 
+	if (!got)
+		got = index < 0 ? -ESTALE : index_check(&window, (uint64_t)index);
 	if (got)
 		return got;
 	got = unprotect_by(&s->in, &now->in, sender, (uint64_t)index, packet, length);
-	if (got < 0)
-		return got;
-	if (!heard)
-		heard = note_heard(keys, sender->ssrc);
-	index_accept(&heard->window, (uint64_t)index);
+	if (got >= 0)
+		remember(&keys->heard, &s->in, sender->ssrc, &window, (uint64_t)index);
 	return got;
 }
 
@@ -312,7 +312,7 @@ int user_srtp_unprotect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, 
 	bool twice = s && now.former.suite && ns < now.former_until_ns;
 
 	if (!s || err)
-		return s ? err : -ENOKEY;
+		return s ? err : -ENOENT;
 	if (twice)
 		memcpy(srtp->copy, packet, length);
 	err = unprotect(s, &srtp->keys[slot], &now, &sender, packet, length);
@@ -328,65 +328,81 @@ int user_srtp_unprotect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, 
 	return err;
 }
 
-/* libsrtp2 cannot be told how many SRTCP packets there were: as many are made for nobody. */
-static int skip_rtcp(struct user_way *way, uint32_t ssrc, uint64_t n)
+/*
+ * libsrtp2 cannot be told the index of the next SRTCP packet, but goes on from the newest that it
+ * has received, less its window, and keeps that when a stream gets other keys: so it receives one
+ * of that index, without encryption or tag. What it then does the next packet shows.
+ */
+static int set_rtcp_index(struct user_way *way, const struct flow_crypt *crypt, uint32_t ssrc,
+			  uint64_t next)
 {
-	uint8_t packet[RTCP_HEADER + SRTP_MAX_TRAILER_LEN] __attribute__((aligned(4)));
-	uint32_t word = htonl(ssrc);
-	int err = 0;
+	const uint32_t words[] = { htonl(0x80u << 24 | 201 << 16 | 1), htonl(ssrc),
+				   htonl((uint32_t)next + RTCP_WINDOW - 2) };
+	srtp_policy_t none = { .ssrc = { ssrc_specific, ssrc }, .window_size = REPLAY_WINDOW };
+	uint8_t packet[sizeof(words)] __attribute__((aligned(4)));
+	srtp_policy_t policy;
+	int length = sizeof(packet), err = fill_policy(&policy, crypt, ssrc);
 
-	for (; n && !err; n--) {
-		int length = RTCP_HEADER;
+	if (err || next + RTCP_WINDOW > INDEX_RTCP_END)
+		return err ? err : -EKEYEXPIRED;
+	srtp_crypto_policy_set_null_cipher_hmac_null(&none.rtp);
+	srtp_crypto_policy_set_null_cipher_hmac_null(&none.rtcp);
+	none.key = policy.key;
+	memcpy(packet, words, sizeof(packet));
+	err = error_of(srtp_update_stream(way->session, &none));
+	if (!err)
+		err = error_of(srtp_unprotect_rtcp(way->session, packet, &length));
+	return err ? err : error_of(srtp_update_stream(way->session, &policy));
+}
 
-		memcpy(packet, (const uint8_t[]){ 0x80, 201, 0, 1 }, 4);
-		memcpy(packet + 4, &word, sizeof(word));
-		err = error_of(srtp_protect_rtcp(way->session, packet, &length));
-	}
+/* A sender that this relay has not had so far, where a former one stopped. */
+static int begin(struct user_way *way, const struct flow_crypt *crypt, const struct sender *sender,
+		 uint64_t next, uint64_t index)
+{
+	int err = add_sender(way, crypt, sender->ssrc, next);
+
+	if (err || !next)
+		return err;
+	if (sender->rtcp)
+		err = set_rtcp_index(way, crypt, sender->ssrc, next);
+	else
+		err = error_of(srtp_set_stream_roc(way->session, sender->ssrc,
+						   (uint32_t)(index >> 16)));
+	if (err)
+		remove_sender(way, sender->ssrc);
 	return err;
 }
 
-/* Where a former relay stopped. */
-static int resume(struct user_way *way, const struct sender *sender, const struct crypt_sent *sent)
+/* An index is never used again: it would be the same key stream. */
+static int choose(int64_t *index, const struct index_window *window, const struct sender *sender)
 {
-	struct index_window window = { .next = sent->next };
-	int64_t index = index_guess(&window, sender->seq);
-
-	if (sender->rtcp)
-		return skip_rtcp(way, sender->ssrc, sent->next);
-	if (index < 0)
+	*index = sender->rtcp ? (int64_t)window->next : index_guess(window, sender->seq);
+	if (*index < 0)
 		return -ESTALE;
-	return error_of(srtp_set_stream_roc(way->session, sender->ssrc, (uint32_t)(index >> 16)));
-}
-
-static void note_sent(struct crypt_sent *sent, const struct sender *sender)
-{
-	struct index_window window = { .next = sent->next };
-	int64_t index = index_guess(&window, sender->seq);
-
-	if (sender->rtcp)
-		sent->next++;
-	else if (index >= (int64_t)sent->next)
-		sent->next = (uint64_t)index + 1;
+	return sender->rtcp ? 0 : index_check(window, (uint64_t)*index);
 }
 
 static int protect(struct user_session *s, struct crypt_keys *keys, const struct crypt_keys *now,
 		   const struct sender *sender, uint8_t *packet, uint32_t length)
 {
-	bool fresh = !knows(&s->out, sender->ssrc);
-	int grown = (int)length, err = fresh ? add_sender(&s->out, &now->out, sender->ssrc) : 0;
-	struct crypt_sent *sent;
+	struct index_window window;
+	int grown = (int)length, err = recall(&window, &keys->sent, &s->out, sender->ssrc);
+	int64_t index = 0;
 
-	if (err)
-		return err;
-	sent = sent_of(keys, sender->ssrc);
-	if (fresh && sent->next)
-		err = resume(&s->out, sender, sent);
+	if (!err)
+		err = choose(&index, &window, sender);
+	if (!err && !known(&s->out, sender->ssrc))
+		err = begin(&s->out, &now->out, sender, window.next, (uint64_t)index);
 	if (!err)
 		err = error_of((sender->rtcp ? srtp_protect_rtcp
 					     : srtp_protect)(s->out.session, packet, &grown));
+	if (!err && sender->rtcp) {
+		index = (int64_t)rtcp_index(&now->out, packet, (uint32_t)grown);
+		err = (uint64_t)index < window.next ? -EEXIST : 0;
+	}
 	if (err)
 		return err;
-	note_sent(sent, sender);
+	remember(&keys->sent, &s->out, sender->ssrc, &window, (uint64_t)index);
 	return grown;
 }
 
@@ -398,7 +414,7 @@ int user_srtp_protect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, ui
 	int err = read_sender(&sender, packet, length);
 
 	if (!s || err)
-		return s ? err : -ENOKEY;
+		return s ? err : -ENOENT;
 	err = protect(s, &srtp->keys[slot], &now, &sender, packet, length);
 	explicit_bzero(&now, sizeof(now));
 	return err;

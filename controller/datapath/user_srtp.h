@@ -8,13 +8,17 @@
 
 struct srtp_ctx_t_; /* libsrtp2's */
 
-#define USER_SENDERS 32 /* under one key, as in rtpfwd.ko */
 #define USER_LONGEST 65536
+
+struct user_sender {
+	uint32_t ssrc;
+	uint64_t next; /* its newest index plus one; 0: none so far */
+};
 
 struct user_way {
 	struct srtp_ctx_t_ *session; /* NULL: none */
 	uint32_t generation; /* of its key */
-	uint32_t ssrcs[USER_SENDERS];
+	struct user_sender senders[SENDERS_MAX]; /* which the session knows */
 	unsigned int n;
 };
 
