@@ -16,6 +16,7 @@ struct flow {
 	__u8 becomes; /* the packet's payload number; RTPFWD_NO_PAYLOAD: it stays what it is */
 	bool translated; /* and so are its samples, from one law of G.711 to the other */
 	__u32 credit;	 /* what its rate leaves when this packet has passed */
+	bool endless; /* it would come back to its own slot: see again.h */
 };
 
 static __always_inline bool same_ip6(const __be32 a[4], const __be32 b[4])
@@ -211,7 +212,7 @@ static __always_inline __u32 flow_admit(const struct flow *f, const struct packe
 		return RTPFWD_R_bad_length;
 	if (!content_admitted(f, p, length))
 		return RTPFWD_R_not_rtp;
-	if (hops_left(p) <= 1)
+	if (hops_left(p) <= 1 || f->endless)
 		return RTPFWD_R_ttl;
 	if (p->six && !p->udp->check) /* RFC 8200 8.1 */
 		return RTPFWD_R_bad_checksum;

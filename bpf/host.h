@@ -75,6 +75,29 @@ static __always_inline int frame_leave(const struct host *h, const struct rtpfwd
 	return bpf_redirect_map(&rtpfwd_tx, link, XDP_DROP);
 }
 
+/* One packet more, dropped or passed on. */
+static __always_inline void count_reason(const struct host *h, __u32 reason)
+{
+	map_count(reason, 1);
+}
+
+/* Judges the frame as it is now as if it came in. Where that cannot be it returns: the kernel
+ * bounds how often one program follows another. */
+static __always_inline int frame_again(const struct host *h)
+{
+	bpf_tail_call(h->ctx, &rtpfwd_again, 0);
+	count_reason(h, RTPFWD_R_ttl);
+	return XDP_DROP;
+}
+
+__u32 rtpfwd_ahead(__u32 index);
+
+/* flow_ahead() as a function of its own, which the verifier follows once. */
+static __always_inline __u32 look_ahead(const struct host *h, __u32 index)
+{
+	return rtpfwd_ahead(index);
+}
+
 static __always_inline struct rtpfwd_control *control_get(const struct host *h)
 {
 	return map_control();
@@ -103,12 +126,6 @@ static __always_inline __u64 now_jiffies(const struct host *h)
 static __always_inline __u64 now_ns(const struct host *h)
 {
 	return bpf_ktime_get_ns();
-}
-
-/* One packet more, dropped or passed on. */
-static __always_inline void count_reason(const struct host *h, __u32 reason)
-{
-	map_count(reason, 1);
 }
 
 /* Tells the controller that the slot `index` has learned a source. */

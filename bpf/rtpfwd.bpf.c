@@ -11,6 +11,13 @@
 #include "steer.h"
 #include "watch.h"
 
+__attribute__((noinline)) __u32 rtpfwd_ahead(__u32 index)
+{
+	struct host host = { 0 };
+
+	return flow_ahead(&host, index);
+}
+
 SEC("xdp")
 int rtpfwd_xdp(struct xdp_md *ctx)
 {

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* Raised whenever a struct below changes; pinned maps of another version are never touched. */
-#define RTPFWD_ABI_VERSION 6
+#define RTPFWD_ABI_VERSION 7
 #define RTPFWD_ABI_MAGIC   0x72747066 /* "rtpf" */
 
 /* Map names (<= 15 characters), which are also their names under `bpffs`. */
@@ -23,11 +23,13 @@
 #define RTPFWD_MAP_RELAY   "rtpfwd_relay"   /* one struct rtpfwd_relay, mapped */
 #define RTPFWD_MAP_SOCKS   "rtpfwd_socks"   /* SOCKMAP: its sockets, IPv4's and IPv6's */
 #define RTPFWD_MAP_EVENTS  "rtpfwd_events"  /* ring of struct rtpfwd_event; not pinned */
+#define RTPFWD_MAP_AGAIN   "rtpfwd_again"   /* PROG_ARRAY of one: the XDP program itself */
 
 #define RTPFWD_MAX_ADDRESSES 64
 #define RTPFWD_HASH_BITS     8 /* of buckets of relay addresses; the seed avoids collisions */
 #define RTPFWD_MAX_LINKS     32
 #define RTPFWD_RELAYS	     2 /* of the userspace relay at once: one ends, one begins */
+#define RTPFWD_PASSES	     8 /* times that a packet goes on within this node: RTPFWD_F_LOCAL */
 
 /* Why a packet that is ours is dropped: name, help. Written once; everything that names a reason is
  * made from this. */
@@ -39,7 +41,7 @@
 	X(not_rtp, "no RTP at an RTP port, or no RTCP at an RTCP port")                            \
 	X(bad_payload, "payload type that was not negotiated")                                     \
 	X(bad_length, "UDP length that contradicts the IP length or the frame")                    \
-	X(ttl, "time to live used up")                                                             \
+	X(ttl, "time to live used up, or in a circle of relay ports of this node")                 \
 	X(expired, "no controller renewed the lease in time")                                      \
 	X(rate, "above the rate allowed to the flow")                                              \
 	X(no_neighbour, "next hop does not answer ARP or neighbour discovery")                     \
@@ -92,6 +94,7 @@ struct rtpfwd_drops {
 #define RTPFWD_F_TO_ULAW    0x4000 /* and the other way round */
 #define RTPFWD_F_OPAQUE	    0x8000 /* what it holds is not judged (UDPTL; RFC 7983 end to end) */
 #define RTPFWD_F_USER	    0x10000 /* the userspace relay's: XDP passes it up, uncounted */
+#define RTPFWD_F_LOCAL	    0x20000 /* goes to another relay port, rtpfwd_next(), and stays here */
 #define RTPFWD_F_UNRESOLVED 0x40000 /* the next hop's address is being asked for */
 
 /*
@@ -113,7 +116,7 @@ struct rtpfwd_action {
 	__be16 vlan;
 	__u8 link;  /* key of the outgoing interface */
 	__u8 event; /* payload type of telephone-event (RFC 4733); 0: none */
-	__u8 to_mac[6];
+	__u8 to_mac[6]; /* of RTPFWD_F_LOCAL: the slot that it goes to */
 	__be16 late_port;
 	__u8 usual; /* payload number that passes unchanged; RTPFWD_ANY_PAYLOAD: every one does */
 	__u8 grow;  /* bytes that SRTP adds to what leaves; see RTPFWD_F_PROTECT */
@@ -121,6 +124,14 @@ struct rtpfwd_action {
 	__u8 pad;
 	__u32 clock_rate; /* RTP clock in Hz; 0: no jitter figure */
 };
+
+static inline __u32 rtpfwd_next(const struct rtpfwd_action *act)
+{
+	__u32 slot;
+
+	__builtin_memcpy(&slot, act->to_mac, sizeof(slot));
+	return slot;
+}
 
 #define RTPFWD_ANY_PAYLOAD 0xff
 #define RTPFWD_NO_USUAL	   0x80 /* no packet bears it */
@@ -356,6 +367,7 @@ static inline __u32 rtpfwd_digest6(const __be32 ip[4])
 }
 
 _Static_assert(sizeof(struct rtpfwd_action) == 56, "action");
+_Static_assert(RTPFWD_AT(rtpfwd_action, to_mac) % 4 == 0, "rtpfwd_next() is one load");
 _Static_assert(sizeof(struct rtpfwd_wide) == 64, "wide");
 _Static_assert(sizeof(struct rtpfwd_extra) == 32, "extra");
 _Static_assert(sizeof(struct rtpfwd_counters) == 64, "counters");

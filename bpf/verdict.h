@@ -11,6 +11,7 @@
 
 #include "parse.h"
 #include "flow.h"
+#include "again.h"
 #include "crypt.h"
 #include "payload.h"
 #include "learn.h"
@@ -58,7 +59,8 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	if (reason)
 		return refuse(f, reason);
 	learn_signalled(f, p);
-	verdict = frame_leave(h, control, f->act->link, f->flags);
+	verdict = f->flags & RTPFWD_F_LOCAL ? XDP_PASS
+					    : frame_leave(h, control, f->act->link, f->flags);
 	if (verdict == XDP_DROP)
 		return refuse(f, RTPFWD_R_tx_failed);
 
@@ -73,7 +75,7 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	if (reason)
 		return refuse(f, reason);
 	count_forwarded(f, length, now);
-	return verdict;
+	return f->flags & RTPFWD_F_LOCAL ? frame_again(h) : verdict;
 }
 
 /* Of a packet that the fast path leaves alone. */
@@ -111,12 +113,14 @@ static __always_inline int verdict_of_packet(struct host *h, struct packet *p)
 		count_reason(h, RTPFWD_R_unleased);
 		return XDP_DROP;
 	}
-	if (f.flags & RTPFWD_F_USER && !takes_user_flow(h))
-		return XDP_PASS;
 	if (is_plain(&f, p)) {
 		f.flags = RTPFWD_F_EXPECT;
 		return verdict_of_flow(h, p, &f, control);
 	}
+	if (f.flags & RTPFWD_F_LOCAL)
+		flow_look_ahead(&f);
+	if (f.flags & RTPFWD_F_USER && !takes_user_flow(h))
+		return XDP_PASS;
 	return verdict_of_flow(h, p, &f, control);
 }
 

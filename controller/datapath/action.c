@@ -36,6 +36,8 @@ static uint8_t drop_of(const struct flow *flow)
 		return RTPFWD_R_not_signalled;
 	if (flow->want.mode == FLOW_STRAY)
 		return RTPFWD_R_direct_stray;
+	if (flow->local)
+		return RTPFWD_R_NONE;
 	return flow->hop ? flow->hop->drop : RTPFWD_R_no_route;
 }
 
@@ -79,6 +81,15 @@ static void set_hop(struct rtpfwd_action *act, const struct nexthop *hop,
 		memcpy(act->to_mac, hop->neighbour->mac, sizeof(act->to_mac));
 }
 
+/* The data path gives its packets to that slot itself. */
+static void set_next(struct rtpfwd_action *act, const struct flow *flow)
+{
+	if (act->drop || !flow->local)
+		return;
+	act->flags |= RTPFWD_F_LOCAL;
+	memcpy(act->to_mac, &flow->next, sizeof(flow->next));
+}
+
 static void set_learn(struct action *out, const struct flow_want *want)
 {
 	out->act.flags |= RTPFWD_F_LEARN;
@@ -118,6 +129,7 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 		set_marks(&out.act, &dp->conf->realms[want->egress_realm]);
 	set_addresses(dp, &out, want);
 	set_hop(&out.act, flow->hop, &dp->conf->realms[flow->realm]);
+	set_next(&out.act, flow);
 	keys_desire(dp, &out, flow);
 	return out;
 }

@@ -274,7 +274,7 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 	return 0;
 }
 
-static struct flow *live_flow(const struct datapath *dp, const struct addr *local)
+struct flow *datapath_flow_at(const struct datapath *dp, const struct addr *local)
 {
 	uint32_t slot;
 
@@ -285,7 +285,7 @@ static struct flow *live_flow(const struct datapath *dp, const struct addr *loca
 
 void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_counters *last)
 {
-	struct flow *flow = live_flow(dp, local);
+	struct flow *flow = datapath_flow_at(dp, local);
 
 	if (last)
 		*last = (struct flow_counters){ .last_s = -1, .round_trip_ms = -1 };
@@ -299,7 +299,7 @@ void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_
 int datapath_counters(const struct datapath *dp, const struct addr *local,
 		      struct flow_counters *out)
 {
-	struct flow *flow = live_flow(dp, local);
+	struct flow *flow = datapath_flow_at(dp, local);
 
 	if (!flow)
 		return -ENOENT;

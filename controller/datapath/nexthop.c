@@ -401,10 +401,13 @@ void nexthop_join(struct datapath *dp, struct flow *flow)
 {
 	const struct flow_want *want = &flow->want;
 	struct nexthop *former = flow->hop, *hop = NULL;
-
 	/* A stray's is kept true, for when it forwards again. */
-	if (want->mode != FLOW_MUTED && want->to.family == want->from.family &&
-	    want->to.family != AF_UNSPEC)
+	bool described = want->mode != FLOW_MUTED && want->to.family == want->from.family &&
+			 want->to.family != AF_UNSPEC;
+
+	/* Of whichever realm: the flow there says from where it is to be reached. */
+	flow->local = described && !layout_find(&dp->layout, &want->to, &flow->next, NULL);
+	if (described && !flow->local)
 		hop = nexthop_get(dp, (struct nexthop_key){ key_ip(&want->to), key_ip(&want->from),
 							    want->egress_realm });
 	if (hop == former)

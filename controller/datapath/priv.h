@@ -66,6 +66,8 @@ struct flow {
 	uint8_t leaving; /* the same: the running grace period is theirs */
 	bool queued;	 /* in datapath.graces or graces_running */
 	struct nexthop *hop; /* NULL unless it forwards */
+	bool local;	     /* instead: to the relay port of the slot `next` */
+	uint32_t next;
 	struct flow *hop_prev, *hop_next;
 	struct flow *grace_next;
 	struct flow *live_prev, *live_next;
@@ -345,6 +347,7 @@ void crypts_adopt(struct datapath *dp);
 /* datapath.c */
 struct flow *datapath_new_flow(struct datapath *dp, uint32_t slot, unsigned int realm);
 void datapath_end_flow(struct datapath *dp, struct flow *flow);
+struct flow *datapath_flow_at(const struct datapath *dp, const struct addr *local); /* or NULL */
 uint64_t datapath_jiffies(const struct datapath *dp);
 
 /* totals.c: sums over all flows, made in slices. */

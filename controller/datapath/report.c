@@ -58,21 +58,54 @@ static const struct link *link_of(const struct datapath *dp, unsigned int index)
 	return found;
 }
 
+/* The flow whose packets go on as this one's, within the node; NULL: they come in by a wire. It
+ * leaves from the port at which the opposite one arrives. */
+static const struct flow *flow_before(const struct datapath *dp, const struct flow *flow)
+{
+	const struct flow *opposite = datapath_flow_at(dp, &flow->want.expect), *before;
+
+	before = opposite ? datapath_flow_at(dp, &opposite->want.from) : NULL;
+	return before && before->local && before->next == flow->slot ? before : NULL;
+}
+
+static const struct flow *flow_first(const struct datapath *dp, const struct flow *flow)
+{
+	const struct flow *before;
+
+	for (int i = 0; i < RTPFWD_PASSES && (before = flow_before(dp, flow)); i++)
+		flow = before;
+	return flow;
+}
+
+/* Of it and those as which its packets go on here, the one whose keys the relay has; NULL: none. */
+static const struct flow *relays_flow(const struct datapath *dp, const struct flow *flow)
+{
+	for (int i = 0; flow && i <= RTPFWD_PASSES; i++) {
+		if (keys_need_relay(dp, flow))
+			return flow;
+		flow = flow->local ? dp->flows[flow->next] : NULL;
+	}
+	return NULL;
+}
+
+/* A packet stays on the plane that it came in by, through however many flows it goes. */
 enum datapath_plane report_plane(const struct datapath *dp, const struct flow *flow)
 {
-	const struct link *link = link_of(dp, flow->realm);
+	const struct flow *first = flow_first(dp, flow);
+	const struct link *link = link_of(dp, first->realm);
 
-	if (link && link->fd < 0)
+	if ((link && link->fd < 0) || relays_flow(dp, first))
 		return PLANE_USER;
-	if (!keys_used(flow))
-		return PLANE_XDP;
-	return keys_need_relay(dp, flow) ? PLANE_USER : PLANE_KMOD;
+	return keys_used(flow) ? PLANE_KMOD : PLANE_XDP;
 }
 
 static const char *reason_of(const struct datapath *dp, const struct flow *flow)
 {
-	const struct link *link = link_of(dp, flow->realm);
+	const struct flow *first = flow_first(dp, flow), *relays = relays_flow(dp, first);
+	const struct link *link = link_of(dp, first->realm);
 
+	if (relays && !keys_need_relay(dp, flow))
+		return keys_reason(dp, relays);
 	if (keys_used(flow) && report_plane(dp, flow) == PLANE_USER)
 		return keys_reason(dp, flow);
 	return link ? link->reason : "";

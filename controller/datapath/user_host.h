@@ -38,6 +38,8 @@ static inline bool frame_grow(struct host *h, int bytes)
 
 static inline bool frame_fit(struct host *h, uint32_t size)
 {
+	if (h->frame->begin + size > h->frame->limit)
+		return false;
 	h->frame->end = h->frame->begin + size;
 	return true;
 }
@@ -119,6 +121,19 @@ static inline int frame_leave(const struct host *h, const struct rtpfwd_control 
 	return control->ifindex[h->frame->link] ? XDP_REDIRECT : XDP_DROP;
 }
 
+static inline int frame_again(const struct host *h)
+{
+	h->frame->again = true;
+	return XDP_REDIRECT;
+}
+
+uint32_t user_ahead(struct host *h, uint32_t index); /* user_verdict.c */
+
+static inline uint32_t look_ahead(struct host *h, uint32_t index)
+{
+	return user_ahead(h, index);
+}
+
 static inline struct rtpfwd_control *control_get(const struct host *h)
 {
 	return h->frame->maps->control;
@@ -165,8 +180,10 @@ static inline void count_reason(const struct host *h, uint32_t reason)
 
 static inline void tell(const struct host *h, uint32_t index)
 {
-	h->frame->learned = true;
-	h->frame->slot = index;
+	struct user_frame *frame = h->frame;
+
+	if (frame->n_learned < sizeof(frame->learned) / sizeof(frame->learned[0]))
+		frame->learned[frame->n_learned++] = index;
 }
 
 static inline bool takes_user_flow(struct host *h)

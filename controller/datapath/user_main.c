@@ -204,8 +204,8 @@ static void forward(struct relay *relay, int i)
 	user_packet_build(&frame, &datagram, relay->receive.parts[i].iov_base, message->msg_len);
 	if (user_verdict(&frame) == XDP_REDIRECT)
 		user_send_add(&relay->send, &frame);
-	if (frame.learned)
-		tell(relay, frame.slot);
+	for (unsigned int k = 0; k < frame.n_learned; k++)
+		tell(relay, frame.learned[k]);
 }
 
 /* One batch; how many there were. */

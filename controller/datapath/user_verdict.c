@@ -24,11 +24,22 @@ static bool is_alone(const struct rtpfwd_control *control, uint32_t ifindex)
 	return false;
 }
 
+uint32_t user_ahead(struct host *h, uint32_t index)
+{
+	return flow_ahead(h, index);
+}
+
 int user_verdict(struct user_frame *frame)
 {
 	struct host host = { .frame = frame };
+	int left;
 
 	frame->alone = is_alone(frame->maps->control, frame->ingress);
-	frame->learned = false;
-	return verdict(&host);
+	frame->limit = frame->end + USER_TAILROOM;
+	frame->n_learned = 0;
+	do { /* until it leaves or its time to live ends */
+		frame->again = false;
+		left = verdict(&host);
+	} while (frame->again);
+	return left;
 }

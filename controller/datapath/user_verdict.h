@@ -42,11 +42,13 @@ struct user_frame {
 	uint32_t ingress;     /* interface */
 	uint64_t ns;	      /* CLOCK_MONOTONIC at its arrival */
 	/* Set by the verdict: */
+	uint8_t *limit;	 /* of `end`, through however many flows that encrypt */
 	bool alone;	 /* the relay is the one writer of the counters */
 	uint8_t link;	 /* key of the interface that it leaves by */
 	bool unresolved; /* by the kernel's own way, which asks for the next hop */
-	bool learned;	 /* `slot` has learned a source: to be told to the controller */
-	uint32_t slot;
+	bool again;	 /* it is judged once more */
+	uint32_t learned[1 + RTPFWD_PASSES]; /* slots that have learned a source: to be told */
+	unsigned int n_learned;
 };
 
 /* XDP_REDIRECT: the frame is to leave as it is now. Else nothing is left of it: XDP_DROP, counted;

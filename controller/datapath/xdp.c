@@ -20,7 +20,7 @@
 #include "rtpfwd.skel.h"
 #pragma GCC diagnostic pop
 
-#define MAPS 8
+#define MAPS 9
 
 static int log_libbpf(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -45,6 +45,7 @@ static void list_maps(struct rtpfwd_bpf *bpf, struct bpf_map *maps[MAPS])
 	maps[5] = bpf->maps.rtpfwd_rests;
 	maps[6] = bpf->maps.rtpfwd_relay;
 	maps[7] = bpf->maps.rtpfwd_socks;
+	maps[8] = bpf->maps.rtpfwd_again;
 }
 
 static size_t page_round(size_t size)

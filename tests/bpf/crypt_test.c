@@ -62,6 +62,7 @@ static void put(struct bench *b, const struct frame *f)
 	memcpy(b->bytes + 2, f->bytes, f->size);
 	b->frame.begin = b->bytes + 2;
 	b->frame.end = b->frame.begin + f->size;
+	b->frame.limit = b->bytes + sizeof(b->bytes);
 	b->host.frame = &b->frame;
 	b->at = frame_udp_at(f) + 8;
 	if (parse_eth(&b->packet, &b->host) == htons(ETH_P_IP))
@@ -130,6 +131,22 @@ static void a_damaged_datagram_stays_damaged(void **state)
 	assert_false(frame_sums_right(&f));
 }
 
+/* Two flows that encrypt, one behind the other, do not write behind the relay's buffer. */
+static void headroom_ends_with_the_buffer(void **state)
+{
+	uint8_t payload[256] = { 0 };
+	struct frame f;
+	struct bench b;
+
+	(void)state;
+	frame_of(&f, false, false, payload, 40);
+	put(&b, &f);
+	b.frame.limit = b.frame.end + USER_TAILROOM;
+	assert_true(frame_fit(&b.host, f.size + USER_TAILROOM));
+	assert_false(frame_fit(&b.host, f.size + USER_TAILROOM + 1));
+	assert_true(b.frame.end == b.frame.limit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -138,6 +155,7 @@ int main(void)
 		cmocka_unit_test(srtp_failed_is_all_that_is_not_the_packets_fault),
 		cmocka_unit_test(lengths_and_sums_follow_the_payload),
 		cmocka_unit_test(a_damaged_datagram_stays_damaged),
+		cmocka_unit_test(headroom_ends_with_the_buffer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

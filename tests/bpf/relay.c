@@ -148,8 +148,8 @@ static uint32_t run_user(const struct frame *f, struct frame *out)
 	frame.end = frame.begin + f->size;
 	memcpy(frame.begin, f->bytes, f->size);
 	verdict = user_verdict(&frame);
-	if (frame.learned)
-		learn_found(lab.dp, frame.slot);
+	for (unsigned int i = 0; i < frame.n_learned; i++)
+		learn_found(lab.dp, frame.learned[i]);
 	if (out) {
 		out->size = (uint32_t)(frame.end - frame.begin);
 		memcpy(out->bytes, frame.begin, out->size);
