@@ -136,6 +136,8 @@ static __always_inline __be16 parse_eth(struct packet *p, const struct host *h)
 	if ((void *)(vlan + 1) > p->end)
 		return 0;
 	p->ip = (void *)(vlan + 1);
+	/* Of whatever VLAN, as it may be of whatever interface: the ways there and back may differ,
+	 * and whether it may pass is asked of its source. */
 	p->tagged = true;
 	p->tag = vlan->tag;
 	return vlan->proto;

@@ -7,7 +7,8 @@
 
 #include <errno.h>
 
-/* By what it is told now; of none every number is admitted. */
+/* By what it is told now. Of none, and of more than an entry holds, every number is admitted: to
+ * refuse one that was agreed upon would lose audio, and all come from the source signalled. */
 static struct flow_payloads payloads_told(const struct call *c, enum side side)
 {
 	const struct call_side *s = &c->side[side], *other = &c->side[side_other(side)];

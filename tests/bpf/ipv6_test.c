@@ -11,21 +11,6 @@
 #define IP6_AT	14
 #define UDP6_AT 54
 
-static struct flow_want want_of(bool in6, bool out6)
-{
-	struct flow_want want = relay_want();
-
-	if (in6) {
-		want.local = lab_addr(RELAY6);
-		want.expect = lab_addr(PHONE6);
-	}
-	if (out6) {
-		want.from = lab_addr(OUT6);
-		want.to = lab_addr(FAR6);
-	}
-	return want;
-}
-
 static const char *phone(bool in6)
 {
 	return in6 ? PHONE6 : PHONE;
@@ -38,7 +23,7 @@ static const char *relay(bool in6)
 
 static void expect_forwarded(bool in6, bool out6)
 {
-	struct flow_want want = want_of(in6, out6);
+	struct flow_want want = relay_want_of(in6, out6);
 	struct flow_counters c;
 	struct frame in, out;
 
@@ -81,7 +66,7 @@ static void ipv6_to_ipv4_byte_by_byte(void **state)
  * those made anew from the whole packet. */
 static void expect_any_packet(bool in6, bool out6)
 {
-	struct flow_want want = want_of(in6, out6);
+	struct flow_want want = relay_want_of(in6, out6);
 	uint8_t payload[1424];
 	struct frame_spec spec = { .from = phone(in6), .to = relay(in6), .payload = payload };
 	struct frame in, out;
@@ -130,7 +115,7 @@ static void ipv6_to_ipv4_holds_for_any_packet(void **state)
 /* What IPv4 may leave out, IPv6 asks for: the whole datagram is summed, of every length. */
 static void zero_checksum_of_ipv4_is_made_for_ipv6(void **state)
 {
-	struct flow_want want = want_of(false, true);
+	struct flow_want want = relay_want_of(false, true);
 	uint8_t payload[1424];
 	struct frame_spec spec = { .from = PHONE, .to = RELAY, .payload = payload, .no_sum = true };
 	struct frame in;
@@ -193,7 +178,7 @@ static int cramped_program(int programs, uint32_t size)
 static void headroom(void **state)
 {
 	int programs, program, target;
-	struct flow_want want = want_of(false, true);
+	struct flow_want want = relay_want_of(false, true);
 	struct frame_spec spec = {
 		.from = PHONE, .to = RELAY, .payload = "\x80\0\0\0\0\0\0\0\0\0\0", .length = 12
 	};
@@ -215,7 +200,7 @@ static void headroom(void **state)
 	assert_int_equal(lab_drops(&lab, "headroom"), before + 1);
 	assert_int_equal(relay_counters().dropped, 1);
 	assert_int_equal(relay_counters().packets, 0);
-	want = want_of(false, false); /* no larger header: no matter */
+	want = relay_want_of(false, false); /* no larger header: no matter */
 	relay_apply(&want);
 	assert_int_equal(frame_run(program, &f, NULL, 1), XDP_REDIRECT);
 	close(program);
@@ -225,7 +210,7 @@ static void headroom(void **state)
 
 static void bad_checksum(void **state)
 {
-	struct flow_want want = want_of(true, true);
+	struct flow_want want = relay_want_of(true, true);
 	struct frame f;
 
 	(void)state;
@@ -243,7 +228,7 @@ static void bad_checksum(void **state)
 /* Where the header of IPv4 is made anew its sum is looked at; else damage goes on, to be seen. */
 static void bad_checksum_of_an_ipv4_header(void **state)
 {
-	struct flow_want want = want_of(false, true);
+	struct flow_want want = relay_want_of(false, true);
 	struct frame in, out, due;
 
 	(void)state;
@@ -252,7 +237,7 @@ static void bad_checksum_of_an_ipv4_header(void **state)
 	frame_rtp(&in, PHONE, RELAY, 1);
 	in.bytes[IP_AT + 5] ^= 1; /* its id */
 	relay_expect_drop(&in, "bad_checksum", true);
-	want = want_of(false, false);
+	want = relay_want_of(false, false);
 	relay_apply(&want);
 	frame_rtp(&in, PHONE, RELAY, 1);
 	relay_due(&due, &in, &want, OUT_MACS);
@@ -268,7 +253,7 @@ static void wrong_source_of_ipv6(void **state)
 {
 	static const char *const strangers[] = { STRANGER6, "[2001:db8:1::2]:5006",
 						 "[2001:db8:2::2]:5004" };
-	struct flow_want want = want_of(true, true);
+	struct flow_want want = relay_want_of(true, true);
 	struct flow_counters c;
 	struct addr stranger;
 	struct frame f;
@@ -301,7 +286,7 @@ static bool is_steady(void *slot)
 
 static void former_source_of_ipv6_is_late_in_every_copy(void **state)
 {
-	struct flow_want want = want_of(true, true);
+	struct flow_want want = relay_want_of(true, true);
 	struct frame before, after, stranger;
 	struct rtpfwd_slot *slots;
 
@@ -326,7 +311,7 @@ static void former_source_of_ipv6_is_late_in_every_copy(void **state)
 
 static void hops_of_ipv6_used_up(void **state)
 {
-	struct flow_want want = want_of(true, false);
+	struct flow_want want = relay_want_of(true, false);
 	struct frame f;
 
 	(void)state;
@@ -348,7 +333,7 @@ static void bad_length_of_ipv6(void **state)
 		{ UDP6_AT + 5, 179 }, { UDP6_AT + 5, 181 }, { IP6_AT + 5, 179 },
 		{ IP6_AT + 5, 181 },  { IP6_AT + 5, 0 },    { UDP6_AT + 5, 7 },
 	};
-	struct flow_want want = want_of(true, true);
+	struct flow_want want = relay_want_of(true, true);
 	struct frame f;
 
 	(void)state;
@@ -389,7 +374,7 @@ static void expect_up(const struct frame *f, const char *reason)
 
 static void up_fragment_of_ipv6(void **state)
 {
-	struct flow_want want = want_of(true, true);
+	struct flow_want want = relay_want_of(true, true);
 	struct frame f;
 
 	(void)state;
@@ -407,7 +392,7 @@ static void up_fragment_of_ipv6(void **state)
 static void up_options_of_ipv6(void **state)
 {
 	static const uint8_t kinds[] = { 0, 43, 60 };
-	struct flow_want want = want_of(true, true);
+	struct flow_want want = relay_want_of(true, true);
 	struct frame f;
 
 	(void)state;
@@ -439,7 +424,7 @@ static void other_ipv6_passes_untouched(void **state)
 						 "[::]:20000",
 						 "[ff02::1]:20000",
 						 "[::ffff:10.77.1.1]:20000" };
-	struct flow_want want = want_of(true, true);
+	struct flow_want want = relay_want_of(true, true);
 	struct frame f, g;
 
 	(void)state;
@@ -476,7 +461,7 @@ static void unleased_of_ipv6(void **state)
 /* Media and signalled address of different families: nothing can be admitted. */
 static void a_source_of_the_other_family_is_none(void **state)
 {
-	struct flow_want want = want_of(true, true);
+	struct flow_want want = relay_want_of(true, true);
 	struct frame f;
 
 	(void)state;
@@ -485,7 +470,7 @@ static void a_source_of_the_other_family_is_none(void **state)
 	relay_apply(&want);
 	frame_rtp(&f, PHONE6, RELAY6, 1);
 	relay_expect_drop(&f, "wrong_source", true);
-	want = want_of(true, true);
+	want = relay_want_of(true, true);
 	want.to = lab_addr(FAR);
 	relay_apply(&want);
 	relay_expect_drop(&f, "no_route", true);
@@ -497,7 +482,7 @@ static void rtcp_over_ipv6(void **state)
 	struct frame_spec spec = {
 		.from = PHONE6, .to = RELAY6, .payload = report, .length = sizeof(report)
 	};
-	struct flow_want want = want_of(true, false);
+	struct flow_want want = relay_want_of(true, false);
 	struct frame in;
 
 	(void)state;

@@ -26,21 +26,6 @@ static void realms(uint16_t vlan, int dscp)
 	lab.realms[1].dscp = dscp >= 0 ? (uint8_t)dscp : 0;
 }
 
-static struct flow_want want_of(bool in6, bool out6)
-{
-	struct flow_want want = relay_want();
-
-	if (in6) {
-		want.local = lab_addr(RELAY6);
-		want.expect = lab_addr(PHONE6);
-	}
-	if (out6) {
-		want.from = lab_addr(OUT6);
-		want.to = lab_addr(FAR6);
-	}
-	return want;
-}
-
 static void set_class(struct frame *f, uint8_t class)
 {
 	uint8_t *ip = f->bytes + frame_ip_at(f);
@@ -57,7 +42,7 @@ static void set_class(struct frame *f, uint8_t class)
 /* `in_tag`, `out_tag` below 0: none. */
 static void expect(bool in6, bool out6, int in_tag, int out_tag, uint8_t class)
 {
-	struct flow_want want = want_of(in6, out6);
+	struct flow_want want = relay_want_of(in6, out6);
 	struct frame in, out, due;
 
 	relay_apply(&want);

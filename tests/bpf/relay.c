@@ -35,8 +35,7 @@ int relay_start_as(void (*change)(struct lab *lab))
 {
 	if (geteuid())
 		return 0;
-	lab_world(&world, false);
-	lab_neighbours();
+	relay_world(NULL);
 	lab_conf(&lab, "in0", "out0", XDP_GENERIC);
 	lab_conf_ipv6(&lab);
 	if (change)
@@ -65,6 +64,46 @@ int relay_stop(void **state)
 	return 0;
 }
 
+int relay_world(void **state)
+{
+	(void)state;
+	if (geteuid())
+		return 0;
+	lab_world(&world, false);
+	lab_neighbours();
+	return 0;
+}
+
+int relay_world_end(void **state)
+{
+	(void)state;
+	if (!geteuid())
+		lab_world_end(&world);
+	return 0;
+}
+
+void relay_enter(bool far)
+{
+	lab_enter(far ? world.far : world.node);
+}
+
+int relay_fresh(void **state)
+{
+	(void)state;
+	lab_conf(&lab, "in0", "out0", XDP_GENERIC);
+	return 0;
+}
+
+int relay_clean(void **state)
+{
+	(void)state;
+	if (geteuid())
+		return 0;
+	lab_close(&lab);
+	lab_detach(&lab);
+	return 0;
+}
+
 struct flow_want relay_want(void)
 {
 	return (struct flow_want){
@@ -78,6 +117,21 @@ struct flow_want relay_want(void)
 		.egress_realm = 1,
 		.clock_rate = 8000,
 	};
+}
+
+struct flow_want relay_want_of(bool in6, bool out6)
+{
+	struct flow_want want = relay_want();
+
+	if (in6) {
+		want.local = lab_addr(RELAY6);
+		want.expect = lab_addr(PHONE6);
+	}
+	if (out6) {
+		want.from = lab_addr(OUT6);
+		want.to = lab_addr(FAR6);
+	}
+	return want;
 }
 
 void relay_apply(const struct flow_want *want)
@@ -336,4 +390,19 @@ void relay_expect_forwarded(const struct frame *in, const struct flow_want *want
 	relay_due(&due, in, want, OUT_MACS);
 	assert_int_equal(out.size, due.size);
 	assert_memory_equal(out.bytes, due.bytes, due.size);
+}
+
+void relay_expect_no_sum(const void *payload, uint32_t length, struct frame *out)
+{
+	struct frame_spec spec = { .from = PHONE,
+				   .to = RELAY,
+				   .payload = payload,
+				   .length = length,
+				   .no_sum = true };
+	struct frame in;
+
+	frame_make(&in, &spec);
+	assert_int_equal(relay_run(&in, out), XDP_REDIRECT);
+	assert_int_equal(out->bytes[UDP_AT + 6] | out->bytes[UDP_AT + 7], 0);
+	assert_true(frame_sums_right(out));
 }

@@ -52,7 +52,17 @@ int relay_start_as(void (*change)(struct lab *lab)); /* with another configurati
 int relay_stop(void **state);
 int relay_remove(void **state);
 
+/* For tests each of which opens the data path itself: a world for all of them, `lab` configured for
+ * each, and afterwards what it pinned taken away. */
+#define T_FRESH(test) cmocka_unit_test_setup_teardown(test, relay_fresh, relay_clean)
+int relay_world(void **state);
+int relay_world_end(void **state);
+void relay_enter(bool far); /* its namespace of the phones, or the node's */
+int relay_fresh(void **state);
+int relay_clean(void **state);
+
 struct flow_want relay_want(void);		/* from PHONE to FAR */
+struct flow_want relay_want_of(bool in6, bool out6); /* the same, to or from the IPv6 of them */
 void relay_apply(const struct flow_want *want); /* one flow in a test */
 struct flow_counters relay_counters(void);
 
@@ -68,6 +78,9 @@ void relay_expect_drop(const struct frame *f, const char *reason, bool at_flow);
 void relay_expect_untouched(const struct frame *f);
 /* Must leave through out0 as relay_due() says. */
 void relay_expect_forwarded(const struct frame *in, const struct flow_want *want);
+
+/* A datagram from the phone without a checksum: must leave without one. */
+void relay_expect_no_sum(const void *payload, uint32_t length, struct frame *out);
 
 /* What must become of `in` through `want`, sums made anew from the whole packet. */
 void relay_due(struct frame *due, const struct frame *in, const struct flow_want *want,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What outlives the controller, and what the next one makes of it; the end of it all. */
-#include "lab.h"
+#include "relay.h"
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -11,63 +11,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PHONE	  "10.77.1.2:5004"
-#define RELAY	  "10.77.1.1:20000"
 #define OTHER	  "10.77.1.1:20020" /* another call's */
 #define NEW_PHONE "10.77.1.2:5008"
 
-static struct world world;
-static struct lab lab;
-
-static int start(void **state)
-{
-	(void)state;
-	if (geteuid())
-		return 0;
-	lab_world(&world, false);
-	lab_sh("ip neigh replace 10.77.2.2 lladdr 02:00:00:00:02:02 dev out0 nud permanent");
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	if (!geteuid())
-		lab_world_end(&world);
-	return 0;
-}
-
-static int fresh(void **state)
-{
-	(void)state;
-	if (!geteuid())
-		lab_conf(&lab, "in0", "out0", XDP_GENERIC);
-	return 0;
-}
-
-static int clean(void **state)
-{
-	(void)state;
-	if (geteuid())
-		return 0;
-	lab_close(&lab);
-	lab_detach(&lab);
-	return 0;
-}
-
 static struct flow_want forward(const char *local, uint64_t owner)
 {
-	return (struct flow_want){
-		.local = lab_addr(local),
-		.owner = owner,
-		.kind = FLOW_RTP,
-		.mode = FLOW_FORWARD,
-		.expect = lab_addr(PHONE),
-		.from = lab_addr("10.77.2.1:20010"),
-		.to = lab_addr("10.77.2.2:6000"),
-		.egress_realm = 1,
-		.clock_rate = 8000,
-	};
+	struct flow_want want = relay_want();
+
+	want.local = lab_addr(local);
+	want.owner = owner;
+	return want;
 }
 
 static void open_lab(void)
@@ -476,27 +429,25 @@ static void a_gap_between_two_ranges_is_not_ours(void **state)
 		-EINVAL);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(media_outlives_the_controller),
-		T(a_change_cut_short_is_finished),
-		T(a_probe_cut_short_is_over),
-		T(an_adopted_flow_is_taken_over),
-		T(adopted_flows_end_with_their_stream),
-		T(adopted_flows_in_use_are_kept),
-		T(a_lease_that_ran_out_ends_all),
-		T(the_lease_is_renewed),
-		T(another_layout_with_live_media_is_refused),
-		T(another_layout_without_media_is_replaced),
-		T(another_version_is_refused),
-		T(detach_removes_everything_and_may_be_repeated),
-		T(detach_works_when_the_interface_is_gone),
-		T(an_interface_of_no_realm_any_more_is_let_go),
-		T(a_gap_between_two_ranges_is_not_ours),
+		T_FRESH(media_outlives_the_controller),
+		T_FRESH(a_change_cut_short_is_finished),
+		T_FRESH(a_probe_cut_short_is_over),
+		T_FRESH(an_adopted_flow_is_taken_over),
+		T_FRESH(adopted_flows_end_with_their_stream),
+		T_FRESH(adopted_flows_in_use_are_kept),
+		T_FRESH(a_lease_that_ran_out_ends_all),
+		T_FRESH(the_lease_is_renewed),
+		T_FRESH(another_layout_with_live_media_is_refused),
+		T_FRESH(another_layout_without_media_is_replaced),
+		T_FRESH(another_version_is_refused),
+		T_FRESH(detach_removes_everything_and_may_be_repeated),
+		T_FRESH(detach_works_when_the_interface_is_gone),
+		T_FRESH(an_interface_of_no_realm_any_more_is_let_go),
+		T_FRESH(a_gap_between_two_ranges_is_not_ours),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, relay_world, relay_world_end);
 }

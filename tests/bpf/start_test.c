@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Starts that must be refused, and where they start. */
-#include "lab.h"
+#include "relay.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -11,43 +11,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static struct world world;
-static struct lab lab;
-
-static int start(void **state)
-{
-	(void)state;
-	if (!geteuid())
-		lab_world(&world, false);
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	if (!geteuid())
-		lab_world_end(&world);
-	return 0;
-}
-
-static int fresh(void **state)
-{
-	(void)state;
-	if (!geteuid())
-		lab_conf(&lab, "in0", "out0", XDP_GENERIC);
-	return 0;
-}
-
-static int clean(void **state)
-{
-	(void)state;
-	if (geteuid())
-		return 0;
-	lab_close(&lab);
-	lab_detach(&lab);
-	return 0;
-}
 
 static void a_foreign_program_is_named(void **state)
 {
@@ -178,17 +141,15 @@ static void a_folder_has_one_master(void **state)
 	assert_int_equal(lab_open(&lab), 0);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(a_foreign_program_is_named),
-		T(starts_that_cannot_be),
-		T(a_folder_has_one_master),
-		T(mounts_of_our_own_do_not_survive),
-		T(without_privilege_it_says_so),
+		T_FRESH(a_foreign_program_is_named),
+		T_FRESH(starts_that_cannot_be),
+		T_FRESH(a_folder_has_one_master),
+		T_FRESH(mounts_of_our_own_do_not_survive),
+		T_FRESH(without_privilege_it_says_so),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, relay_world, relay_world_end);
 }

@@ -22,15 +22,12 @@
 #define LARGEST 65527 /* UDP payload that IPv6 carries */
 #define FLOOD	200   /* events: as many as a pair of sockets holds */
 
-static struct world world;
-static struct lab own;
 static char real[PATH_MAX]; /* build/san/rtpfwd */
 
 static int start(void **state)
 {
 	char *slash;
 
-	(void)state;
 	assert_true(readlink("/proc/self/exe", real, sizeof(real) - sizeof("rtpfwd")) > 0);
 	for (int up = 0; up < 3; up++) {
 		slash = strrchr(real, '/');
@@ -38,50 +35,28 @@ static int start(void **state)
 		*slash = '\0';
 	}
 	strcat(real, "/rtpfwd");
-	if (geteuid())
-		return 0;
-	lab_world(&world, false);
-	lab_neighbours();
-	return 0;
-}
-
-static int stop(void **state)
-{
-	(void)state;
-	if (!geteuid())
-		lab_world_end(&world);
-	return 0;
+	return relay_world(state);
 }
 
 static int fresh(void **state)
 {
-	(void)state;
-	own = (struct lab){ 0 };
-	lab_conf(&own, "in0", "out0", XDP_OFF);
-	lab_conf_ipv6(&own);
-	return 0;
-}
-
-static int clean(void **state)
-{
-	(void)state;
-	if (geteuid())
-		return 0;
-	lab_close(&own);
-	lab_detach(&own);
+	relay_fresh(state);
+	lab.events = (struct datapath_events){ 0 };
+	lab.realms[0].xdp = lab.realms[1].xdp = XDP_OFF;
+	lab_conf_ipv6(&lab);
 	return 0;
 }
 
 static void open_with(const char *relay)
 {
-	own.events.relay = relay;
-	if (lab_open(&own))
-		fail_msg("%s", own.why);
+	lab.events.relay = relay;
+	if (lab_open(&lab))
+		fail_msg("%s", lab.why);
 }
 
 static bool has_turn(void *ctx)
 {
-	const struct datapath *dp = own.dp;
+	const struct datapath *dp = lab.dp;
 	uint32_t generation = dp->user.generation;
 
 	(void)ctx;
@@ -99,32 +74,28 @@ static void send_all(int n, uint8_t *rtp, size_t size)
 	to.sin6_port = htons(20000);
 	inet_pton(AF_INET6, "2001:db8:1::2", &from.sin6_addr);
 	inet_pton(AF_INET6, "2001:db8:1::1", &to.sin6_addr);
-	lab_enter(world.far);
+	relay_enter(true);
 	lab_sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0;"
 	       "ip addr replace 2001:db8:1::2/64 dev ph0 nodad;"
 	       "ip neigh replace 2001:db8:1::1 lladdr 02:00:00:00:01:01 dev ph0 nud permanent");
 	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(fd, (void *)&from, sizeof(from)), 0);
-	assert_int_equal(kill(own.dp->user.pid, SIGSTOP), 0);
-	assert_int_equal(waitpid(own.dp->user.pid, &status, WUNTRACED), own.dp->user.pid);
+	assert_int_equal(kill(lab.dp->user.pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(lab.dp->user.pid, &status, WUNTRACED), lab.dp->user.pid);
 	rtp[0] = 0x80;
 	for (int i = 0; i < n; i++) {
 		rtp[3] = (uint8_t)i;
 		assert_int_equal(sendto(fd, rtp, size, 0, (void *)&to, sizeof(to)), size);
 	}
-	assert_int_equal(kill(own.dp->user.pid, SIGCONT), 0);
+	assert_int_equal(kill(lab.dp->user.pid, SIGCONT), 0);
 	close(fd);
-	lab_enter(world.node);
+	relay_enter(false);
 }
 
 static struct flow_want encrypted(void)
 {
-	struct flow_want want = relay_want();
+	struct flow_want want = relay_want_of(true, true);
 
-	want.local = lab_addr(RELAY6);
-	want.expect = lab_addr(PHONE6);
-	want.from = lab_addr(OUT6);
-	want.to = lab_addr(FAR6);
 	want.out.suite = RTPFWD_AES_CM_128_HMAC_SHA1_80;
 	memset(want.out.key, 0x5a, 30);
 	return want;
@@ -135,8 +106,8 @@ static bool a_batch_has_left(void *ctx)
 {
 	struct flow_counters c;
 
-	assert_int_equal(datapath_counters(own.dp, ctx, &c), 0);
-	return c.packets >= USER_BATCH && lab_drops(&own, "tx_failed") >= USER_BATCH;
+	assert_int_equal(datapath_counters(lab.dp, ctx, &c), 0);
+	return c.packets >= USER_BATCH && lab_drops(&lab, "tx_failed") >= USER_BATCH;
 }
 
 /* In every buffer of a batch, the last one included, behind which nothing may be written. */
@@ -149,23 +120,23 @@ static void the_largest_datagram_has_room_for_its_tag(void **state)
 
 	(void)state;
 	NEED_ROOT;
-	own.conf.peers = &peer;
-	own.conf.n_peers = 1;
+	lab.conf.peers = &peer;
+	lab.conf.n_peers = 1;
 	open_with(real);
-	assert_true(lab_until(&own, has_turn, NULL));
-	relay = own.dp->user.pid;
-	assert_int_equal(datapath_apply(own.dp, &want), 0);
+	assert_true(lab_until(&lab, has_turn, NULL));
+	relay = lab.dp->user.pid;
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
 	rtp = calloc(1, LARGEST);
 	assert_non_null(rtp);
 	send_all(USER_BATCH + 16, rtp, LARGEST);
 	free(rtp);
-	assert_true(lab_until(&own, a_batch_has_left, &want.local));
-	assert_int_equal(own.dp->user.pid, relay);
+	assert_true(lab_until(&lab, a_batch_has_left, &want.local));
+	assert_int_equal(lab.dp->user.pid, relay);
 }
 
 static bool has_begun_anew(void *ctx)
 {
-	return own.dp->user.generation != *(uint32_t *)ctx;
+	return lab.dp->user.generation != *(uint32_t *)ctx;
 }
 
 /* What may still run is the one that had its turn: the count by which it tells what it is reading
@@ -178,16 +149,16 @@ static void one_without_a_turn_is_not_followed_at_the_parity_of_who_runs(void **
 	(void)state;
 	NEED_ROOT;
 	open_with(NULL);
-	own.dp->control->relay = running;
-	lab_close(&own);
+	lab.dp->control->relay = running;
+	lab_close(&lab);
 	open_with("/bin/false");
 	for (int i = 0; i < 2; i++) {
-		was = own.dp->user.generation;
+		was = lab.dp->user.generation;
 		assert_int_not_equal(was % RTPFWD_RELAYS, running % RTPFWD_RELAYS);
-		assert_true(lab_until(&own, has_begun_anew, &was));
+		assert_true(lab_until(&lab, has_begun_anew, &was));
 	}
-	assert_int_not_equal(own.dp->user.generation % RTPFWD_RELAYS, running % RTPFWD_RELAYS);
-	assert_int_equal(own.dp->control->relay, running);
+	assert_int_not_equal(lab.dp->user.generation % RTPFWD_RELAYS, running % RTPFWD_RELAYS);
+	assert_int_equal(lab.dp->control->relay, running);
 }
 
 static void generations_have_no_end(void **state)
@@ -197,22 +168,22 @@ static void generations_have_no_end(void **state)
 	(void)state;
 	NEED_ROOT;
 	open_with(NULL);
-	own.dp->control->relay = UINT32_MAX;
-	lab_close(&own);
+	lab.dp->control->relay = UINT32_MAX;
+	lab_close(&lab);
 	open_with("/bin/false");
-	assert_int_equal(own.dp->user.generation, 2); /* 0 is none, 1 of the same parity */
-	own.dp->user.generation = was = UINT32_MAX - 1;
-	assert_true(lab_until(&own, has_begun_anew, &was));
-	assert_int_equal(own.dp->user.generation, 2);
+	assert_int_equal(lab.dp->user.generation, 2); /* 0 is none, 1 of the same parity */
+	lab.dp->user.generation = was = UINT32_MAX - 1;
+	assert_true(lab_until(&lab, has_begun_anew, &was));
+	assert_int_equal(lab.dp->user.generation, 2);
 }
 
 static bool has_ended(void *ctx)
 {
 	(void)ctx;
-	return waitpid(own.dp->user.pid, NULL, WNOHANG) == own.dp->user.pid;
+	return waitpid(lab.dp->user.pid, NULL, WNOHANG) == lab.dp->user.pid;
 }
 
-/* Slow to empty its sockets, it meets the one after the next at its own place. */
+/* Slow to empty its sockets, it meets the one after the next at its lab place. */
 static void one_that_ends_leaves_the_name_of_a_successor(void **state)
 {
 	uint32_t *running, later;
@@ -220,18 +191,18 @@ static void one_that_ends_leaves_the_name_of_a_successor(void **state)
 	(void)state;
 	NEED_ROOT;
 	open_with(real);
-	assert_true(lab_until(&own, has_turn, NULL));
-	running = &own.dp->relay->running[own.dp->user.generation % RTPFWD_RELAYS];
-	later = own.dp->user.generation + RTPFWD_RELAYS;
-	loop_unwatch(&own.dp->user.ended);
+	assert_true(lab_until(&lab, has_turn, NULL));
+	running = &lab.dp->relay->running[lab.dp->user.generation % RTPFWD_RELAYS];
+	later = lab.dp->user.generation + RTPFWD_RELAYS;
+	loop_unwatch(&lab.dp->user.ended);
 	__atomic_store_n(running, later, __ATOMIC_RELEASE);
-	__atomic_store_n(&own.dp->control->relay, later, __ATOMIC_RELEASE);
-	assert_true(lab_until(&own, has_ended, NULL));
+	__atomic_store_n(&lab.dp->control->relay, later, __ATOMIC_RELEASE);
+	assert_true(lab_until(&lab, has_ended, NULL));
 	assert_int_equal(*running, later);
 	*running = 0;
-	own.dp->control->relay = 0;
-	assert_int_equal(loop_watch(&own.dp->user.ended, own.loop, own.dp->user.pidfd,
-				    own.dp->user.ended.ready, own.dp),
+	lab.dp->control->relay = 0;
+	assert_int_equal(loop_watch(&lab.dp->user.ended, lab.loop, lab.dp->user.pidfd,
+				    lab.dp->user.ended.ready, lab.dp),
 			 0);
 }
 
@@ -256,8 +227,8 @@ static void a_start_takes_no_interface_away(void **state)
 	(void)state;
 	NEED_ROOT;
 	open_with(NULL);
-	lab_close(&own);
-	control = lab_control(&own);
+	lab_close(&lab);
+	control = lab_control(&lab);
 	assert_int_not_equal(control->ifindex[0], 0);
 	assert_int_not_equal(control->ifindex[1], 0);
 	watched = control;
@@ -307,24 +278,24 @@ static void a_flood_of_what_it_tells_does_not_hold_the_loop(void **state)
 
 	(void)state;
 	NEED_ROOT;
-	own.events.learned = on_learned;
+	lab.events.learned = on_learned;
 	open_with("/proc/self/exe");
 	want.learning = true;
-	assert_int_equal(datapath_apply(own.dp, &want), 0);
-	own.dp->rests[0].heard.learned = want.expect.v4.s_addr | (uint64_t)htons(5006) << 32;
-	while (!__atomic_load_n(&own.dp->relay->running[1], __ATOMIC_ACQUIRE))
-		assert_int_equal(waitpid(own.dp->user.pid, NULL, WNOHANG), 0);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	lab.dp->rests[0].heard.learned = want.expect.v4.s_addr | (uint64_t)htons(5006) << 32;
+	while (!__atomic_load_n(&lab.dp->relay->running[1], __ATOMIC_ACQUIRE))
+		assert_int_equal(waitpid(lab.dp->user.pid, NULL, WNOHANG), 0);
 	told = 0;
 	for (int turn = 0; turn < 60 && told < FLOOD; turn++) {
 		before = told;
-		assert_int_equal(event_base_loop(loop_base(own.loop), EVLOOP_ONCE), 0);
+		assert_int_equal(event_base_loop(loop_base(lab.loop), EVLOOP_ONCE), 0);
 		assert_in_range(told - before, 0, LEARN_PER_TURN);
 	}
 	assert_int_equal(told, FLOOD);
 }
 
 #undef T
-#define T(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
+#define T(name) cmocka_unit_test_setup_teardown(name, fresh, relay_clean)
 
 int main(int argc, char **argv)
 {
@@ -339,5 +310,5 @@ int main(int argc, char **argv)
 
 	if (argc > 0 && !strcmp(argv[0], DATAPATH_RELAY))
 		return flood(argv);
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start, relay_world_end);
 }

@@ -199,19 +199,26 @@ static void generic_unprotect(void **state)
 	unprotect_live(*state, XDP_FLAGS_SKB_MODE);
 }
 
-/* Sends RTP without a pause until it is stopped; holds neither program nor control socket. */
-static pid_t flood(struct wire *w)
+/* The child has this descriptor alone: neither program nor control socket. */
+static pid_t fork_with(int kept)
 {
 	pid_t child = fork();
-	uint8_t packet[LAB_MAX];
 
 	assert_true(child >= 0);
+	for (int fd = 3; fd < 256 && !child; fd++)
+		if (fd != kept)
+			close(fd);
+	return child;
+}
+
+/* Sends RTP without a pause until it is stopped. */
+static pid_t flood(struct wire *w)
+{
+	uint8_t packet[LAB_MAX];
+	pid_t child = fork_with(w->there);
+
 	if (child)
 		return child;
-	for (int fd = 3; fd < 256; fd++) {
-		if (fd != w->there)
-			close(fd);
-	}
 	for (uint16_t seq = 0;; seq++)
 		send(w->there, packet, (size_t)rtp_make(packet, SSRC, seq, 160), 0);
 }
@@ -285,16 +292,11 @@ static void contexts_come_and_go_under_traffic(void **state)
 /* SRTP under one key after the other, as fast as it goes, over and over. */
 static pid_t flood_sealed(struct wire *w)
 {
-	pid_t child = fork();
 	uint8_t packet[LAB_MAX];
+	pid_t child = fork_with(w->there);
 
-	assert_true(child >= 0);
 	if (child)
 		return child;
-	for (int fd = 3; fd < 256; fd++) {
-		if (fd != w->there)
-			close(fd);
-	}
 	for (unsigned int round = 0;; round++) {
 		srtp_t sender = oracle((uint8_t)(round % 4 + 1), round % 8, true);
 
