@@ -20,6 +20,7 @@ struct kmod {
 	uint16_t family;
 	uint32_t sequence;
 	char said[128];	   /* by the kernel, of the last error */
+	struct log_limit limit; /* of lines: where it is full every call has some */
 	char out[512];	   /* the one request under way: it holds keys for a moment */
 	/* One netlink datagram: NLMSG_GOODSIZE at most, or the longest packet. */
 	char buffer[RTPFWD_MAX_PACKET + RTPFWD_MAX_GROWTH + 64];
@@ -132,10 +133,13 @@ static int transact(struct kmod *k, const struct nlmsghdr *nlh,
 	return err ? err : receive(&answer);
 }
 
-static int complain(const struct kmod *k, const char *what, int err)
+static int complain(struct kmod *k, const char *what, int err)
 {
-	if (err)
-		log_error("rtpfwd.ko: cannot %s: %s%s", what, strerror(-err), k->said);
+	unsigned long missed;
+
+	if (err && log_allowed(&k->limit, &missed))
+		log_error("rtpfwd.ko: cannot %s: %s%s (%lu more unseen)", what, strerror(-err),
+			  k->said, missed);
 	return err;
 }
 
@@ -190,8 +194,10 @@ int kmod_open_given(struct kmod **out, int fd)
 	struct kmod *k = calloc(1, sizeof(*k));
 	int err;
 
-	if (k)
+	if (k) {
+		k->limit = (struct log_limit){ .per_s = 1, .burst = 8 };
 		k->socket = mnl_socket_fdopen(fd);
+	}
 	if (!k || !k->socket) {
 		err = k ? -errno : -ENOMEM;
 		close(fd);
