@@ -17,6 +17,7 @@
 
 #define CRYPT_FLAGS	  (RTPFWD_F_UNPROTECT | RTPFWD_F_PROTECT)
 #define CRYPT_OFFSET_MASK 127 /* of IP in a frame */
+#define CRYPT_MOST	  20  /* that any suite adds: SRTCP of AEAD, tag and index */
 
 /* Both planes give the module's error numbers (kmod/rtpfwd_kfunc.h). */
 static __always_inline __u32 crypt_refusal(int err)
@@ -90,38 +91,47 @@ static __always_inline bool crypt_find_headers(const struct flow *f, struct pack
 	return (void *)p->payload <= p->end;
 }
 
+/* 0 and the new length, or why it is refused; RTPFWD_R_headroom leaves it as it was. */
 static __always_inline __u32 crypt_protect(const struct flow *f, struct packet *p, __u32 offset,
-					   __u32 length)
+					   int length, int *now)
 {
 	const struct rtpfwd_extra *extra = flow_extra(f);
 	__u64 before = 0, after = 0;
-	int now;
 
 	if (!extra || !crypt_find_headers(f, p, offset) ||
 	    !frame_sum(f->host, offset, length, &before))
 		return RTPFWD_R_srtp_failed;
-	now = srtp_protect(f->host, f->index, extra->protect, offset, length);
-	if (now < 0)
-		return crypt_refusal(now);
-	if (!frame_sum(f->host, offset, now, &after))
+	*now = srtp_protect(f->host, f->index, extra->protect, offset, length);
+	if (*now < 0)
+		return crypt_refusal(*now);
+	if (!frame_sum(f->host, offset, *now, &after))
 		return RTPFWD_R_srtp_failed;
-	crypt_write_lengths(p, f->flags & RTPFWD_F_IPV6, length, now,
+	crypt_write_lengths(p, f->flags & RTPFWD_F_IPV6, length, *now,
 			    (__u16)~fold(before) + after);
 	return 0;
 }
 
-/* The last step: the frame becomes as long as it is due, and encrypted. Nothing of `p` is to be
- * found afterwards. 0, or why the packet is refused. */
-static __always_inline __u32 crypt_leave(const struct flow *f, struct packet *p, __u32 length)
+/*
+ * The last step: the frame becomes as long as it is due, and encrypted. Nothing of `p` is to be
+ * found afterwards. 0, or why the packet is refused. Keys of another suite may have come into force
+ * since the slot was read; and what is behind a packet that grew by less is not for others to see.
+ */
+static __always_inline __u32 crypt_leave(const struct flow *f, struct packet *p, int length)
 {
 	__u32 offset = (void *)p->payload - (void *)p->eth;
-	__u32 added = f->flags & RTPFWD_F_PROTECT ? f->act->grow : 0;
+	int added = f->flags & RTPFWD_F_PROTECT ? f->act->grow : 0, now;
+	__u32 reason;
 
 	if (!frame_fit(f->host, offset + length + added))
 		return RTPFWD_R_headroom;
 	if (!(f->flags & RTPFWD_F_PROTECT))
 		return 0;
-	return crypt_protect(f, p, offset, length);
+	reason = crypt_protect(f, p, offset, length, &now);
+	if (reason == RTPFWD_R_headroom && frame_fit(f->host, offset + length + CRYPT_MOST))
+		reason = crypt_protect(f, p, offset, length, &now);
+	if (!reason && now != length + added)
+		frame_fit(f->host, offset + now);
+	return reason;
 }
 
 #endif

@@ -19,14 +19,16 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#define CM	RTPFWD_AES_CM_128_HMAC_SHA1_80
-#define GCM	RTPFWD_AEAD_AES_256_GCM
-#define KEY_IN	1
-#define KEY_OUT 2
-#define LENGTH	172
-#define FIRST	65300 /* sequence number; rolls over within PACKETS */
-#define PACKETS 600
-#define PAUSE	1000000 /* ns between two of them */
+#define CM	     RTPFWD_AES_CM_128_HMAC_SHA1_80
+#define GCM	     RTPFWD_AEAD_AES_256_GCM
+#define KEY_IN	     1
+#define KEY_OUT	     2
+#define KEY_NEXT_IN  3
+#define KEY_NEXT_OUT 4
+#define LENGTH	     172
+#define FIRST	     65300 /* sequence number; rolls over within PACKETS */
+#define PACKETS	     600
+#define PAUSE	     1000000 /* ns between two of them */
 
 static struct world world;
 static int phone = -1;	  /* packet socket of the phone's interface */
@@ -381,6 +383,74 @@ static void a_leg_stops_to_encrypt(void **state)
 	srtp_dealloc(session);
 }
 
+static void remember(void *ctx, const struct kmod_context *c)
+{
+	*(uint32_t *)ctx = c->id;
+}
+
+/* Packets that read the slot before keys of another suite came into force: they arrive. */
+static void a_suite_that_the_slot_does_not_know_loses_nothing(void **state)
+{
+	static const uint8_t suites[] = { GCM, RTPFWD_AES_CM_128_HMAC_SHA1_32, GCM, CM };
+	struct flow_crypt keys;
+	srtp_t session;
+	struct kmod *k;
+	uint32_t id = 0;
+
+	(void)state;
+	open_lab();
+	apply(0, CM);
+	assert_int_equal(kmod_open(&k), 0);
+	assert_int_equal(kmod_each(k, remember, &id), 0);
+	for (uint16_t i = 0; i < sizeof(suites); i++) {
+		keys = fast_crypt(suites[i], KEY_NEXT_OUT);
+		session = oracle(suites[i], KEY_NEXT_OUT, false);
+		assert_int_equal(kmod_change(k, id, &keys), 0);
+		speak(NULL, i);
+		hear(session, i);
+		srtp_dealloc(session);
+	}
+	assert_int_equal(lab_drops(&lab, "headroom"), 0);
+	kmod_close(k);
+}
+
+/* The controller that takes a flow over does not know its keys; it is told others: from then on
+ * those are sent under, and the former ones are heard for a while. */
+static void an_adopted_flow_gets_other_keys(void **state)
+{
+	srtp_t former = oracle(GCM, KEY_IN, true), phones = oracle(CM, KEY_NEXT_IN, true);
+	srtp_t was = oracle(CM, KEY_OUT, false), now = oracle(GCM, KEY_NEXT_OUT, false);
+	struct flow_want want = want_of(CM, GCM);
+	struct addr local = lab_addr(RELAY);
+	struct flow_counters c;
+
+	(void)state;
+	open_lab();
+	apply(GCM, CM);
+	speak(former, 1);
+	hear(was, 1);
+	lab_close(&lab);
+	open_lab();
+	want.in = fast_crypt(CM, KEY_NEXT_IN);
+	want.out = fast_crypt(GCM, KEY_NEXT_OUT);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	assert_int_equal(control_count(nl), 2);
+	for (uint16_t seq = 2; seq < 12; seq++) {
+		speak(seq % 2 ? former : phones, seq);
+		hear(now, seq);
+	}
+	assert_int_equal(datapath_counters(lab.dp, &local, &c), 0);
+	assert_int_equal(c.packets, 11);
+	assert_int_equal(c.dropped, 0);
+	assert_int_equal(c.lost, 0);
+	datapath_remove(lab.dp, &local, NULL);
+	assert_int_equal(control_count(nl), 0);
+	srtp_dealloc(former);
+	srtp_dealloc(phones);
+	srtp_dealloc(was);
+	srtp_dealloc(now);
+}
+
 static void the_module_stays_while_media_needs_it(void **state)
 {
 	pid_t child;
@@ -430,8 +500,11 @@ static void the_module_comes_and_goes(void **state)
 	assert_true(datapath_encrypts(lab.dp));
 }
 
-#define NATIVE(name)  cmocka_unit_test_setup_teardown(name, native, end)
-#define GENERIC(name) { "generic/" #name, name, generic, end, NULL }
+#define NATIVE(name) cmocka_unit_test_setup_teardown(name, native, end)
+#define GENERIC(name)                                                                              \
+	{                                                                                          \
+		"generic/" #name, name, generic, end, NULL                                         \
+	}
 
 int main(void)
 {
@@ -447,6 +520,9 @@ int main(void)
 		NATIVE(contexts_end_with_their_flow),
 		NATIVE(contexts_are_listed_to_the_end),
 		NATIVE(a_leg_stops_to_encrypt),
+		NATIVE(a_suite_that_the_slot_does_not_know_loses_nothing),
+		GENERIC(a_suite_that_the_slot_does_not_know_loses_nothing),
+		NATIVE(an_adopted_flow_gets_other_keys),
 		NATIVE(the_module_stays_while_media_needs_it),
 		NATIVE(the_module_comes_and_goes),
 	};
