@@ -17,6 +17,7 @@
 #include "stats/node.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -423,6 +424,19 @@ static void finish(struct daemon *d)
 	conf_unref(d->conf);
 }
 
+/* The number of one that is closed would be the next map's or socket's: what is logged would go
+ * there, and the userspace relay, whose first two are made anew, would not have it. */
+static void open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {.conf = "/etc/rtpfwd/rtpfwd.conf"};
@@ -432,6 +446,7 @@ int main(int argc, char **argv)
 
 	if (argc > 0 && !strcmp(argv[0], DATAPATH_RELAY))
 		return datapath_relay(argc, argv);
+	open_standard();
 	status = parse_options(&o, argc, argv);
 	if (status >= 0)
 		return status;

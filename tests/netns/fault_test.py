@@ -12,7 +12,7 @@ import time
 import sip
 import tap
 from calls import INSIDE, call
-from lab import CALLEE, CALLER, PEERS, PREFIX, Lab, config, nothing_left
+from lab import CALLEE, CALLER, PEERS, PREFIX, Lab, binary, config, nothing_left
 from netns import sh
 from registrant import Registrant
 from stream import StreamPhone
@@ -232,7 +232,28 @@ def fault_23_disk_full(lab):
         lab.ctl("reload")
 
 
-TESTS = [fault_14_mixed_flood, fault_20_sdp_bomb, fault_22_clock_jump, fault_23_disk_full]
+def standard_descriptors_closed(lab):
+    """started without input, output and error: they are no map's or socket's, media flows through
+    the userspace relay, and what is logged goes nowhere"""
+    equal(lab.stop(), 0, "exit status")
+    lab.detached()
+    lab.write(config(lab, inside={**INSIDE_KEYS, "xdp": "off"}, outside={"xdp": "off"}))
+    lab.daemon = lab.node.popen("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh",
+                                binary("rtpfwd"), "-v", "-v", "-c", lab.conf)
+    lab.started.append(lab.daemon)
+    wait_for(lab.answers, 15, "the daemon answers")
+    for number in range(3):
+        equal(os.readlink(f"/proc/{lab.daemon.pid}/fd/{number}"), "/dev/null", f"fd {number}")
+    c = call(lab).up().talk().heard(25)
+    c.quiet().whole()
+    c.hang_up().gone()
+    equal(lab.stop(), 0, "exit status")
+    lab.detached()
+    lab.start(config(lab, inside=INSIDE_KEYS))
+
+
+TESTS = [fault_14_mixed_flood, fault_20_sdp_bomb, fault_22_clock_jump, fault_23_disk_full,
+         standard_descriptors_closed]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)
