@@ -20,7 +20,7 @@ import debian  # noqa: E402
 import guest   # noqa: E402
 
 BUILD = os.path.join(TOP, "tools", "kmod", "build")
-LIMIT, STEP_LIMIT = 900, 480    # seconds
+LIMIT, STEP_LIMIT = 1500, 480    # seconds
 MODULES = ("veth", "bridge", "8021q", "aesni-intel", "ghash-clmulni-intel", "sha1-ssse3", "ctr",
            "gcm", "ghash-generic")
 # libsrtp2 of Debian gets its ciphers from libnss3, which opens these.
