@@ -202,15 +202,16 @@ static __always_inline bool within_rate(struct flow *f, const struct rtpfwd_cont
  * nothing from how his bytes are judged, and a leg's mute or stray media is counted as such
  * whatever it holds.
  */
-static __always_inline __u32 flow_admit(const struct flow *f, const struct packet *p, int length)
+static __always_inline __u32 flow_admit(const struct flow *f, const struct packet *p, int *length)
 {
 	const struct rtpfwd_action *act = f->act;
 
 	if (act->drop)
 		return act->drop;
-	if (length < 0)
+	*length = payload_length(p);
+	if (*length < 0)
 		return RTPFWD_R_bad_length;
-	if (!content_admitted(f, p, length))
+	if (!content_admitted(f, p, *length))
 		return RTPFWD_R_not_rtp;
 	if (hops_left(p) <= 1 || f->endless)
 		return RTPFWD_R_ttl;

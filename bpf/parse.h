@@ -12,10 +12,17 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 
+#include "rtpfwd_rtp.h"
+
 #define IP_MORE_FRAGMENTS  0x2000
 #define IP_FRAGMENT_OFFSET 0x1fff
 #define IP_PLAIN	   0x45	  /* version 4, five words: no options */
 #define IP6_OFFSET	   0xfff8 /* of a fragment header's second half-word (RFC 8200 4.5) */
+
+/* Of headers, whatever their fields are. */
+typedef __u16 __attribute__((may_alias)) half;
+typedef __u32 __attribute__((may_alias)) word;
+typedef __u64 __attribute__((may_alias)) two_words;
 
 struct packet {
 	struct ethhdr *eth;
@@ -78,6 +85,25 @@ static __always_inline bool parse_ip(struct packet *p)
 	return true;
 }
 
+/* Nearly all packets: no tag, options or fragment, and UDP as long as RTP. What stands where is a
+ * constant then. */
+static __always_inline bool parse_plain(struct packet *p)
+{
+	struct iphdr *ip = (void *)(p->eth + 1);
+	struct udphdr *udp = (void *)(ip + 1);
+	__u8 *payload = (void *)(udp + 1);
+
+	if (p->tagged || (void *)(payload + RTPFWD_RTP_HEADER) > p->end ||
+	    *(__u8 *)ip != IP_PLAIN || ip->protocol != IPPROTO_UDP ||
+	    ip->frag_off & bpf_htons(IP_MORE_FRAGMENTS | IP_FRAGMENT_OFFSET))
+		return false;
+	p->six = false;
+	p->ip = ip;
+	p->udp = udp;
+	p->payload = payload;
+	return true;
+}
+
 /* UDP behind one extension header of the usual kinds. Behind more of them nobody sends media. */
 static __always_inline struct udphdr *udp_after_extension(struct packet *p)
 {
@@ -131,7 +157,7 @@ static __always_inline __be16 parse_eth(struct packet *p, const struct host *h)
 	if ((void *)(p->eth + 1) > p->end)
 		return 0;
 	proto = *(const __be16 *)((void *)p->eth + __builtin_offsetof(struct ethhdr, h_proto));
-	if (!rtpfwd_vlan || proto != bpf_htons(ETH_P_8021Q))
+	if (proto != bpf_htons(ETH_P_8021Q) || !rtpfwd_vlan)
 		return proto;
 	if ((void *)(vlan + 1) > p->end)
 		return 0;

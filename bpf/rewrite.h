@@ -25,38 +25,47 @@ struct old {
 	__u8 size; /* bytes before UDP */
 };
 
-/* Of a packed struct the compiler for BPF moves bytes, hence words. */
+/* Six bytes and two more, in two ways. */
+union mac {
+	__u64 whole;
+	struct {
+		half first;
+		word rest;
+	} __attribute__((packed)) to;
+	struct {
+		word first;
+		half rest;
+	} from;
+};
+
+/* Of a packed struct the compiler for BPF moves bytes, hence words: they are aligned as IP is. */
 static __always_inline void write_macs(void *eth, const struct rtpfwd_control *control,
 				       const struct rtpfwd_action *act)
 {
-	union {
-		__u64 whole; /* one load: the controller changes it by one store */
-		__u16 words[4];
-	} from = { *(volatile __u64 *)&control->mac[act->link % RTPFWD_MAX_LINKS] };
-	const __u16 *to = (const void *)act->to_mac;
-	__u16 *words = eth;
+	/* One load: the controller changes it by one store. */
+	union mac from = { *(volatile __u64 *)&control->mac[act->link % RTPFWD_MAX_LINKS] };
+	union mac to = { *(const two_words *)((const void *)act +
+					      RTPFWD_AT(rtpfwd_action, to_mac)) };
 
-	words[0] = to[0];
-	words[1] = to[1];
-	words[2] = to[2];
-	words[3] = from.words[0];
-	words[4] = from.words[1];
-	words[5] = from.words[2];
+	*(half *)eth = to.to.first;
+	*(word *)(eth + 2) = to.to.rest;
+	*(word *)(eth + 6) = from.from.first;
+	*(half *)(eth + 10) = from.from.rest;
 }
 
 /* `difference` is that of the addresses. */
 static __always_inline void write_udp(struct udphdr *udp, const struct rtpfwd_action *act,
 				      __u64 difference)
 {
+	const word *from = (const word *)&act->from_port;
+	word *ports = (word *)udp;
+	__u16 check;
+
 	if (udp->check) { /* 0: the sender did not sum (RFC 768), nor do we */
-		difference += (__u16)~udp->source + act->from_port;
-		difference += (__u16)~udp->dest + act->to_port;
-		udp->check = checksum_apply(udp->check, difference);
-		if (!udp->check)
-			udp->check = 0xffff;
+		check = checksum_apply(udp->check, difference + (__u32)~*ports + *from);
+		udp->check = check ? check : 0xffff;
 	}
-	udp->source = act->from_port;
-	udp->dest = act->to_port;
+	*ports = *from;
 }
 
 static __always_inline __u8 tos_of(const struct flow *f, __u8 was)
@@ -69,10 +78,8 @@ static __always_inline void rewrite_ip(const struct packet *p, const struct rtpf
 {
 	const struct rtpfwd_action *act = f->act;
 	__u8 tos = p->ip->tos;
-	__u64 difference;
+	__u64 difference = sum_not(p->ip->saddr, p->ip->daddr) + act->from_ip + act->to_ip;
 
-	difference = (__u64)(__u32)~p->ip->saddr + act->from_ip;
-	difference += (__u64)(__u32)~p->ip->daddr + act->to_ip;
 	write_udp(p->udp, act, difference);
 	if (f->flags & RTPFWD_F_TOS) {
 		p->ip->tos = tos_of(f, tos);
@@ -102,7 +109,7 @@ static __always_inline __u64 difference_of(const struct packet *p,
 	if (p->six)
 		sum = sum_not6(p->ip6->saddr.s6_addr32) + sum_not6(p->ip6->daddr.s6_addr32);
 	else
-		sum = (__u64)(__u32)~p->ip->saddr + (__u32)~p->ip->daddr;
+		sum = sum_not(p->ip->saddr, p->ip->daddr);
 	if (f->flags & RTPFWD_F_IPV6)
 		return sum + sum6(from6(control, act)) + sum6(to6);
 	return sum + act->from_ip + act->to_ip;
@@ -257,7 +264,7 @@ static __always_inline __u32 rewrite(struct host *h, struct packet *p,
 {
 	const __u32 others = RTPFWD_F_IPV6 | RTPFWD_F_TAG;
 
-	if ((rtpfwd_ipv6 || rtpfwd_vlan) && (p->six || p->tagged || f->flags & others))
+	if ((p->six || p->tagged || f->flags & others) && (rtpfwd_ipv6 || rtpfwd_vlan))
 		return rewrite_other(h, p, control, f);
 	rewrite_ip(p, control, f);
 	return 0;

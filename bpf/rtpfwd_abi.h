@@ -367,7 +367,8 @@ static inline __u32 rtpfwd_digest6(const __be32 ip[4])
 }
 
 _Static_assert(sizeof(struct rtpfwd_action) == 56, "action");
-_Static_assert(RTPFWD_AT(rtpfwd_action, to_mac) % 4 == 0, "rtpfwd_next() is one load");
+_Static_assert(RTPFWD_AT(rtpfwd_action, from_port) % 4 == 0, "both ports are one load");
+_Static_assert(RTPFWD_AT(rtpfwd_action, to_mac) % 8 == 0, "so is what begins with it");
 _Static_assert(sizeof(struct rtpfwd_wide) == 64, "wide");
 _Static_assert(sizeof(struct rtpfwd_extra) == 32, "extra");
 _Static_assert(sizeof(struct rtpfwd_counters) == 64, "counters");

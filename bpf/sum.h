@@ -10,8 +10,8 @@ static __always_inline __u16 fold(__u64 sum)
 {
 	__u32 halves = (sum & 0xffff) + (sum >> 16);
 
-	/* The lower half of this sum carries into the upper one. */
-	return (halves + (halves << 16 | halves >> 16)) >> 16;
+	/* Twice the sum of the halves is in it, the lower one carrying into the upper. */
+	return halves * 0x100010001ULL >> 32;
 }
 
 /* RFC 1624 equation 3: HC' = ~(~HC + ~m + m'), `difference` being the sum of all ~m + m'. */
@@ -26,6 +26,11 @@ static __always_inline __u64 sum6(const __be32 ip[4])
 }
 
 /* Of the ones' complements. */
+static __always_inline __u64 sum_not(__be32 a, __be32 b)
+{
+	return 2ULL * 0xffffffff - a - b;
+}
+
 static __always_inline __u64 sum_not6(const __be32 ip[4])
 {
 	return 4ULL * 0xffffffff - sum6(ip);
@@ -33,9 +38,9 @@ static __always_inline __u64 sum_not6(const __be32 ip[4])
 
 static __always_inline __u64 sum_ip(const struct iphdr *ip)
 {
-	const __u32 *word = (const void *)ip;
+	const word *words = (const void *)ip;
 
-	return (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
+	return (__u64)words[0] + words[1] + words[2] + words[3] + words[4];
 }
 
 /* Sets the checksum that the sender over IPv4 left out. False: too long. */

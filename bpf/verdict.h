@@ -38,12 +38,11 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 		return refuse(f, RTPFWD_R_expired);
 	if (f->flags & CRYPT_FLAGS && !has_crypt(h))
 		return refuse(f, RTPFWD_R_srtp_failed);
-	length = payload_length(p);
 	if (!flow_described(f))
 		return refuse(f, RTPFWD_R_not_signalled);
 	if (!source_admitted(f, p, now))
-		return refuse(f, learn(f, p, length, now));
-	reason = flow_admit(f, p, length);
+		return refuse(f, learn(f, p, payload_length(p), now));
+	reason = flow_admit(f, p, &length);
 	if (!reason && !payload_admitted(f, p, now))
 		reason = RTPFWD_R_bad_payload;
 	if (reason)
@@ -87,53 +86,92 @@ static __always_inline int pass_up(struct host *h, struct packet *p, struct flow
 	return XDP_PASS;
 }
 
-/* Nearly all are: for them there is a copy of what follows that asks for nothing else. */
-static __always_inline bool is_plain(const struct flow *f, const struct packet *p)
+/* 0, or the verdict of a packet that belongs to no flow. */
+static __always_inline int look_up(struct host *h, struct packet *p, struct flow *f,
+				   const struct rtpfwd_control *control)
 {
-	return !p->six && !p->tagged && f->flags == RTPFWD_F_EXPECT;
-}
-
-static __always_inline int verdict_of_packet(struct host *h, struct packet *p)
-{
-	struct rtpfwd_control *control = control_get(h);
-	struct flow f = { .host = h };
 	__u32 select;
 
-	if (!control)
+	if (!flow_find(f, control, p, 0))
 		return XDP_PASS;
-	if (p->up)
-		return pass_up(h, p, &f, control);
-	if (!flow_find(&f, control, p, 0))
-		return XDP_PASS;
-	select = *(volatile __u32 *)&f.slot->select;
+	select = *(volatile __u32 *)&f->slot->select;
 	if (select == RTPFWD_FOREIGN)
 		return XDP_PASS;
-	if (select == RTPFWD_UNLEASED || !flow_choose(&f, select) ||
-	    !flow_demultiplex(&f, control, p)) {
+	if (select != RTPFWD_UNLEASED && flow_choose(f, select))
+		return 0;
+	count_reason(h, RTPFWD_R_unleased);
+	return XDP_DROP;
+}
+
+/* The same of a packet that may be for the slower rung. */
+static __always_inline int look_up_other(struct host *h, struct packet *p, struct flow *f,
+					 const struct rtpfwd_control *control)
+{
+	return p->up ? pass_up(h, p, f, control) : look_up(h, p, f, control);
+}
+
+/* Of a flow that may ask for anything. */
+static __always_inline int verdict_of_any(struct host *h, struct packet *p, struct flow *f,
+					  const struct rtpfwd_control *control)
+{
+	if (!flow_demultiplex(f, control, p)) {
 		count_reason(h, RTPFWD_R_unleased);
 		return XDP_DROP;
 	}
-	if (is_plain(&f, p)) {
-		f.flags = RTPFWD_F_EXPECT;
-		return verdict_of_flow(h, p, &f, control);
-	}
-	if (f.flags & RTPFWD_F_LOCAL)
-		flow_look_ahead(&f);
-	if (f.flags & RTPFWD_F_USER && !takes_user_flow(h))
+	if (f->flags & RTPFWD_F_LOCAL)
+		flow_look_ahead(f);
+	if (f->flags & RTPFWD_F_USER && !takes_user_flow(h))
 		return XDP_PASS;
-	return verdict_of_flow(h, p, &f, control);
+	return verdict_of_flow(h, p, f, control);
+}
+
+/* Nearly all packets are plain, and nearly all flows want nothing else: for those there is a copy
+ * of what follows that asks for nothing else. */
+static __always_inline int verdict_of_ip(struct host *h, struct packet *p,
+					 const struct rtpfwd_control *control)
+{
+	struct flow f = { .host = h };
+	int verdict;
+
+	if (parse_plain(p)) {
+		verdict = look_up(h, p, &f, control);
+		if (verdict)
+			return verdict;
+		if (f.flags == RTPFWD_F_EXPECT) {
+			f.flags = RTPFWD_F_EXPECT;
+			return verdict_of_flow(h, p, &f, control);
+		}
+	} else {
+		verdict = parse_ip(p) ? look_up_other(h, p, &f, control) : XDP_PASS;
+		if (verdict)
+			return verdict;
+	}
+	return verdict_of_any(h, p, &f, control);
+}
+
+static __always_inline int verdict_of_ip6(struct host *h, struct packet *p,
+					  const struct rtpfwd_control *control)
+{
+	struct flow f = { .host = h };
+	int verdict = parse_ip6(p) ? look_up_other(h, p, &f, control) : XDP_PASS;
+
+	return verdict ? verdict : verdict_of_any(h, p, &f, control);
 }
 
 /* Each family has a copy of all that follows, in which the compiler knows it. */
 static __always_inline int verdict(struct host *h)
 {
+	const struct rtpfwd_control *control = control_get(h);
 	struct packet p;
-	__be16 proto = parse_eth(&p, h);
+	__be16 proto;
 
+	if (!control)
+		return XDP_PASS;
+	proto = parse_eth(&p, h);
 	if (proto == bpf_htons(ETH_P_IP))
-		return parse_ip(&p) ? verdict_of_packet(h, &p) : XDP_PASS;
+		return verdict_of_ip(h, &p, control);
 	if (rtpfwd_ipv6 && proto == bpf_htons(ETH_P_IPV6))
-		return parse_ip6(&p) ? verdict_of_packet(h, &p) : XDP_PASS;
+		return verdict_of_ip6(h, &p, control);
 	return XDP_PASS;
 }
 

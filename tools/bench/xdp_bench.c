@@ -46,12 +46,12 @@ static void fill_slots(struct rtpfwd_slot *slots)
 	for (uint32_t i = 0; i < SLOTS; i++) {
 		slots[i].first = (struct rtpfwd_action){
 			.expect_ip = BENCH_PHONE,
-			.expect_port = BENCH_PHONE_PORT,
+			.expect_port = bpf_htons(BENCH_PHONE_PORT),
 			.flags = RTPFWD_F_EXPECT,
 			.from_ip = BENCH_RELAY(0),
 			.from_port = bpf_htons(BENCH_LO),
 			.to_ip = BENCH_PHONE,
-			.to_port = BENCH_PHONE_PORT,
+			.to_port = bpf_htons(BENCH_PHONE_PORT),
 			.usual = RTPFWD_ANY_PAYLOAD,
 			.clock_rate = 8000,
 		};

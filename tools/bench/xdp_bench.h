@@ -10,7 +10,7 @@
 #define BENCH_PORTS	 50000
 #define BENCH_PAIRS	 (BENCH_PORTS / 2)
 #define BENCH_PHONE	 bpf_htonl(0x0a000002)
-#define BENCH_PHONE_PORT bpf_htons(4000)
+#define BENCH_PHONE_PORT 4000
 #define BENCH_RELAY(i)	 bpf_htonl(0x0a000101 + (i))
 
 enum bench_target { BENCH_EMPTY, BENCH_FORWARD };
