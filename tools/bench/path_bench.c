@@ -43,6 +43,8 @@ struct way {
 	const char *name;
 	unsigned int to; /* realm */
 	bool from6, to6, rtcp;
+	bool mux;
+	struct flow_payloads payloads; /* agreed upon; none: any */
 	int16_t port; /* of the relay, beyond the flow's: another's */
 	bool stranger;
 	uint32_t verdict;
@@ -54,6 +56,22 @@ static const struct way ways[] = {
 	{ .name = "IPv4, RTCP sender report",
 	  .to = CALLEES,
 	  .rtcp = true,
+	  .verdict = XDP_REDIRECT },
+	{ .name = "IPv4, RTCP at the same port",
+	  .to = CALLEES,
+	  .mux = true,
+	  .verdict = XDP_REDIRECT },
+	{ .name = "IPv4, PCMU as agreed upon",
+	  .to = CALLEES,
+	  .payloads = { .n = 1, .pair = { { .in = 0, .out = 0 } } },
+	  .verdict = XDP_REDIRECT },
+	{ .name = "IPv4, another number",
+	  .to = CALLEES,
+	  .payloads = { .n = 1, .pair = { { .in = 0, .out = 96 } } },
+	  .verdict = XDP_REDIRECT },
+	{ .name = "IPv4, PCMU to PCMA",
+	  .to = CALLEES,
+	  .payloads = { .n = 1, .pair = { { .in = 0, .out = 8, .g711 = FLOW_TO_ALAW } } },
 	  .verdict = XDP_REDIRECT },
 	{ .name = "IPv4 to a VLAN", .to = TAGGED, .verdict = XDP_REDIRECT, .shift = 4 },
 	{ .name = "IPv6", .to = CALLEES, .from6 = true, .to6 = true, .verdict = XDP_REDIRECT },
@@ -119,6 +137,8 @@ static int apply(struct bench *b, const struct way *way)
 		.to = phone_of(b, way->to, way->to6),
 		.egress_realm = way->to,
 		.clock_rate = 8000,
+		.mux = way->mux,
+		.payloads = way->payloads,
 	};
 
 	return datapath_apply(b->dp, &want);
