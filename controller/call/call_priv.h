@@ -40,6 +40,8 @@ struct call_side {
 	struct addr rtp, rtcp;	   /* where it wants its media, or wanted it before it held */
 	struct desc_origin origin; /* what we told it, and our o= in its dialog */
 	bool asked; /* that is an offer, which it has not agreed to yet */
+	/* Bit by m= line: what it said answers an offer without rtcp-mux (RFC 5761 5.1.1). */
+	uint32_t not_muxed;
 	struct flow_payloads sends; /* numbers by what was agreed upon last */
 	bool holds;		   /* it holds, and the other leg, not told so, hears music */
 	struct player *player;	   /* of the music that it hears; NULL: none */

@@ -140,7 +140,8 @@ static void describe(struct call *c, struct call_line *line, enum side side)
 	}
 	call_keys_heard(c, line, side);
 	stream_expect_events(line->stream, side, said.event);
-	stream_multiplex(line->stream, side, said.mux);
+	stream_multiplex(line->stream, side,
+			 said.mux && !(c->side[side].not_muxed >> line->index & 1));
 	stream_describe(line->stream, side, &said.rtp, &said.rtcp, said.clock_rate);
 }
 

@@ -64,6 +64,7 @@ static int set_address(struct desc_rewrite *rw, const struct call *c, enum side 
 			return -ENOTSUP;
 		rw->rtp = relay_told(c, side, stream);
 		rw->rtcp.port = (uint16_t)(rw->rtp.port + 1);
+		rw->relays = true;
 		add_lines(rw, c, side, in);
 		return 0;
 	}
@@ -340,6 +341,7 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	if (s->said != said)
 		desc_free(s->said);
 	s->said = said;
+	s->not_muxed = s->asked ? ~s->origin.muxed : 0;
 	s->asked = false;
 	call_defer(c);
 	call_read_audio(s);

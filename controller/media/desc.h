@@ -114,6 +114,7 @@ struct desc_origin {
 	char *last;		/* the text last sent; NULL: none. Owned: desc_origin_free() */
 	size_t last_len;
 	uint32_t lines;		/* bit by m= line: told with a port */
+	uint32_t muxed;		/* the same: told that RTCP may share the port of RTP */
 };
 
 void desc_origin_free(struct desc_origin *origin);
@@ -138,6 +139,7 @@ struct desc_told {
 struct desc_rewrite {
 	struct addr rtp;	/* the address told: the relay's, or the other leg's own */
 	struct addr rtcp;	/* written only where the other leg wrote `a=rtcp` */
+	bool relays;		/* they are the relay's, of its own for each leg: so is rtcp-mux */
 	enum direction direction;
 	/* Beside the main line; whatever is not here has port 0. One of which no codec is left, or
 	 * that answers an offer of another content, has, too. */

@@ -16,6 +16,7 @@ struct render {
 	const struct desc_rewrite *asked;
 	struct slice last;	/* the text last sent in this dialog; p NULL: none */
 	uint32_t lines;		/* of `whole`, by bit: told with a port */
+	uint32_t muxed, were_muxed; /* the same: told rtcp-mux; so before */
 	bool opaque;		/* keys are the far ends' own */
 	/* Of one m= line at a time, which is the main one of these: */
 	const struct desc *in;
@@ -341,10 +342,32 @@ static void put_keys(struct render *r)
 	}
 }
 
+/* An answer says so only where its offer does (RFC 5761 5.1.1). With the relay between them each
+ * leg does as it likes, and is offered it again. */
+static bool muxes(const struct render *r)
+{
+	unsigned int index = (unsigned int)(r->media - r->whole->media);
+	const struct desc *offer = r->rw->offer;
+	bool said = r->in->audio.mux;
+
+	if (!r->asked->relays || r->opaque)
+		return said && (!offer || offer->audio.mux);
+	return offer ? offer->audio.mux : said || r->were_muxed >> index & 1;
+}
+
+static void put_mux(struct render *r)
+{
+	if (!muxes(r))
+		return;
+	buf_str(&r->out, "a=rtcp-mux\r\n");
+	r->muxed |= 1u << (r->media - r->whole->media);
+}
+
 /* One of each: ours at the place of theirs. */
 struct written {
 	bool direction;
 	bool rtcp;
+	bool mux;
 };
 
 static void put_media_attribute(struct render *r, const struct desc_line *line, struct written *w)
@@ -363,6 +386,10 @@ static void put_media_attribute(struct render *r, const struct desc_line *line, 
 		if (!w->rtcp)
 			put_rtcp(r);
 		w->rtcp = true;
+	} else if (desc_attribute(line, "rtcp-mux", NULL)) {
+		if (!w->mux)
+			put_mux(r);
+		w->mux = true;
 	} else {
 		put_line(r, line);
 	}
@@ -370,7 +397,7 @@ static void put_media_attribute(struct render *r, const struct desc_line *line, 
 
 static void put_relayed(struct render *r)
 {
-	struct written w = { false, false };
+	struct written w = { 0 };
 
 	put_media_line(r);
 	if (!addr_same_ip(&r->rw->rtp, &r->asked->rtp)) {
@@ -384,6 +411,8 @@ static void put_relayed(struct render *r)
 	put_keys(r);
 	for (size_t i = r->media->first; i < r->media->end; i++)
 		put_media_attribute(r, &r->in->lines[i], &w);
+	if (!w.mux)
+		put_mux(r);
 	/* A fax is said to have one only where it had, or where it needs one. */
 	if (!w.direction && (r->in->audio.content != CONTENT_UDPTL ||
 			     r->rw->direction != DIR_SENDRECV))
@@ -533,6 +562,7 @@ int desc_render(struct desc_origin *origin, const struct desc *in, const struct 
 	struct render r = { .whole = in,
 			    .asked = rw,
 			    .last = { origin->last, origin->last_len },
+			    .were_muxed = origin->muxed,
 			    .out.secret = true };
 	int err;
 
@@ -544,8 +574,10 @@ int desc_render(struct desc_origin *origin, const struct desc *in, const struct 
 	put_session(&r);
 	put_media(&r);
 	err = r.out.failed ? -ENOMEM : desc_put_origin(origin, &rw->rtp, &r.out);
-	if (!err)
+	if (!err) {
 		origin->lines = r.lines;
+		origin->muxed = r.muxed;
+	}
 	buf_free(&r.out);
 	return err;
 }

@@ -35,7 +35,7 @@ struct stream_side {
 	bool looking[KINDS];
 	uint32_t clock_rate;
 	uint8_t event;		/* payload type by which it wants telephone-events */
-	bool mux;		/* it would have RTCP at the port of RTP */
+	bool mux;		/* it has RTCP at the port of RTP */
 	bool ours;		/* what it hears is made here */
 	struct flow_crypt sends_under, hears_under;
 	struct flow_payloads payloads;	/* of what it sends */
@@ -117,10 +117,11 @@ static struct addr learn_of(const struct stream_side *side, enum flow_kind kind)
 	return addr_with_port(&side->leg.signals_from, 0);
 }
 
-/* Where RTCP travels: it is offered and answered, so that both do or none. */
-static enum flow_kind way_of(const struct stream *s, enum flow_kind kind)
+/* By which port of that side it travels. */
+static enum flow_kind way_of(const struct stream *s, const struct stream_side *side,
+			     enum flow_kind kind)
 {
-	return s->side[SIDE_A].mux && s->side[SIDE_B].mux && !s->opaque ? FLOW_RTP : kind;
+	return side->mux && !s->opaque ? FLOW_RTP : kind;
 }
 
 /* Of what is agreed upon. */
@@ -135,7 +136,7 @@ static void set_payloads(struct flow_want *want, const struct stream_side *sende
 static struct flow_want want_of(const struct stream *s, enum side from, enum flow_kind kind)
 {
 	const struct stream_side *sender = &s->side[from], *receiver = &s->side[side_other(from)];
-	enum flow_kind way = way_of(s, kind);
+	enum flow_kind way = way_of(s, sender, kind), out = way_of(s, receiver, kind);
 	struct flow_want want = {
 		.local = relay_of(sender, kind),
 		.owner = s->owner,
@@ -144,13 +145,13 @@ static struct flow_want want_of(const struct stream *s, enum side from, enum flo
 		.expect = source_of(sender, way),
 		.learning = way == kind && sender->looking[kind],
 		.learn = way == kind ? learn_of(sender, kind) : (struct addr){ 0 },
-		.mux = kind == FLOW_RTP && way_of(s, FLOW_RTCP) == FLOW_RTP,
+		.mux = kind == FLOW_RTP && way_of(s, sender, FLOW_RTCP) == FLOW_RTP,
 		.any_port = sender->leg.any_port,
 		.rate = sender->leg.rate,
 		.opaque = s->opaque,
 		.event = kind == FLOW_RTP ? receiver->event : 0,
-		.from = relay_of(receiver, way),
-		.to = destination_of(receiver, way),
+		.from = relay_of(receiver, out),
+		.to = destination_of(receiver, out),
 		.egress_realm = receiver->leg.realm,
 		.clock_rate = kind == FLOW_RTP && !s->opaque ? sender->clock_rate : 0,
 		.in = sender->sends_under,
@@ -458,7 +459,7 @@ int stream_way(const struct stream *s, enum side side, struct stream_way *out)
 				    .to = destination_of(listener, FLOW_RTP) };
 	if (s->stopped || !reachable(&out->to, &out->from))
 		return -ENOTCONN;
-	rtcp_to = destination_of(listener, way_of(s, FLOW_RTCP));
+	rtcp_to = destination_of(listener, way_of(s, listener, FLOW_RTCP));
 	if (reachable(&rtcp_to, &out->from))
 		out->rtcp_to = rtcp_to;
 	out->ifindex =

@@ -72,7 +72,7 @@ void stream_describe(struct stream *s, enum side side, const struct addr *rtp,
  * stream_describe(). */
 void stream_expect_events(struct stream *s, enum side side, uint8_t payload_type);
 
-/* `side` sends RTCP to the port of RTP and wants it there, if the other one does, too. The same. */
+/* `side` sends RTCP to the port of RTP and wants it there, whatever the other does. The same. */
 void stream_multiplex(struct stream *s, enum side side, bool mux);
 
 /* `side` sends under the one key, and hears what is under the other (suite 0: neither is). The

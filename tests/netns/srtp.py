@@ -27,6 +27,11 @@ class Policy(ctypes.Structure):
                 ("next", ctypes.c_void_p)]
 
 
+def is_rtcp(packet):
+    """RFC 5761 4: also at the port of RTP."""
+    return 192 <= packet[1] <= 223
+
+
 class Session:
     """One direction under one sdes.Key."""
 
@@ -71,12 +76,12 @@ class SrtpEnd(rtp.RtpEnd):
             self.sends = Session(sends, True)
 
     def _out(self, sock, packet, to):
-        self.wire.append(self.sends.protect(packet, sock == self.tx[1]))
+        self.wire.append(self.sends.protect(packet, is_rtcp(packet)))
         super()._out(sock, self.wire[-1], to)
 
     def heard(self, data, source, rtcp, when):
         for session in self.hears:
-            plain = session.unprotect(data, rtcp)
+            plain = session.unprotect(data, is_rtcp(data))
             if plain is not None:
                 super().heard(plain, source, rtcp, when)
                 return

@@ -67,27 +67,38 @@ static void multiplex(struct fixture *f, bool a, bool b)
 	describe(f, SIDE_B, "192.0.2.50:6000", "192.0.2.50:6001", 8000);
 }
 
-/* RTCP goes with RTP where both sides say so, and beside it where one does not. */
-static void multiplexed_where_both_do(void **state)
+static void expect_rtcp(struct fixture *f, enum side side, const char *expect, const char *to,
+			const struct addr *relay, int above)
+{
+	const struct flow_want *rtcp = flow(f, side, FLOW_RTCP);
+	struct addr from = addr_with_port(relay, (uint16_t)(relay->port + above));
+
+	assert_int_equal(rtcp->mode, FLOW_FORWARD);
+	assert_false(rtcp->mux);
+	expect_address(&rtcp->expect, expect);
+	expect_address(&rtcp->to, to);
+	assert_true(addr_equal(&rtcp->from, &from));
+}
+
+/* Each side has RTCP with its RTP or beside it, whatever the other one does. */
+static void multiplexed_by_side(void **state)
 {
 	struct fixture *f = *state;
-	const struct flow_want *rtcp;
 
 	begin(f, legs);
-	multiplex(f, true, false);
-	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_FORWARD, "10.0.0.50:4001", "192.0.2.50:6001", 0);
-	assert_false(flow(f, SIDE_A, FLOW_RTP)->mux);
-	multiplex(f, true, true);
-	assert_true(flow(f, SIDE_A, FLOW_RTP)->mux);
-	assert_true(flow(f, SIDE_B, FLOW_RTP)->mux);
-	rtcp = flow(f, SIDE_A, FLOW_RTCP);
-	assert_false(rtcp->mux);
-	expect_address(&rtcp->expect, "10.0.0.50:4000");
-	expect_address(&rtcp->to, "192.0.2.50:6000");
-	assert_true(addr_equal(&rtcp->from, &f->b));
-	expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.50:4000", "192.0.2.50:6000", 8000);
-	multiplex(f, false, true);
-	expect_flow(f, SIDE_A, FLOW_RTCP, FLOW_FORWARD, "10.0.0.50:4001", "192.0.2.50:6001", 0);
+	for (int sides = 0; sides < 4; sides++) {
+		bool a = sides & 1, b = sides & 2;
+		const char *at_a = a ? "10.0.0.50:4000" : "10.0.0.50:4001";
+		const char *at_b = b ? "192.0.2.50:6000" : "192.0.2.50:6001";
+
+		multiplex(f, a, b);
+		assert_int_equal(flow(f, SIDE_A, FLOW_RTP)->mux, a);
+		assert_int_equal(flow(f, SIDE_B, FLOW_RTP)->mux, b);
+		expect_rtcp(f, SIDE_A, at_a, at_b, &f->b, !b);
+		expect_rtcp(f, SIDE_B, at_b, at_a, &f->a, !a);
+		expect_flow(f, SIDE_A, FLOW_RTP, FLOW_FORWARD, "10.0.0.50:4000", "192.0.2.50:6000",
+			    8000);
+	}
 }
 
 static const struct flow_payloads numbers = { 2, { { 9, 9, 0 }, { 101, 96, 0 } }, 16000 };
@@ -443,7 +454,7 @@ int main(void)
 		with_media(new_has_ports_alone),
 		with_media(described_step_by_step),
 		with_media(moved_by_reinvite),
-		with_media(multiplexed_where_both_do),
+		with_media(multiplexed_by_side),
 		with_media(payload_numbers_of_what_a_side_sends),
 		with_media(changes_that_belong_together),
 		with_media(held_by_null_address),
