@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +33,31 @@ struct addr lab_addr(const char *text)
 
 	assert_int_equal(addr_parse(&a, text), 0);
 	return a;
+}
+
+int lab_packet_socket(const char *interface)
+{
+	struct sockaddr_ll at = { .sll_family = AF_PACKET,
+				  .sll_ifindex = (int)if_nametoindex(interface) };
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	return fd;
+}
+
+int lab_udp_socket(const char *at)
+{
+	struct timeval limit = { .tv_sec = 10 };
+	struct addr here = lab_addr(at);
+	struct sockaddr_storage address;
+	socklen_t size = addr_to_sockaddr(&address, &here);
+	int fd = socket(here.family, SOCK_DGRAM | SOCK_CLOEXEC, 0), room = 16 << 20;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)), 0);
+	return fd;
 }
 
 void lab_sh(const char *command)

@@ -63,6 +63,11 @@ void lab_detach(struct lab *lab);
 
 struct addr lab_addr(const char *text);
 
+/* In the namespace of the moment: frames out of that interface; datagrams to that address, waited
+ * for ten seconds. The caller closes them. */
+int lab_packet_socket(const char *interface);
+int lab_udp_socket(const char *at);
+
 /* A second relay address for each realm, of IPv6: 2001:db8:1::1 and 2001:db8:2::1. */
 void lab_conf_ipv6(struct lab *lab);
 

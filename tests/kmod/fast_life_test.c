@@ -35,37 +35,13 @@ static int phone = -1;	  /* packet socket of the phone's interface */
 static int receiver = -1; /* UDP socket at FAR */
 static struct nl *nl;	  /* at the node */
 
-static int packet_socket(const char *interface)
-{
-	struct sockaddr_ll at = { .sll_family = AF_PACKET,
-				  .sll_ifindex = (int)if_nametoindex(interface) };
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	return fd;
-}
-
-static int udp_socket(void)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(6000) };
-	struct timeval limit = { .tv_sec = 10 };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), room = 16 << 20;
-
-	inet_pton(AF_INET, "10.77.2.2", &at.sin_addr);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)), 0);
-	return fd;
-}
-
 static int begin(enum conf_xdp xdp)
 {
 	lab_world(&world, true);
 	lab_sh("ip neigh replace 10.77.2.2 lladdr 02:00:00:00:02:02 dev out0 nud permanent");
 	lab_enter(world.far);
-	phone = packet_socket("ph0");
-	receiver = udp_socket();
+	phone = lab_packet_socket("ph0");
+	receiver = lab_udp_socket(FAR);
 	lab_enter(world.node);
 	nl = control_open();
 	lab_conf(&lab, "in0", "out0", xdp);

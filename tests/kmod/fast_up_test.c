@@ -37,29 +37,6 @@ static int phone = -1, receiver = -1;
 static struct nl *nl;
 static srtp_t sender, listener; /* the far ends */
 
-static int packet_socket(const char *interface)
-{
-	struct sockaddr_ll at = { .sll_family = AF_PACKET,
-				  .sll_ifindex = (int)if_nametoindex(interface) };
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	return fd;
-}
-
-static int udp_socket(void)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(6000) };
-	struct timeval limit = { .tv_sec = 10 };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	inet_pton(AF_INET, "10.77.2.2", &at.sin_addr);
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	return fd;
-}
-
 static bool relay_runs(void *ctx)
 {
 	(void)ctx;
@@ -80,8 +57,8 @@ static int begin(void **state)
 	lab_world(&world, true);
 	lab_sh(FAR_KNOWN);
 	lab_enter(world.far);
-	phone = packet_socket("ph0");
-	receiver = udp_socket();
+	phone = lab_packet_socket("ph0");
+	receiver = lab_udp_socket(FAR);
 	lab_enter(world.node);
 	nl = control_open();
 	lab.events.relay = "/proc/self/exe";
@@ -398,7 +375,7 @@ static void exchange_interface(int program)
 				 0);
 	lab_sh("ip link set in0 up");
 	lab_sh("ip link set ph0 up");
-	phone = packet_socket("ph0");
+	phone = lab_packet_socket("ph0");
 }
 
 /* Rollover, replay window and SRTCP index go on where they were: the module still has them. */
