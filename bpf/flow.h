@@ -16,6 +16,7 @@ struct flow {
 	__u8 becomes; /* the packet's payload number; RTPFWD_NO_PAYLOAD: it stays what it is */
 	bool translated; /* and so are its samples, from one law of G.711 to the other */
 	__u32 credit;	 /* what its rate leaves when this packet has passed */
+	__u32 room;   /* RTPFWD_F_LOCAL: bytes of payload that the ways behind take */
 	bool endless; /* it would come back to its own slot: see again.h */
 };
 
@@ -130,6 +131,18 @@ static __always_inline const struct rtpfwd_extra *flow_extra(const struct flow *
 	if (!rest || offset > RTPFWD_COPY_OFFSET(RTPFWD_THIRD) / 2)
 		return NULL;
 	return (const void *)rest->extra + offset;
+}
+
+/* The way that the copy in force sends packets; NULL: cannot be. */
+static __always_inline const struct rtpfwd_path *flow_path(const struct flow *f)
+{
+	const struct rtpfwd_rest *rest = flow_rest(f);
+	__u64 offset = f->copy / 8;
+
+	asm volatile("" : "+r"(offset));
+	if (!rest || offset > RTPFWD_COPY_OFFSET(RTPFWD_THIRD) / 8)
+		return NULL;
+	return (const void *)rest->path + offset;
 }
 
 static __always_inline bool from_expected(const struct flow *f, const struct packet *p)

@@ -90,10 +90,10 @@ static __always_inline int frame_again(const struct host *h)
 	return XDP_DROP;
 }
 
-__u32 rtpfwd_ahead(__u32 index);
+__u64 rtpfwd_ahead(__u32 index);
 
 /* flow_ahead() as a function of its own, which the verifier follows once. */
-static __always_inline __u32 look_ahead(const struct host *h, __u32 index)
+static __always_inline __u64 look_ahead(const struct host *h, __u32 index)
 {
 	return rtpfwd_ahead(index);
 }
@@ -142,8 +142,21 @@ static __always_inline bool takes_user_flow(struct host *h)
 	return false;
 }
 
-/* Can it send to a next hop whose address is being asked for? */
-static __always_inline bool resolves(const struct host *h)
+/* Can it have the kernel send a packet? See fit.h. */
+static __always_inline bool has_kernel(const struct host *h)
+{
+	return false;
+}
+
+/* Never: what needs it was passed up. */
+static __always_inline int frame_leave_by_kernel(const struct host *h, __u8 link,
+						 const struct rtpfwd_path *path)
+{
+	return XDP_DROP;
+}
+
+/* May what comes in be longer than the links that it comes in by? */
+static __always_inline bool asks_every_length(const struct host *h)
 {
 	return false;
 }

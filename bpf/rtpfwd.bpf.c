@@ -11,7 +11,7 @@
 #include "steer.h"
 #include "watch.h"
 
-__attribute__((noinline)) __u32 rtpfwd_ahead(__u32 index)
+__attribute__((noinline)) __u64 rtpfwd_ahead(__u32 index)
 {
 	struct host host = { 0 };
 

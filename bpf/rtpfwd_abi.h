@@ -58,7 +58,8 @@
 #define RTPFWD_UP_REASONS(X)                                                                       \
 	X(up_fragment, "first fragment of a datagram to a relay port, passed up")                  \
 	X(up_options, "with IP options or extension headers to a relay port, passed up")           \
-	X(up_unresolved, "next hop being asked for, passed up")
+	X(up_unresolved, "next hop being asked for, passed up")                                    \
+	X(up_mtu, "longer than the way to its destination takes, passed up")
 
 enum rtpfwd_reason {
 	RTPFWD_R_NONE, /* forward */
@@ -96,6 +97,7 @@ struct rtpfwd_drops {
 #define RTPFWD_F_USER	    0x10000 /* the userspace relay's: XDP passes it up, uncounted */
 #define RTPFWD_F_LOCAL	    0x20000 /* goes to another relay port, rtpfwd_next(), and stays here */
 #define RTPFWD_F_UNRESOLVED 0x40000 /* the next hop's address is being asked for */
+#define RTPFWD_F_FIT	    0x80000 /* may be longer than its way takes: see rtpfwd_path */
 
 /*
  * What to do with packets of one flow. Never changed while a reader may see it: see rtpfwd_slot.
@@ -121,7 +123,7 @@ struct rtpfwd_action {
 	__u8 usual; /* payload number that passes unchanged; RTPFWD_ANY_PAYLOAD: every one does */
 	__u8 grow;  /* bytes that SRTP adds to what leaves; see RTPFWD_F_PROTECT */
 	__u8 late_payloads; /* of rtpfwd_extra: so many, from the end, only until late_until */
-	__u8 pad;
+	__u8 sure; /* an IP packet that is at most 8 times so long fits: rtpfwd_path is not asked */
 	__u32 clock_rate; /* RTP clock in Hz; 0: no jitter figure */
 };
 
@@ -153,6 +155,15 @@ struct rtpfwd_extra {
 	__u8 out[RTPFWD_PAYLOADS]; /* what each becomes */
 	__u32 unprotect;	   /* contexts of the kernel module for SRTP; 0: none */
 	__u32 protect;
+};
+
+/*
+ * The way to where packets go. What is longer goes in fragments, which the kernel makes: XDP passes
+ * it up, the userspace relay has it sent.
+ */
+struct rtpfwd_path {
+	__u32 mtu;     /* the longest IP packet that it takes; 0: any */
+	__u32 ifindex; /* by which the kernel sends: the link, or a VLAN's on it; 0: it cannot */
 };
 
 /* What happened: written by the data path alone. All that a forwarded packet touches. */
@@ -259,7 +270,8 @@ struct rtpfwd_rest {
 	struct rtpfwd_action third;
 	struct rtpfwd_wide wide[3];   /* of each copy */
 	struct rtpfwd_extra extra[3]; /* the same */
-	__u64 pad2[4];
+	struct rtpfwd_path path[3];   /* the same */
+	__u64 pad2;
 	struct rtpfwd_heard heard;
 };
 
@@ -371,6 +383,7 @@ _Static_assert(RTPFWD_AT(rtpfwd_action, from_port) % 4 == 0, "both ports are one
 _Static_assert(RTPFWD_AT(rtpfwd_action, to_mac) % 8 == 0, "so is what begins with it");
 _Static_assert(sizeof(struct rtpfwd_wide) == 64, "wide");
 _Static_assert(sizeof(struct rtpfwd_extra) == 32, "extra");
+_Static_assert(sizeof(struct rtpfwd_path) == 8, "path");
 _Static_assert(sizeof(struct rtpfwd_counters) == 64, "counters");
 _Static_assert(sizeof(struct rtpfwd_refused) == 64, "refused");
 _Static_assert(sizeof(struct rtpfwd_heard) == 64, "heard");
@@ -388,6 +401,9 @@ _Static_assert(RTPFWD_AT(rtpfwd_rest, extra) == 384, "extra");
 _Static_assert(RTPFWD_AT(rtpfwd_rest, extra[1]) ==
 		       RTPFWD_AT(rtpfwd_rest, extra) + RTPFWD_COPY_OFFSET(RTPFWD_SECOND) / 2,
 	       "extra");
+_Static_assert(RTPFWD_AT(rtpfwd_rest, path[1]) ==
+		       RTPFWD_AT(rtpfwd_rest, path) + RTPFWD_COPY_OFFSET(RTPFWD_SECOND) / 8,
+	       "path");
 _Static_assert(sizeof(struct rtpfwd_address) == 16, "address");
 _Static_assert(sizeof(struct rtpfwd_address6) == 32, "address6");
 _Static_assert(RTPFWD_AT(rtpfwd_control, lease_until) == 64, "lease on its own line");

@@ -31,7 +31,7 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 {
 	__u64 now = now_jiffies(h);
 	int length, verdict;
-	__u32 reason;
+	__u32 reason, kernel;
 
 	count_seen(f, p);
 	if (now >= *(volatile __u64 *)&control->lease_until)
@@ -47,8 +47,9 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 		reason = RTPFWD_R_bad_payload;
 	if (reason)
 		return refuse(f, reason);
-	if (f->flags & RTPFWD_F_UNRESOLVED && !resolves(h)) {
-		count_reason(h, RTPFWD_R_up_unresolved);
+	kernel = left_to_kernel(f, length);
+	if (kernel && !has_kernel(h)) {
+		count_reason(h, kernel);
 		return XDP_PASS;
 	}
 	if (!within_rate(f, control, now))
@@ -58,8 +59,12 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	if (reason)
 		return refuse(f, reason);
 	learn_signalled(f, p);
-	verdict = f->flags & RTPFWD_F_LOCAL ? XDP_PASS
-					    : frame_leave(h, control, f->act->link, f->flags);
+	if (f->flags & RTPFWD_F_LOCAL)
+		verdict = XDP_PASS;
+	else if (kernel)
+		verdict = frame_leave_by_kernel(h, f->act->link, flow_path(f));
+	else
+		verdict = frame_leave(h, control, f->act->link, f->flags);
 	if (verdict == XDP_DROP)
 		return refuse(f, RTPFWD_R_tx_failed);
 

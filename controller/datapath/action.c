@@ -2,6 +2,8 @@
 /* What a slot is told to do: from the desired flow and its next hop. */
 #include "datapath/priv.h"
 
+#include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <string.h>
 
 /* Seconds that a former source stays admitted after a change: packets in flight. */
@@ -62,6 +64,41 @@ static bool is_of_realm(const struct link *link, const struct conf_realm *realm)
 		if (strcmp(link->name, realm->interfaces[i]) == 0)
 			return true;
 	return false;
+}
+
+/* Bytes of IP that come in at most. By whichever link: it may have come through another flow. */
+static uint32_t longest(const struct datapath *dp)
+{
+	uint32_t mtu = 0;
+
+	for (size_t i = 0; i < dp->n_links; i++)
+		if (dp->links[i].now.mtu > mtu)
+			mtu = dp->links[i].now.mtu;
+	return mtu;
+}
+
+/* What it adds: IPv4 becomes IPv6, RTP becomes SRTP. */
+static uint32_t growth(const struct flow *flow, const struct rtpfwd_action *act)
+{
+	uint32_t grow = act->flags & RTPFWD_F_PROTECT ? act->grow : 0;
+
+	if (flow->want.local.family == AF_INET && act->flags & RTPFWD_F_IPV6)
+		grow += sizeof(struct ipv6hdr) - sizeof(struct iphdr);
+	return grow;
+}
+
+/* Lengths are asked only of flows of which some packet may be too long. */
+static void set_path(const struct datapath *dp, struct action *out, const struct flow *flow)
+{
+	const struct nexthop *hop = flow->hop;
+	struct rtpfwd_action *act = &out->act;
+
+	if (!hop || !hop->link || act->drop)
+		return;
+	out->path = (struct rtpfwd_path){ hop->mtu, hop->ifindex };
+	act->sure = hop->mtu / 8 < UINT8_MAX ? (uint8_t)(hop->mtu / 8) : UINT8_MAX;
+	if (longest(dp) + growth(flow, act) > hop->mtu)
+		act->flags |= RTPFWD_F_FIT;
 }
 
 /* `arrives`: the realm whose interfaces the packets come in by. */
@@ -131,6 +168,7 @@ static struct action desired(const struct datapath *dp, const struct flow *flow)
 	set_hop(&out.act, flow->hop, &dp->conf->realms[flow->realm]);
 	set_next(&out.act, flow);
 	keys_desire(dp, &out, flow);
+	set_path(dp, &out, flow);
 	return out;
 }
 

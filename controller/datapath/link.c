@@ -165,7 +165,7 @@ static void lost(struct datapath *dp, struct link *link)
 
 static bool same_link(const struct nl_link *a, const struct nl_link *b)
 {
-	return a->ifindex == b->ifindex && a->running == b->running &&
+	return a->ifindex == b->ifindex && a->running == b->running && a->mtu == b->mtu &&
 	       !memcmp(a->mac, b->mac, sizeof(a->mac));
 }
 

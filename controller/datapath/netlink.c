@@ -73,6 +73,9 @@ static int parse_link(const struct nlmsghdr *nlh, void *data)
 			if (mnl_attr_get_payload_len(attr) == sizeof(link->mac))
 				memcpy(link->mac, mnl_attr_get_payload(attr), sizeof(link->mac));
 			break;
+		case IFLA_MTU:
+			link->mtu = mnl_attr_get_u32(attr);
+			break;
 		case IFLA_LINK:
 			link->lower = mnl_attr_get_u32(attr);
 			break;
@@ -114,6 +117,14 @@ static struct addr attr_via(const struct nlattr *attr)
 	return read_ip(via->rtvia_family, via->rtvia_addr, size - sizeof(*via));
 }
 
+static void parse_metrics(const struct nlattr *metrics, struct nl_route *route)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each_nested(attr, metrics) if (mnl_attr_get_type(attr) == RTAX_MTU)
+		route->mtu = mnl_attr_get_u32(attr);
+}
+
 static int parse_route(const struct nlmsghdr *nlh, void *data)
 {
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(nlh);
@@ -131,6 +142,8 @@ static int parse_route(const struct nlmsghdr *nlh, void *data)
 			route->gateway = attr_ip(rtm->rtm_family, attr);
 		else if (mnl_attr_get_type(attr) == RTA_VIA)
 			route->gateway = attr_via(attr);
+		else if (mnl_attr_get_type(attr) == RTA_METRICS)
+			parse_metrics(attr, route);
 	}
 	return MNL_CB_OK;
 }

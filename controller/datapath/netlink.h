@@ -22,6 +22,7 @@ struct nl_link {
 	bool loopback;
 	bool running; /* up, with a carrier */
 	bool veth;
+	uint32_t mtu;
 	uint16_t vlan;	/* of 802.1Q that it carries of another interface; 0: it is none such */
 	uint32_t lower; /* that other one */
 };
@@ -30,6 +31,7 @@ struct nl_route {
 	uint32_t ifindex;
 	struct addr gateway; /* or the destination itself when it is on the link */
 	bool local;	     /* to this host itself */
+	uint32_t mtu; /* what the route, or ICMP, says of the way; 0: nothing */
 };
 
 struct nl_neighbour {

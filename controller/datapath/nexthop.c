@@ -176,15 +176,25 @@ static bool link_of_realm(const struct datapath *dp, const struct link *link, un
 	return false;
 }
 
-/* The link of that number, or the one that a VLAN's interface of that number stands on. */
-static struct link *link_under(struct datapath *dp, uint32_t ifindex, uint16_t vlan)
+static uint32_t least(uint32_t a, uint32_t b)
+{
+	return b && b < a ? b : a;
+}
+
+/* The link of a route, or the one that a VLAN's interface stands on; `mtu` is what it takes. */
+static struct link *link_under(struct datapath *dp, uint32_t ifindex, uint16_t vlan, uint32_t *mtu)
 {
 	struct link *link = link_by_ifindex(dp, ifindex);
 	struct nl_link above;
 
-	if (link || !vlan || nl_link_get_index(dp->netlink, ifindex, &above) || !above.vlan ||
-	    (vlan != CONF_VLAN_KEEP && above.vlan != vlan))
+	if (link) {
+		*mtu = link->now.mtu;
 		return link;
+	}
+	if (!vlan || nl_link_get_index(dp->netlink, ifindex, &above) || !above.vlan ||
+	    (vlan != CONF_VLAN_KEEP && above.vlan != vlan))
+		return NULL;
+	*mtu = above.mtu;
 	return link_by_ifindex(dp, above.lower);
 }
 
@@ -199,6 +209,7 @@ static bool is_unanswered(int err)
 static int route_by(struct link **out, struct datapath *dp, const struct nexthop *hop,
 		    uint32_t ifindex, struct nl_route *route)
 {
+	uint32_t mtu = 0;
 	struct link *link;
 	int err = nl_route_get(dp->netlink, &hop->key.to, &hop->key.from, ifindex, route);
 
@@ -208,7 +219,8 @@ static int route_by(struct link **out, struct datapath *dp, const struct nexthop
 	*out = NULL;
 	if (err)
 		return is_unanswered(err) ? err : 0;
-	link = link_under(dp, route->ifindex, dp->conf->realms[hop->key.realm].vlan);
+	link = link_under(dp, route->ifindex, dp->conf->realms[hop->key.realm].vlan, &mtu);
+	route->mtu = least(mtu, route->mtu);
 	if (link && link_of_realm(dp, link, hop->key.realm) &&
 	    (!route->local || link->now.loopback))
 		*out = link;
@@ -268,6 +280,8 @@ static int resolve(struct datapath *dp, struct nexthop *hop)
 		mark_stale(dp, hop);
 	} else {
 		hop->link = link;
+		hop->ifindex = link ? route.ifindex : 0;
+		hop->mtu = link ? route.mtu : 0;
 		set_neighbour(dp, hop, neighbour);
 	}
 	judge(dp, hop);

@@ -47,6 +47,7 @@ struct action {
 	struct rtpfwd_action act;
 	struct rtpfwd_wide wide;
 	struct rtpfwd_extra extra;
+	struct rtpfwd_path path;
 };
 
 #define COPIES	3
@@ -103,6 +104,8 @@ struct nexthop {
 	uint8_t drop;	 /* 0, or enum rtpfwd_reason */
 	bool unresolved; /* RTPFWD_F_UNRESOLVED */
 	struct link *link;
+	uint32_t ifindex;	     /* of `link`, or of a VLAN's interface on it */
+	uint32_t mtu;		     /* the longest IP packet that the way takes; 0: any */
 	struct neighbour *neighbour; /* NULL: no route, or a link without neighbours (loopback) */
 	struct nexthop *peer_prev, *peer_next; /* in neighbour->hops */
 	struct nexthop *stale_prev, *stale_next;

@@ -23,7 +23,8 @@ static struct action read_copy(const struct datapath *dp, uint32_t slot, unsigne
 {
 	const struct rtpfwd_rest *rest = &dp->rests[slot];
 
-	return (struct action){ *copy_of(dp, slot, copy), rest->wide[copy], rest->extra[copy] };
+	return (struct action){ *copy_of(dp, slot, copy), rest->wide[copy], rest->extra[copy],
+				rest->path[copy] };
 }
 
 static void write_copy(struct datapath *dp, uint32_t slot, unsigned int copy,
@@ -32,6 +33,7 @@ static void write_copy(struct datapath *dp, uint32_t slot, unsigned int copy,
 	*copy_of(dp, slot, copy) = action->act;
 	dp->rests[slot].wide[copy] = action->wide;
 	dp->rests[slot].extra[copy] = action->extra;
+	dp->rests[slot].path[copy] = action->path;
 }
 
 static unsigned int selected(const struct rtpfwd_slot *slot)

@@ -117,7 +117,7 @@ static inline int frame_leave(const struct host *h, const struct rtpfwd_control 
 			      uint8_t link, uint32_t flags)
 {
 	h->frame->link = link % RTPFWD_MAX_LINKS;
-	h->frame->unresolved = flags & RTPFWD_F_UNRESOLVED;
+	(void)flags;
 	return control->ifindex[h->frame->link] ? XDP_REDIRECT : XDP_DROP;
 }
 
@@ -127,9 +127,9 @@ static inline int frame_again(const struct host *h)
 	return XDP_REDIRECT;
 }
 
-uint32_t user_ahead(struct host *h, uint32_t index); /* user_verdict.c */
+uint64_t user_ahead(struct host *h, uint32_t index); /* user_verdict.c */
 
-static inline uint32_t look_ahead(struct host *h, uint32_t index)
+static inline uint64_t look_ahead(struct host *h, uint32_t index)
 {
 	return user_ahead(h, index);
 }
@@ -192,7 +192,22 @@ static inline bool takes_user_flow(struct host *h)
 	return true;
 }
 
-static inline bool resolves(const struct host *h)
+static inline bool has_kernel(const struct host *h)
+{
+	(void)h;
+	return true;
+}
+
+static inline int frame_leave_by_kernel(const struct host *h, uint8_t link,
+					const struct rtpfwd_path *path)
+{
+	h->frame->link = link % RTPFWD_MAX_LINKS;
+	h->frame->by_kernel = path ? path->ifindex : 0;
+	return h->frame->by_kernel ? XDP_REDIRECT : XDP_DROP;
+}
+
+/* A datagram that came in fragments. */
+static inline bool asks_every_length(const struct host *h)
 {
 	(void)h;
 	return true;

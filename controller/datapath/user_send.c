@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Two ways out. A frame whose next hop is known leaves as it is, by AF_PACKET, as XDP sends it. One
- * whose next hop is being asked for, or that is too long for the link, is given to the kernel as an
- * IP datagram: it resolves, and it fragments.
+ * whose next hop is being asked for, or that is longer than its way takes (bpf/fit.h), is given to
+ * the kernel as an IP datagram: it resolves, and it fragments.
  */
 #include "datapath/user_send.h"
 
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define CONTROL_SIZE 128 /* three control messages */
+#define TAG_SIZE     4	 /* 802.1Q */
 
 static void count_failed(const struct user_send *send)
 {
@@ -69,25 +70,28 @@ static int send_ip6(const struct user_send *send, struct msghdr *msg, const stru
 	return sendmsg(send->raw6, msg, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-/* By the kernel's own way. A tagged frame has none: its VLAN is no interface of ours. */
+/* By the kernel's own way: of a tagged frame the interface of its VLAN, which tags anew. Where the
+ * routes do not lie over one there is none. */
 static int send_datagram(const struct user_send *send, uint8_t *begin, const uint8_t *end,
-			 uint32_t ifindex)
+			 uint32_t link, uint32_t ifindex)
 {
 	uint8_t control[CONTROL_SIZE] __attribute__((aligned(8))) = { 0 };
-	struct iovec part = { .iov_base = begin + sizeof(struct ethhdr) };
+	struct iovec part;
 	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control };
-	struct ethhdr eth;
-	void *ip = part.iov_base;
-	size_t header;
+	uint8_t *ip = begin + sizeof(struct ethhdr);
+	__be16 proto;
+	bool tagged;
 
-	memcpy(&eth, begin, sizeof(eth));
-	if (eth.h_proto == htons(ETH_P_8021Q))
+	memcpy(&proto, ip - sizeof(proto), sizeof(proto));
+	tagged = proto == htons(ETH_P_8021Q);
+	if (tagged != (ifindex != link))
 		return -EMSGSIZE;
-	header = eth.h_proto == htons(ETH_P_IP) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-	part.iov_base = (uint8_t *)ip + header;
+	if (tagged)
+		ip += TAG_SIZE;
+	part.iov_base = ip + (*ip >> 4 == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr));
 	part.iov_len = (size_t)(end - (uint8_t *)part.iov_base);
-	return header == sizeof(struct iphdr) ? send_ip(send, &msg, ip, ifindex)
-					      : send_ip6(send, &msg, ip, ifindex);
+	return *ip >> 4 == 4 ? send_ip(send, &msg, (void *)ip, ifindex)
+			     : send_ip6(send, &msg, (void *)ip, ifindex);
 }
 
 void user_send_init(struct user_send *send, struct user_maps *maps, const int sockets[3])
@@ -109,8 +113,8 @@ void user_send_add(struct user_send *send, const struct user_frame *frame)
 	uint32_t ifindex = send->maps->control->ifindex[frame->link];
 	unsigned int i = send->n;
 
-	if (frame->unresolved) {
-		if (send_datagram(send, frame->begin, frame->end, ifindex))
+	if (frame->by_kernel) {
+		if (send_datagram(send, frame->begin, frame->end, ifindex, frame->by_kernel))
 			count_failed(send);
 		return;
 	}
@@ -124,11 +128,11 @@ void user_send_add(struct user_send *send, const struct user_frame *frame)
 static void send_refused(const struct user_send *send, unsigned int i, int err)
 {
 	const struct iovec *part = &send->parts[i];
+	uint32_t link = (uint32_t)send->to[i].sll_ifindex;
 	uint8_t *begin = part->iov_base;
 
-	if (err == -EMSGSIZE)
-		err = send_datagram(send, begin, begin + part->iov_len,
-				    (uint32_t)send->to[i].sll_ifindex);
+	if (err == -EMSGSIZE) /* it takes less since a moment ago */
+		err = send_datagram(send, begin, begin + part->iov_len, link, link);
 	if (err)
 		count_failed(send);
 }

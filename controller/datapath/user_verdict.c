@@ -24,7 +24,7 @@ static bool is_alone(const struct rtpfwd_control *control, uint32_t ifindex)
 	return false;
 }
 
-uint32_t user_ahead(struct host *h, uint32_t index)
+uint64_t user_ahead(struct host *h, uint32_t index)
 {
 	return flow_ahead(h, index);
 }
@@ -37,6 +37,7 @@ int user_verdict(struct user_frame *frame)
 	frame->alone = is_alone(frame->maps->control, frame->ingress);
 	frame->limit = frame->end + USER_TAILROOM;
 	frame->n_learned = 0;
+	frame->by_kernel = 0;
 	do { /* until it leaves or its time to live ends */
 		frame->again = false;
 		left = verdict(&host);

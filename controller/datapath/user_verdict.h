@@ -45,7 +45,7 @@ struct user_frame {
 	uint8_t *limit;	 /* of `end`, through however many flows that encrypt */
 	bool alone;	 /* the relay is the one writer of the counters */
 	uint8_t link;	 /* key of the interface that it leaves by */
-	bool unresolved; /* by the kernel's own way, which asks for the next hop */
+	uint32_t by_kernel; /* the interface that the kernel is to send it by; 0: by `link` */
 	bool again;	 /* it is judged once more */
 	uint32_t learned[1 + RTPFWD_PASSES]; /* slots that have learned a source: to be told */
 	unsigned int n_learned;

@@ -228,8 +228,8 @@ static void mtu(const struct exam *e)
 	}
 	if (small)
 		exam_say(e, "mtu", least == most,
-			 "make them alike: a frame too long for where it leaves is lost, and "
-			 "counted as tx_failed",
+			 "make them alike: what is too long for where it leaves goes in fragments, "
+			 "by the userspace relay (up_mtu)",
 			 "%d on %s, %d on %s", least, small, most, large);
 }
 

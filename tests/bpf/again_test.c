@@ -4,6 +4,7 @@
 #include "datapath/priv.h"
 
 #include <linux/bpf.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -384,6 +385,50 @@ static void up_unresolved_ahead(void **state)
 	assert_int_equal(relay_counters().packets, 0);
 }
 
+/* What the second flow makes longer than its way takes: XDP passes it up as it came. */
+static void up_mtu_ahead(bool user)
+{
+	static const uint8_t payload[1453] = { 0x80 };
+	struct frame_spec spec = { .from = PHONE, .to = RELAY, .payload = payload };
+	struct flow_want first = want_first(), second = want_second();
+	uint64_t before;
+	struct frame f;
+
+	second.from = lab_addr(BACK6);
+	second.to = lab_addr(FAR6);
+	apply(&second);
+	relay_apply(&first);
+	before = lab_drops(&lab, "up_mtu");
+	spec.length = 1500 - 40 - 8;
+	frame_make(&f, &spec);
+	assert_int_equal(relay_run(&f, NULL), XDP_REDIRECT);
+	assert_int_equal(relay_by_kernel(), 0);
+	spec.length++;
+	frame_make(&f, &spec);
+	if (user) {
+		assert_int_equal(relay_run(&f, NULL), XDP_REDIRECT);
+		assert_int_equal(relay_by_kernel(), if_nametoindex("out0"));
+	} else {
+		relay_expect_left_to_kernel(&f, &first, "up_mtu", "out0");
+	}
+	assert_int_equal(lab_drops(&lab, "up_mtu"), before + !user);
+	assert_int_equal(counters_at(SECOND).packets, 1 + user);
+}
+
+static void xdp_passes_up_what_is_too_long_ahead(void **state)
+{
+	(void)state;
+	NEED_ROOT;
+	up_mtu_ahead(false);
+}
+
+static void the_relay_takes_what_is_too_long_ahead(void **state)
+{
+	(void)state;
+	NEED_ROOT;
+	up_mtu_ahead(true);
+}
+
 int main(void)
 {
 #define BOTH(test) cmocka_unit_test_teardown(test, remove_all)
@@ -404,6 +449,8 @@ int main(void)
 		ONE(the_relays_flow_ahead, "xdp"),
 		ONE(the_relay_takes_both, "user"),
 		ONE(up_unresolved_ahead, "xdp"),
+		ONE(xdp_passes_up_what_is_too_long_ahead, "xdp"),
+		ONE(the_relay_takes_what_is_too_long_ahead, "user"),
 	};
 
 	return relay_run_tests(tests, relay_start, relay_stop);

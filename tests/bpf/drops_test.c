@@ -60,6 +60,24 @@ static void up_unresolved(void **state)
 	assert_int_equal(lab_drops(&lab, "up_unresolved"), 0);
 }
 
+/* Where links are alike nothing is too long, whatever came in. With others: fit_test. */
+static void up_mtu(void **state)
+{
+	static const uint8_t payload[1472] = { 0x80 };
+	const struct frame_spec spec = {
+		.from = PHONE, .to = RELAY, .payload = payload, .length = sizeof(payload)
+	};
+	struct flow_want want = relay_want();
+	struct frame f;
+
+	(void)state;
+	NEED_ROOT;
+	relay_apply(&want);
+	frame_make(&f, &spec);
+	relay_expect_forwarded(&f, &want);
+	assert_int_equal(lab_drops(&lab, "up_mtu"), 0);
+}
+
 static void unleased(void **state)
 {
 	struct frame f;
@@ -420,6 +438,7 @@ int main(void)
 		T(up_fragment),
 		T(up_options),
 		T(up_unresolved),
+		T(up_mtu),
 		T(unleased),
 		T(expired),
 		T(srtp_failed),

@@ -20,6 +20,7 @@ static uint32_t in0;
 static struct user_maps maps;
 static bool user; /* the plane under test */
 
+static uint32_t by_kernel;  /* how it wants its last frame sent */
 static struct addr applied; /* where the flow under test is */
 
 #define CLOCK	   "10.77.2.1:20098" /* the second address */
@@ -202,6 +203,7 @@ static uint32_t run_user(const struct frame *f, struct frame *out)
 	frame.end = frame.begin + f->size;
 	memcpy(frame.begin, f->bytes, f->size);
 	verdict = user_verdict(&frame);
+	by_kernel = frame.by_kernel;
 	for (unsigned int i = 0; i < frame.n_learned; i++)
 		learn_found(lab.dp, frame.learned[i]);
 	if (out) {
@@ -382,7 +384,7 @@ void relay_due(struct frame *due, const struct frame *in, const struct flow_want
 	frame_resum(due);
 }
 
-void relay_expect_forwarded(const struct frame *in, const struct flow_want *want)
+static void expect_rewritten(const struct frame *in, const struct flow_want *want)
 {
 	struct frame out, due;
 
@@ -405,4 +407,37 @@ void relay_expect_no_sum(const void *payload, uint32_t length, struct frame *out
 	assert_int_equal(relay_run(&in, out), XDP_REDIRECT);
 	assert_int_equal(out->bytes[UDP_AT + 6] | out->bytes[UDP_AT + 7], 0);
 	assert_true(frame_sums_right(out));
+}
+
+void relay_expect_forwarded(const struct frame *in, const struct flow_want *want)
+{
+	expect_rewritten(in, want);
+	assert_int_equal(by_kernel, 0);
+}
+
+uint32_t relay_by_kernel(void)
+{
+	return by_kernel;
+}
+
+void relay_expect_left_to_kernel(const struct frame *in, const struct flow_want *want,
+				 const char *reason, const char *interface)
+{
+	uint64_t up = lab_drops(&lab, reason), all = all_drops();
+	struct flow_counters before = relay_counters(), after;
+	struct frame out;
+
+	if (user) {
+		expect_rewritten(in, want);
+		assert_int_equal(by_kernel, if_nametoindex(interface));
+	} else {
+		assert_int_equal(relay_run(in, &out), XDP_PASS);
+		assert_int_equal(out.size, in->size);
+		assert_memory_equal(out.bytes, in->bytes, in->size);
+	}
+	after = relay_counters();
+	assert_int_equal(lab_drops(&lab, reason), up + !user);
+	assert_int_equal(all_drops(), all + !user);
+	assert_int_equal(after.packets, before.packets + user);
+	assert_int_equal(after.dropped, before.dropped);
 }

@@ -82,6 +82,14 @@ void relay_expect_forwarded(const struct frame *in, const struct flow_want *want
 /* A datagram from the phone without a checksum: must leave without one. */
 void relay_expect_no_sum(const void *payload, uint32_t length, struct frame *out);
 
+/* The kernel must send it by `interface`: XDP passes it up as it came, counted as `reason` alone;
+ * the relay rewrites it like any other. */
+void relay_expect_left_to_kernel(const struct frame *in, const struct flow_want *want,
+				 const char *reason, const char *interface);
+
+/* The interface that the relay wants the kernel to send its last frame by; 0: none. */
+uint32_t relay_by_kernel(void);
+
 /* What must become of `in` through `want`, sums made anew from the whole packet. */
 void relay_due(struct frame *due, const struct frame *in, const struct flow_want *want,
 	       const char *macs);

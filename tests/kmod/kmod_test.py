@@ -27,7 +27,7 @@ MODULES = ("veth", "bridge", "8021q", "aesni-intel", "ghash-clmulni-intel", "sha
 OPENED = ("libsoftokn3.*", "libfreebl3.*", "libfreeblpriv3.*")
 HELPERS = ("vectors", "hinder")
 FIXTURES = ("verdict_test", "drops_test", "ipv6_test", "learn_test", "marks_test", "report_test",
-            "vlan_test", "publish_test", "property_test", "payload_test", "again_test")
+            "vlan_test", "publish_test", "property_test", "payload_test", "again_test", "fit_test")
 VECTORS = """#!/bin/sh
 insmod /modules/vectors.ko && rmmod vectors && dmesg | sed -n 's/.*vectors: //p'
 """

@@ -17,7 +17,7 @@ from tap import Skip, check, equal, wait_for
 
 DROPS = ("unleased", "direct_stray", "wrong_source", "not_signalled", "not_rtp", "bad_payload",
          "bad_length", "ttl", "expired", "rate", "no_neighbour", "no_route", "tx_failed",
-         "headroom", "up_fragment", "up_options", "up_unresolved")
+         "headroom", "up_fragment", "up_options", "up_unresolved", "up_mtu")
 ADDRESS = re.compile(r"^\d+\.\d+\.\d+\.\d+:\d+$")
 RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 NUMBER = (int, float)

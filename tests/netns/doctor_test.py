@@ -80,7 +80,7 @@ def ports(lab):
 def mtu(lab):
     """interfaces that differ in MTU"""
     bent(lab, "mtu", lambda: lab.node("ip", "link", "set", "out0", "mtu", "1400"),
-         lambda: lab.node("ip", "link", "set", "out0", "mtu", "1500"), "tx_failed")
+         lambda: lab.node("ip", "link", "set", "out0", "mtu", "1500"), "fragments")
 
 
 def address(lab):
