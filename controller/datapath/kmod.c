@@ -326,8 +326,8 @@ int kmod_each(struct kmod *k, void (*each)(void *ctx, const struct kmod_context 
 
 struct passed {
 	uint8_t *packet;
-	uint32_t room;
-	int length; /* of what came back */
+	uint32_t room; /* from there on */
+	int length;    /* of what came back */
 };
 
 static int on_passed_attribute(const struct nlattr *attr, void *data)
@@ -335,7 +335,10 @@ static int on_passed_attribute(const struct nlattr *attr, void *data)
 	uint32_t length = mnl_attr_get_payload_len(attr);
 	struct passed *p = data;
 
-	if (mnl_attr_get_type(attr) != RTPFWD_A_PACKET || length > p->room)
+	if (mnl_attr_get_type(attr) != RTPFWD_A_PACKET)
+		return MNL_CB_OK;
+	p->length = -ENOSPC;
+	if (length > p->room)
 		return MNL_CB_OK;
 	memcpy(p->packet, mnl_attr_get_payload(attr), length);
 	p->length = (int)length;
@@ -368,10 +371,10 @@ static int send_packet(const struct kmod *k, struct nlmsghdr *nlh, uint8_t *pack
 }
 
 int kmod_packet(struct kmod *k, uint32_t id, enum rtpfwd_direction direction, uint8_t *packet,
-		uint32_t length)
+		uint32_t length, uint32_t room)
 {
 	struct nlmsghdr *nlh = begin(k, k->family, RTPFWD_CMD_PACKET, 0);
-	struct passed passed = { packet, length + RTPFWD_MAX_GROWTH, -EPROTO };
+	struct passed passed = { packet, length + room, -EPROTO };
 	struct answer answer = { k, on_passed, &passed, true };
 	int err;
 

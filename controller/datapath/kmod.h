@@ -46,12 +46,12 @@ int kmod_open_given(struct kmod **out, int fd); /* takes `fd` over */
 
 /*
  * One packet (UDP payload) through a context, in place: RTP or RTCP to SRTP or SRTCP, or back, with
- * the very indices that the fast path goes on with. Behind it there is room for RTPFWD_MAX_GROWTH
- * bytes. The new length, or the functions' error numbers (kmod/rtpfwd_kfunc.h). A system call or
- * two.
+ * the very indices that the fast path goes on with. `room` bytes behind it are free; with less than
+ * RTPFWD_MAX_GROWTH it may be lost as -ENOSPC, its index used. The new length, or the functions'
+ * error numbers (kmod/rtpfwd_kfunc.h). Two system calls.
  */
 int kmod_packet(struct kmod *k, uint32_t id, enum rtpfwd_direction direction, uint8_t *packet,
-		uint32_t length);
+		uint32_t length, uint32_t room);
 
 /* Calls `each` for every context of this network namespace. It makes no request of its own. */
 int kmod_each(struct kmod *k, void (*each)(void *ctx, const struct kmod_context *c), void *ctx);

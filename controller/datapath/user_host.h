@@ -49,6 +49,12 @@ static inline bool has_crypt(const struct host *h)
 	return h->frame->maps->srtp || h->frame->maps->kmod;
 }
 
+/* Behind the payload at `offset`: the key may be newer than what the slot says it grows by. */
+static inline uint32_t room_behind(const struct host *h, uint32_t offset, uint32_t length)
+{
+	return (uint32_t)(h->frame->limit - h->frame->begin) - offset - length;
+}
+
 /*
  * Where the flow has a context of rtpfwd.ko that one is asked, for XDP may use it, too: what was
  * sent and heard under a key is remembered in one place. Else the slot has the key.
@@ -57,12 +63,14 @@ static inline int srtp_protect(const struct host *h, uint32_t index, uint32_t id
 			       uint32_t length)
 {
 	const struct user_maps *maps = h->frame->maps;
+	uint32_t room = room_behind(h, offset, length);
 	uint8_t *packet = h->frame->begin + offset;
 
-	if (id)
-		return maps->kmod ? kmod_packet(maps->kmod, id, RTPFWD_PROTECT, packet, length)
-				  : -ENOENT;
-	return maps->srtp ? user_srtp_protect(maps->srtp, index, packet, length) : -ENOENT;
+	if (id && maps->kmod)
+		return kmod_packet(maps->kmod, id, RTPFWD_PROTECT, packet, length, room);
+	if (id || !maps->srtp)
+		return -ENOENT;
+	return user_srtp_protect(maps->srtp, index, packet, length, room);
 }
 
 static inline int srtp_unprotect(const struct host *h, uint32_t index, uint32_t id, uint32_t offset,
@@ -71,10 +79,9 @@ static inline int srtp_unprotect(const struct host *h, uint32_t index, uint32_t 
 	const struct user_maps *maps = h->frame->maps;
 	uint8_t *packet = h->frame->begin + offset;
 
-	if (id)
-		return maps->kmod ? kmod_packet(maps->kmod, id, RTPFWD_UNPROTECT, packet, length)
-				  : -ENOENT;
-	if (!maps->srtp)
+	if (id && maps->kmod)
+		return kmod_packet(maps->kmod, id, RTPFWD_UNPROTECT, packet, length, 0);
+	if (id || !maps->srtp)
 		return -ENOENT;
 	return user_srtp_unprotect(maps->srtp, index, packet, length, h->frame->ns);
 }

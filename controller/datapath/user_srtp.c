@@ -7,7 +7,7 @@
  */
 #include "datapath/user_srtp.h"
 
-#include "../kmod/rtpfwd_nl.h"
+#include "datapath/kmod.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -406,7 +406,8 @@ static int protect(struct user_session *s, struct crypt_keys *keys, const struct
 	return grown;
 }
 
-int user_srtp_protect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length)
+int user_srtp_protect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length,
+		      uint32_t room)
 {
 	struct sender sender;
 	struct crypt_keys now;
@@ -415,7 +416,9 @@ int user_srtp_protect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, ui
 
 	if (!s || err)
 		return s ? err : -ENOENT;
-	err = protect(s, &srtp->keys[slot], &now, &sender, packet, length);
+	err = kmod_overhead(now.out.suite, sender.rtcp) > room ? -ENOSPC : 0;
+	if (!err)
+		err = protect(s, &srtp->keys[slot], &now, &sender, packet, length);
 	explicit_bzero(&now, sizeof(now));
 	return err;
 }

@@ -42,8 +42,9 @@ int user_srtp_open(struct user_srtp *srtp, struct crypt_keys *keys, uint32_t slo
 void user_srtp_close(struct user_srtp *srtp);
 
 /* In place, RTP or RTCP; `ns`: CLOCK_MONOTONIC. The new length, or the module's error numbers
- * (bpf/crypt.h). Behind the packet there is room for what is added. */
-int user_srtp_protect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length);
+ * (bpf/crypt.h). -ENOSPC: `room` bytes behind the packet are too few, and it is as it was. */
+int user_srtp_protect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length,
+		      uint32_t room);
 int user_srtp_unprotect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length,
 			uint64_t ns);
 /* Frees what belongs to keys that are not there any more. Now and then. */

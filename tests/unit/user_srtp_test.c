@@ -22,6 +22,7 @@
 #define SLOT	1
 #define NOW	1000
 #define LONGEST 256
+#define ROOM	20
 #define SSRC(i) (0x5eed0000u + (uint32_t)(i))
 
 /* Of libnss3, which libsrtp2 takes its ciphers from. */
@@ -113,7 +114,7 @@ static int send_as(uint8_t suite, bool rtcp, uint32_t ssrc, uint16_t seq, uint32
 	uint32_t word;
 
 	memcpy(clear, packet, sizeof(clear));
-	got = user_srtp_protect(&relay, SLOT, packet, (uint32_t)length);
+	got = user_srtp_protect(&relay, SLOT, packet, (uint32_t)length, ROOM);
 	if (got < 0)
 		return got;
 	if (index) {
@@ -253,7 +254,8 @@ static void new_keys_admit_all_senders(void **state)
 		uint8_t packet[LONGEST] __attribute__((aligned(4)));
 		int length = make(packet, false, SSRC(who), 1);
 
-		assert_int_equal(user_srtp_protect(&relay, SLOT, packet, (uint32_t)length), 182);
+		assert_int_equal(
+			user_srtp_protect(&relay, SLOT, packet, (uint32_t)length, ROOM), 182);
 	}
 }
 
@@ -334,8 +336,22 @@ static void without_keys_it_is_not_the_packets_fault(void **state)
 	(void)state;
 	begin(CM, true);
 	keys[SLOT].generation++; /* they are being written */
-	assert_int_equal(user_srtp_protect(&relay, SLOT, packet, (uint32_t)length), -ENOENT);
+	assert_int_equal(user_srtp_protect(&relay, SLOT, packet, (uint32_t)length, ROOM),
+			 -ENOENT);
 	assert_int_equal(user_srtp_unprotect(&relay, SLOT, packet, (uint32_t)length, NOW), -ENOENT);
+}
+
+/* The suite may be another one than when the room was made: more is looked for, nothing lost. */
+static void without_room_nothing_is_used_up(void **state)
+{
+	uint8_t packet[LONGEST] __attribute__((aligned(4)));
+	int length = make(packet, false, SSRC(1), 7);
+
+	(void)state;
+	begin(RTPFWD_AEAD_AES_128_GCM, false);
+	assert_int_equal(user_srtp_protect(&relay, SLOT, packet, (uint32_t)length, 15), -ENOSPC);
+	assert_int_equal(user_srtp_protect(&relay, SLOT, packet, (uint32_t)length, 16),
+			 length + 16);
 }
 
 #define T(name) cmocka_unit_test_teardown(name, end)
@@ -352,6 +368,7 @@ int main(void)
 		T(replays_are_known_behind_a_restart),
 		T(heard_senders_are_told_apart),
 		T(a_forger_is_not_remembered),
+		T(without_room_nothing_is_used_up),
 		T(without_keys_it_is_not_the_packets_fault),
 	};
 
