@@ -28,6 +28,12 @@ struct call_nat {
 	struct addr before; /* last source seen when that came; it says nothing of it */
 };
 
+/* Where a leg hears music. */
+struct call_ear {
+	struct stream *stream;
+	enum side side;
+};
+
 /* One leg's part of a call. */
 struct call_side {
 	struct leg *leg; /* NULL: none yet, or over */
@@ -45,6 +51,7 @@ struct call_side {
 	struct flow_payloads sends; /* numbers by what was agreed upon last */
 	bool holds;		   /* it holds, and the other leg, not told so, hears music */
 	struct player *player;	   /* of the music that it hears; NULL: none */
+	struct call_ear ear;
 	bool tls;		   /* before there is a leg: it will be spoken to over TLS */
 };
 

@@ -17,14 +17,15 @@ static const char *tune_of(const struct call_side *holder)
 }
 
 /* By which coding and number music reaches that leg. -ENOENT: it was not told of either half of
- * G.711, or does not take it; or it hears under keys, which the music is not. */
+ * G.711, or does not take it; or it hears under keys that are not ours. */
 static int coding_for(const struct call *c, enum side side, struct music_way *way)
 {
 	const struct call_side *s = &c->side[side];
 	struct desc *told;
 	bool alaw;
-	int err = s->said && s->origin.last && s->audio.content == CONTENT_RTP &&
-				  !call_keys_suite(call_main_line(c), side)
+	int err = s->said && s->origin.last &&
+				  (s->audio.content == CONTENT_RTP ||
+				   call_keys_suite(call_main_line(c), side))
 			  ? desc_parse(&told, s->origin.last, s->origin.last_len, NULL)
 			  : -ENOENT;
 
@@ -71,6 +72,13 @@ void call_hold_answered(struct call *c, enum side side)
 	call_hold_follow(c);
 }
 
+static int seal(void *ctx, uint8_t *packet, size_t len, bool rtcp)
+{
+	const struct call_ear *ear = ctx;
+
+	return stream_seal(ear->stream, ear->side, packet, len, rtcp);
+}
+
 static int play_to(struct call *c, enum side side)
 {
 	struct call_side *s = &c->side[side];
@@ -84,6 +92,10 @@ static int play_to(struct call *c, enum side side)
 		return err;
 	way.rtp = (struct wire_way){ .from = to.from, .to = to.to, .ifindex = to.ifindex };
 	way.rtcp = to.rtcp_to;
+	way.ssrc = s->player ? 0 : stream_source(c->stream, side);
+	way.seal = seal;
+	way.ctx = &s->ear;
+	s->ear = (struct call_ear){ c->stream, side };
 	return music_play(&s->player, c->all->setup.music, tune_of(&c->side[side_other(side)]),
 			  &way);
 }

@@ -15,7 +15,7 @@
 #define FORMER_MS 10000 /* how long a former key of what is heard is taken, too */
 
 /* Some peer is encrypted. With rtpfwd.ko, too: what that cannot take goes here. */
-static bool is_wanted(const struct conf *conf)
+bool crypts_wanted(const struct conf *conf)
 {
 	bool encrypted = false;
 
@@ -56,7 +56,7 @@ static int open_map(int *fd, const struct datapath *dp)
 		close(*fd);
 	*fd = -1;
 	unlink(path);
-	if (!is_wanted(dp->conf))
+	if (!crypts_wanted(dp->conf))
 		return 0;
 	*fd = create(dp->layout.slots);
 	return *fd < 0 || bpf_obj_pin(*fd, path) ? -errno : 0;

@@ -71,6 +71,8 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 	dp->flows = calloc(dp->layout.slots, sizeof(struct flow *));
 	err = dp->flows ? crypts_open(dp) : -ENOMEM;
 	if (!err)
+		err = seals_open(dp, dp->conf);
+	if (!err)
 		err = adopt_find(dp);
 	if (!err) {
 		contexts_adopt(dp);
@@ -141,6 +143,7 @@ void datapath_close(struct datapath *dp)
 	nexthop_close(dp);
 	user_close(dp);
 	crypts_close(dp);
+	seals_close(dp);
 	rung_close_all(dp);
 	trace_close(dp);
 	adopt_free(dp);
@@ -163,6 +166,11 @@ int datapath_reload(struct datapath *dp, const struct conf *next, char *why, siz
 	char again[256];
 	int err = guard_set(dp, next->guard, why, why_size);
 
+	if (!err) {
+		err = seals_open(dp, next);
+		if (err)
+			snprintf(why, why_size, "libsrtp2 does not work here");
+	}
 	if (err)
 		guard_set(dp, dp->conf->guard, again, sizeof(again));
 	else

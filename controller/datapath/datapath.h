@@ -173,6 +173,17 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want);
 /* Some plane here carries flows with `in` or `out`. */
 bool datapath_encrypts(const struct datapath *dp);
 
+/* One source (SSRC) that is made here, and goes out beside the flows under the key of one who
+ * hears: no other source may have that number under it. 0; -EOPNOTSUPP: as above; -ENOMEM;
+ * -ENOKEY. */
+struct seal;
+enum { SEAL_GROWTH = 20 }; /* bytes at most: of AEAD SRTCP (RFC 7714 9) */
+int datapath_seal(struct seal **out, const struct datapath *dp, const struct flow_crypt *crypt,
+		  uint32_t ssrc);
+void seal_free(struct seal *seal); /* NULL-safe */
+/* In place, at an address for 32-bit words: makes RTP SRTP, RTCP SRTCP. The new length; -EPROTO. */
+int seal_packet(struct seal *seal, uint8_t *packet, size_t len, bool rtcp);
+
 /* Removes the flow; later packets are `unleased`. Its last counters go to `last` (may be NULL) and
  * into the realm totals. */
 void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_counters *last);

@@ -154,6 +154,7 @@ struct datapath {
 	uint32_t kmod_folder;		/* what our contexts are known by there */
 	uint64_t keys_refused;		/* by it */
 	struct user user;		/* that relay, as a process */
+	bool seals;			/* seal.c: libsrtp2 is ready */
 	struct crypt_keys *crypts;	/* mapped; the keys that it uses. NULL: none */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
 
@@ -336,7 +337,12 @@ void contexts_read(struct flow *flow, const struct action *action);
 void contexts_adopt(struct datapath *dp);
 void contexts_detach(const char *folder); /* deletes all of it */
 
+/* seal.c: what is made here. Where no peer encrypts nothing is to be. 0 or -EIO. */
+int seals_open(struct datapath *dp, const struct conf *conf);
+void seals_close(struct datapath *dp);
+
 /* crypts.c: keys of flows that the userspace relay encrypts and decrypts */
+bool crypts_wanted(const struct conf *conf);
 int crypts_open(struct datapath *dp); /* 0 or -errno; where no peer encrypts there are none */
 void crypts_close(struct datapath *dp);
 bool crypts_have(const struct datapath *dp, uint32_t slot, enum rtpfwd_direction direction);

@@ -67,7 +67,7 @@ void user_srtp_close(struct user_srtp *srtp)
 }
 
 /* RFC 4568 6.2: SRTCP of the short tag has the long one. */
-static int fill_policy(srtp_policy_t *policy, const struct flow_crypt *crypt, uint32_t ssrc)
+int user_srtp_policy(srtp_policy_t *policy, const struct flow_crypt *crypt, uint32_t ssrc)
 {
 	static void (*const set[RTPFWD_SUITE_END][2])(srtp_crypto_policy_t *) = {
 		[RTPFWD_AES_CM_128_HMAC_SHA1_80] = { srtp_crypto_policy_set_rtp_default,
@@ -190,7 +190,7 @@ static int add_sender(struct user_way *way, const struct flow_crypt *crypt, uint
 
 	if (way->n == SENDERS_MAX)
 		return -EMFILE;
-	err = fill_policy(&policy, crypt, ssrc);
+	err = user_srtp_policy(&policy, crypt, ssrc);
 	if (err)
 		return err;
 	if (!way->session)
@@ -341,7 +341,7 @@ static int set_rtcp_index(struct user_way *way, const struct flow_crypt *crypt, 
 	srtp_policy_t none = { .ssrc = { ssrc_specific, ssrc }, .window_size = REPLAY_WINDOW };
 	uint8_t packet[sizeof(words)] __attribute__((aligned(4)));
 	srtp_policy_t policy;
-	int length = sizeof(packet), err = fill_policy(&policy, crypt, ssrc);
+	int length = sizeof(packet), err = user_srtp_policy(&policy, crypt, ssrc);
 
 	if (err || next + RTCP_WINDOW > INDEX_RTCP_END)
 		return err ? err : -EKEYEXPIRED;

@@ -7,6 +7,7 @@
 #include "datapath/crypts.h"
 
 struct srtp_ctx_t_; /* libsrtp2's */
+struct srtp_policy_t;
 
 #define USER_LONGEST 65536
 
@@ -47,6 +48,8 @@ int user_srtp_protect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, ui
 		      uint32_t room);
 int user_srtp_unprotect(struct user_srtp *srtp, uint32_t slot, uint8_t *packet, uint32_t length,
 			uint64_t ns);
+/* What of libsrtp2 a suite is; it refers to the key of `crypt`. 0 or -ENOKEY. */
+int user_srtp_policy(struct srtp_policy_t *policy, const struct flow_crypt *crypt, uint32_t ssrc);
 /* Frees what belongs to keys that are not there any more. Now and then. */
 void user_srtp_sweep(struct user_srtp *srtp);
 

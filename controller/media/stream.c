@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -38,6 +39,8 @@ struct stream_side {
 	bool mux;		/* it has RTCP at the port of RTP */
 	bool ours;		/* what it hears is made here */
 	struct flow_crypt sends_under, hears_under;
+	struct seal *seal;	/* of what is made here; NULL: none under this key */
+	uint32_t source;	/* number of the last that was */
 	struct flow_payloads payloads;	/* of what it sends */
 };
 
@@ -215,6 +218,8 @@ static void forget_keys(struct stream_side *side)
 {
 	explicit_bzero(&side->sends_under, sizeof(side->sends_under));
 	explicit_bzero(&side->hears_under, sizeof(side->hears_under));
+	seal_free(side->seal);
+	side->seal = NULL;
 }
 
 /* Its keys are forgotten, too. */
@@ -409,8 +414,14 @@ void stream_multiplex(struct stream *s, enum side side, bool mux)
 void stream_encrypt(struct stream *s, enum side side, const struct flow_crypt *sends,
 		    const struct flow_crypt *hears)
 {
-	s->side[side].sends_under = *sends;
-	s->side[side].hears_under = *hears;
+	struct stream_side *to = &s->side[side];
+
+	if (memcmp(&to->hears_under, hears, sizeof(*hears))) {
+		seal_free(to->seal);
+		to->seal = NULL;
+	}
+	to->sends_under = *sends;
+	to->hears_under = *hears;
 }
 
 void stream_carry(struct stream *s, bool opaque, bool rtcp)
@@ -448,6 +459,35 @@ void stream_replace(struct stream *s, enum side side, bool ours)
 		return;
 	s->side[side].ours = ours;
 	apply_all(s);
+}
+
+uint32_t stream_source(struct stream *s, enum side side)
+{
+	struct stream_side *to = &s->side[side];
+	struct addr local = relay_of(&s->side[side_other(side)], FLOW_RTP);
+	struct flow_counters heard = { 0 };
+
+	datapath_counters(s->media->dp, &local, &heard);
+	if (!to->source && getrandom(&to->source, sizeof(to->source), 0) < 0)
+		to->source = 1;
+	do /* an odd step comes to every number before one comes again */
+		to->source += 0x9e3779b1;
+	while (!to->source || to->source == heard.ssrc);
+	seal_free(to->seal);
+	to->seal = NULL;
+	return to->source;
+}
+
+int stream_seal(struct stream *s, enum side side, uint8_t *packet, size_t len, bool rtcp)
+{
+	struct stream_side *to = &s->side[side];
+	int err = 0;
+
+	if (!to->hears_under.suite)
+		return (int)len;
+	if (!to->seal)
+		err = datapath_seal(&to->seal, s->media->dp, &to->hears_under, to->source);
+	return err ? err : seal_packet(to->seal, packet, len, rtcp);
 }
 
 int stream_way(const struct stream *s, enum side side, struct stream_way *out)

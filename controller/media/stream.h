@@ -100,6 +100,15 @@ struct stream_way {
 	unsigned int ifindex;
 };
 
+/* The number (SSRC) of a source that is to be made here for `side`: another one each time, and none
+ * that it hears from the other leg. */
+uint32_t stream_source(struct stream *s, enum side side);
+
+/* What that source sends, as `side` hears it: sealed where that is encrypted. In place, at an
+ * address for 32-bit words, with room for SEAL_GROWTH bytes behind. The new length; -errno: it
+ * must not be sent. */
+int stream_seal(struct stream *s, enum side side, uint8_t *packet, size_t len, bool rtcp);
+
 /* -ENOTCONN: it wants none; -ENETUNREACH: its realm does not lead there. */
 int stream_way(const struct stream *s, enum side side, struct stream_way *out);
 

@@ -39,10 +39,21 @@ struct music {
 	unsigned int crowd[SLOTS]; /* how many are in it */
 };
 
+/* Takes a buffer for 32-bit words. */
+static void put(struct player *p, const struct wire_way *to, uint32_t *words, size_t len,
+		bool rtcp)
+{
+	uint8_t *packet = (uint8_t *)words;
+	int sealed = p->way.seal ? p->way.seal(p->way.ctx, packet, len, rtcp) : (int)len;
+
+	if (sealed > 0)
+		wire_put(p->music->wire, to, packet, (size_t)sealed);
+}
+
 static void send_report(struct player *p, bool bye)
 {
 	struct wire_way way = p->way.rtp;
-	uint8_t bytes[RTCP_MAX];
+	uint32_t words[(RTCP_MAX + MUSIC_GROWTH + 3) / 4];
 	struct timespec now;
 
 	if (!p->way.rtcp.port || !p->source.talking)
@@ -51,16 +62,17 @@ static void send_report(struct player *p, bool bye)
 		way.from.port++;
 	way.to = p->way.rtcp;
 	clock_gettime(CLOCK_REALTIME, &now);
-	wire_put(p->music->wire, &way, bytes, rtp_report(bytes, &p->source, &now, bye));
+	put(p, &way, words, rtp_report((uint8_t *)words, &p->source, &now, bye), true);
 }
 
 static void play_frame(struct player *p)
 {
-	uint8_t packet[RTP_HEADER + FRAME];
+	uint32_t words[(RTP_HEADER + FRAME + MUSIC_GROWTH + 3) / 4];
+	uint8_t *packet = (uint8_t *)words;
 
 	rtp_header(packet, &p->source, p->way.payload_type, FRAME);
 	p->at = tune_copy(p->tune, p->way.coding, p->at, packet + RTP_HEADER, FRAME);
-	wire_put(p->music->wire, &p->way.rtp, packet, sizeof(packet));
+	put(p, &p->way.rtp, words, RTP_HEADER + FRAME, false);
 	if (p->frames++ % REPORT_FRAMES == 0)
 		send_report(p, false);
 	p->source.timestamp += FRAME;
@@ -193,6 +205,8 @@ int music_play(struct player **player, struct music *music, const char *path,
 		free(p);
 		return err;
 	}
+	if (way->ssrc)
+		p->source.ssrc = way->ssrc;
 	p->tune = tune_ref(tune);
 	enter(music, p);
 	*player = p;

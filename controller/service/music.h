@@ -33,7 +33,14 @@ struct music_way {
 				   where the music goes, too; port 0: none */
 	enum tune_coding coding;
 	uint8_t payload_type;
+	uint32_t ssrc; /* of the source, when it begins; 0: any */
+	/* Changes each packet before it goes, in place, with room for MUSIC_GROWTH bytes behind:
+	 * its new length; below 0: it does not go. NULL: as they are. */
+	int (*seal)(void *ctx, uint8_t *packet, size_t len, bool rtcp);
+	void *ctx;
 };
+
+enum { MUSIC_GROWTH = 20 };
 
 /* Plays `path` from its beginning, as a new source (RFC 3550 8); what `*player` played to the same
  * listener is changed in midstream: same source, same place. 0; -ENOENT: there is no such file (any

@@ -32,6 +32,9 @@ int rtp_begin(struct rtp_source *source)
 	    getrandom(&source->timestamp, sizeof(source->timestamp), 0) < 0 ||
 	    getrandom(&source->seq, sizeof(source->seq), 0) < 0)
 		return -errno;
+	/* Who misses the first packets takes what rolled over meanwhile for the beginning (RFC 3711
+	 * 3.3.1): not soon. */
+	source->seq &= 0x7fff;
 	return 0;
 }
 

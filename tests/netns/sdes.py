@@ -81,11 +81,11 @@ to = registered
               for name, prefix in (("bob", 7), ("bea", 5), ("ben", 8), ("eve", 3)))
 
 
-def settings(lab, general=()):
+def settings(lab, general=(), inside=()):
     lab.certs = getattr(lab, "certs", None) or Certs(lab.dir)
     keys = {"tlscertfile": lab.certs.node}
     return config(lab, peers=PEERS, general={"canreinvite": "yes", **dict(general)},
-                  inside={"bind": f"udp:{INSIDE}:5060,tls:{INSIDE}:5061", **keys},
+                  inside={"bind": f"udp:{INSIDE}:5060,tls:{INSIDE}:5061", **keys, **dict(inside)},
                   outside={"bind": f"udp:{OUTSIDE}:5060,tls:{OUTSIDE}:5061", **keys})
 
 

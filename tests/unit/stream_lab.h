@@ -19,6 +19,7 @@ struct datapath {
 	struct flow_want flows[FLOWS];
 	uint64_t packets[FLOWS];
 	size_t n;
+	uint32_t ssrc; /* counted of every flow */
 	int applies_left; /* then -EINVAL; negative: never */
 	struct ports *ports;
 	struct loop *loop;
@@ -48,6 +49,33 @@ int datapath_apply(struct datapath *dp, const struct flow_want *want)
 	return 0;
 }
 
+/* Its key's first byte is put behind what is sealed. */
+struct seal {
+	uint8_t mark;
+	uint32_t ssrc;
+};
+
+int datapath_seal(struct seal **out, const struct datapath *dp, const struct flow_crypt *crypt,
+		  uint32_t ssrc)
+{
+	(void)dp;
+	*out = malloc(sizeof(**out));
+	**out = (struct seal){ crypt->key[0], ssrc };
+	return 0;
+}
+
+void seal_free(struct seal *seal)
+{
+	free(seal);
+}
+
+int seal_packet(struct seal *seal, uint8_t *packet, size_t len, bool rtcp)
+{
+	packet[len] = (uint8_t)(seal->mark + rtcp);
+	memcpy(packet + len + 1, &seal->ssrc, sizeof(seal->ssrc));
+	return (int)(len + 1 + sizeof(seal->ssrc));
+}
+
 bool datapath_encrypts(const struct datapath *dp)
 {
 	(void)dp;
@@ -61,7 +89,9 @@ int datapath_counters(const struct datapath *dp, const struct addr *local,
 
 	if (i == dp->n)
 		return -ENOENT;
-	*out = (struct flow_counters){ .packets = dp->packets[i], .last_s = 0.5 };
+	*out = (struct flow_counters){ .packets = dp->packets[i],
+				       .last_s = 0.5,
+				       .ssrc = dp->ssrc };
 	return 0;
 }
 

@@ -424,6 +424,46 @@ static void keys_of_the_next_target(void **state)
 	expect_keys(f, SIDE_B, &none, &none);
 }
 
+/* What the seal of the lab put behind four bytes, of that key and that source. */
+static void expect_sealed(struct fixture *f, const char *key, uint32_t ssrc, bool rtcp)
+{
+	uint32_t words[8] = { 0 };
+	uint8_t *packet = (uint8_t *)words;
+
+	assert_int_equal(stream_seal(f->s, SIDE_B, packet, 4, rtcp), 9);
+	assert_int_equal(packet[4], key[0] + rtcp);
+	assert_memory_equal(packet + 5, &ssrc, sizeof(ssrc));
+}
+
+/* Each source is another, and none that comes from the other leg; each has a seal of its own, and
+ * with another key another one. */
+static void sources_of_what_is_made_here(void **state)
+{
+	static const struct flow_crypt none, b = { RTPFWD_AEAD_AES_128_GCM, "b sends" };
+	static const struct flow_crypt to_b[] = { { RTPFWD_AEAD_AES_128_GCM, "first" },
+						  { RTPFWD_AEAD_AES_128_GCM, "second" } };
+	struct fixture *f = *state;
+	uint32_t first, next, words[8] = { 0 };
+
+	begin(f, legs);
+	describe(f, SIDE_A, "10.0.0.9:4000", "10.0.0.9:4001", 8000);
+	first = stream_source(f->s, SIDE_B);
+	next = first + 0x9e3779b1; /* what would come next is what the other leg sends as */
+	f->dp.ssrc = next;
+	next = stream_source(f->s, SIDE_B);
+	assert_int_equal(next, first + 2 * 0x9e3779b1);
+	assert_int_equal(stream_seal(f->s, SIDE_B, (uint8_t *)words, 4, false), 4);
+	stream_encrypt(f->s, SIDE_B, &b, &to_b[0]);
+	expect_sealed(f, "first", next, false);
+	expect_sealed(f, "first", next, true);
+	stream_encrypt(f->s, SIDE_B, &b, &to_b[1]);
+	expect_sealed(f, "second", next, false);
+	next = stream_source(f->s, SIDE_B);
+	expect_sealed(f, "second", next, false);
+	stream_encrypt(f->s, SIDE_B, &none, &none);
+	assert_int_equal(stream_seal(f->s, SIDE_B, (uint8_t *)words, 4, false), 4);
+}
+
 static void way_of_what_is_made_here(void **state)
 {
 	struct fixture *f = *state;
@@ -470,6 +510,7 @@ int main(void)
 		with_media(keys_of_the_next_target),
 		with_media(replaced),
 		with_media(way_of_what_is_made_here),
+		with_media(sources_of_what_is_made_here),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
