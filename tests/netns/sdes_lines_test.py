@@ -4,6 +4,7 @@
 keys are required and where they are not."""
 import contextlib
 
+import rtp
 import sdes
 import srtp
 import tap
@@ -56,6 +57,8 @@ class Ends:
         wait_for(lambda: min(len(a.rtp.got), len(b.rtp.got)) >= packets, 8,
                  lambda: f"packets of line {index}: {len(a.rtp.got)}, {len(b.rtp.got)}; "
                  f"{c.lab.drops()}")
+        rtp.drain(a, b)
+        rtp.drain(b, a)
         whole(a, b, c.to_a.rtp(index), c.to_b.rtp(index), f"line {index}")
         for end in (a, b):
             equal(getattr(end, "unheard", []), [], "packets that do not decrypt")
