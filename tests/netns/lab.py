@@ -33,6 +33,7 @@ SANITIZER = re.compile(r"ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime err
 
 RUNG = os.environ.get("RUNG", "")
 RUNGS = {"": "auto", "native": "native", "generic": "generic", "user": "off"}
+MODES = {"": "native", "native": "native", "generic": "generic", "user": "off"}
 GENERAL = {"lease": "300", "metrics": "127.0.0.1:9768", "state": "off", "cdr": "off"}
 PEERS = """
 [alice]
@@ -113,6 +114,7 @@ def config(lab, general=(), inside=(), outside=(), peers=PEERS):
     RUNG says which rung forwards where the test does not: native, generic or user."""
     general = {"bpffs": lab.bpffs, "control": lab.control, **GENERAL, **dict(general)}
     realms = (("inside", "in0", INSIDE, inside), ("outside", "out0", OUTSIDE, outside))
+    lab.own_rung = not any("xdp" in more for *_, more in realms)
     text = "[general]\n" + "".join(f"{k} = {v}\n" for k, v in general.items())
     for name, dev, ip, more in realms:
         keys = {"type": "realm", "interface": dev, "bind": f"udp:{ip}:5060", "media": ip,
@@ -159,6 +161,7 @@ class Lab:
         self.conf = f"{self.dir}/rtpfwd.conf"
         self.log_path = f"{self.dir}/rtpfwd.log"
         self.daemon = None
+        self.own_rung = False   # a test has said no `xdp` of its own
         self.started = []       # processes to end
         self.phones, self.ends, self.namespaces = [], [], []
         self.engine = None
@@ -275,7 +278,16 @@ class Lab:
         self.started.append(self.daemon)
         if ready:
             wait_for(self.answers, 15, lambda: "the daemon answers; log:\n" + self.log()[-3000:])
+            self.on_its_rung()
         return self.daemon
+
+    def on_its_rung(self):
+        """What runs on a rung by RUNG (by `auto`: native, the ends poll) is on it, and no other."""
+        if not self.own_rung or not self.napi:
+            return
+        for realm in self.ctl("show", "status")["realms"]:
+            for i in realm["interfaces"]:
+                equal(i["xdp"], MODES[RUNG], f"rung of {i['name']} ({i['reason']})")
 
     def answers(self):
         if self.daemon.poll() is not None:

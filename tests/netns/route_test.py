@@ -18,8 +18,8 @@ import sip
 import tap
 from calls import Call
 from ipv6_test import PEERS, realm
-from lab import (CALLEE, CALLEE6, CALLER, INSIDE, INSIDE6, OUTSIDE, OUTSIDE6, RUNG, Lab, config,
-                 nothing_left)
+from lab import (CALLEE, CALLEE6, CALLER, INSIDE, INSIDE6, MODES, OUTSIDE, OUTSIDE6, RUNG, Lab,
+                 config, nothing_left)
 from survive_test import gratuitous_arp, restart_numbering
 from tap import check, equal, wait_for
 
@@ -382,8 +382,7 @@ def recreated(lab):
         whole_again(c)
     modes = {i["name"]: i["xdp"] for r in lab.ctl("show", "status")["realms"]
              for i in r["interfaces"]}
-    mode = {"generic": "generic", "user": "off"}.get(RUNG, "native")
-    equal(modes, {"in0": mode, "out0": mode, "out1": mode}, "modes")
+    equal(modes, dict.fromkeys(("in0", "out0", "out1"), MODES[RUNG]), "modes")
 
 
 def fault_11_news_lost(lab):
