@@ -24,10 +24,13 @@
 #define RTPFWD_MAP_SOCKS   "rtpfwd_socks"   /* SOCKMAP: its sockets, IPv4's and IPv6's */
 #define RTPFWD_MAP_EVENTS  "rtpfwd_events"  /* ring of struct rtpfwd_event; not pinned */
 #define RTPFWD_MAP_AGAIN   "rtpfwd_again"   /* PROG_ARRAY of one: the XDP program itself */
+#define RTPFWD_MAP_UPPERS  "rtpfwd_uppers"  /* one struct rtpfwd_uppers, mapped; not pinned */
 
 #define RTPFWD_MAX_ADDRESSES 64
 #define RTPFWD_HASH_BITS     8 /* of buckets of relay addresses; the seed avoids collisions */
 #define RTPFWD_MAX_LINKS     32
+#define RTPFWD_MAX_UPPERS    4096
+#define RTPFWD_UPPER_PLACES  4
 #define RTPFWD_RELAYS	     2 /* of the userspace relay at once: one ends, one begins */
 #define RTPFWD_PASSES	     8 /* times that a packet goes on within this node: RTPFWD_F_LOCAL */
 
@@ -329,6 +332,17 @@ struct rtpfwd_relay {
 	__u32 reading[RTPFWD_RELAYS];
 };
 
+/* An interface that stands on a realm's: of a VLAN, a bridge. What is passed up below comes to a
+ * socket by it. Each lies at its number modulo RTPFWD_MAX_UPPERS, or at one of the next places. */
+struct rtpfwd_upper {
+	__u32 ifindex; /* 0: none; written last */
+	__u32 link;    /* key of the link below */
+};
+
+struct rtpfwd_uppers {
+	struct rtpfwd_upper at[RTPFWD_MAX_UPPERS];
+};
+
 struct rtpfwd_link_stats {
 	__u64 tx_failed;    /* frames lost */
 	__u64 refused;	    /* times that the driver refused outright: neither a full ring nor a
@@ -369,6 +383,20 @@ static inline __u32 rtpfwd_offset_of(__u32 count, __u32 place)
 	__u32 half = count >> 1;
 
 	return place < half ? place << 1 : (place - half) << 1 | 1;
+}
+
+/* The key of the link below; RTPFWD_MAX_LINKS: there is none. */
+static inline __u32 rtpfwd_upper_link(const struct rtpfwd_uppers *uppers, __u32 ifindex)
+{
+	const struct rtpfwd_upper *at;
+	__u32 i;
+
+	for (i = 0; ifindex && i < RTPFWD_UPPER_PLACES; i++) {
+		at = &uppers->at[(ifindex + i) % RTPFWD_MAX_UPPERS];
+		if (*(const volatile __u32 *)&at->ifindex == ifindex)
+			return at->link;
+	}
+	return RTPFWD_MAX_LINKS;
 }
 
 #define RTPFWD_AT(type, field) __builtin_offsetof(struct type, field)

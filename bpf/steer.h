@@ -21,6 +21,15 @@ static __always_inline bool is_link(const struct rtpfwd_control *control, __u32 
 	return false;
 }
 
+static __always_inline bool is_above_link(__u32 ifindex)
+{
+	const struct rtpfwd_uppers *uppers;
+	__u32 zero = 0;
+
+	uppers = bpf_map_lookup_elem(&rtpfwd_uppers, &zero);
+	return uppers && rtpfwd_upper_link(uppers, ifindex) != RTPFWD_MAX_LINKS;
+}
+
 /* True, and which slot: a port of a relay address. */
 static __always_inline bool find_steered(const struct rtpfwd_control *control,
 					 const struct bpf_sk_lookup *ctx, __u32 *slot)
@@ -52,8 +61,9 @@ int rtpfwd_steer(struct bpf_sk_lookup *ctx)
 	struct rtpfwd_slot *slot;
 	struct bpf_sock *sock;
 
-	if (!control || ctx->protocol != IPPROTO_UDP || !is_link(control, ctx->ingress_ifindex) ||
-	    !find_steered(control, ctx, &index))
+	if (!control || ctx->protocol != IPPROTO_UDP || !find_steered(control, ctx, &index))
+		return SK_PASS;
+	if (!is_link(control, ctx->ingress_ifindex) && !is_above_link(ctx->ingress_ifindex))
 		return SK_PASS;
 	slot = bpf_map_lookup_elem(&rtpfwd_slots, &index);
 	if (!slot || *(volatile __u32 *)&slot->select == RTPFWD_FOREIGN)

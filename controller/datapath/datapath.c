@@ -25,6 +25,7 @@ static void on_tick(void *owner)
 
 	if (err)
 		log_error("cannot renew the lease of the media: %s", strerror(-err));
+	uppers_tick(dp);
 	rung_tick(dp);
 	nexthop_kick(dp);
 	adopt_sweep(dp);

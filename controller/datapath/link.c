@@ -151,6 +151,8 @@ int link_open_all(struct datapath *dp, char *why, size_t why_size)
 		publish_link(dp, &dp->links[i]);
 		dp->links[i].refused = trace_stats(dp, &dp->links[i]).refused;
 	}
+	dp->uppers_stale = true;
+	uppers_tick(dp);
 	return 0;
 }
 

@@ -33,6 +33,18 @@ static uint16_t parse_vlan(const struct nlattr *data)
 	return 0;
 }
 
+/* Kinds whose IFLA_LINK is the interface that they share; a veth's is its other end, a tunnel's
+ * carries what is another network. */
+static bool is_stacked(const char *kind)
+{
+	static const char *const kinds[] = { "vlan", "macvlan", "ipvlan" };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
+}
+
 /* The kind comes before its data. */
 static void parse_kind(const struct nlattr *info, struct nl_link *link)
 {
@@ -46,6 +58,7 @@ static void parse_kind(const struct nlattr *info, struct nl_link *link)
 		if (type == IFLA_INFO_KIND) {
 			link->veth = !strcmp(mnl_attr_get_str(attr), "veth");
 			vlan = !strcmp(mnl_attr_get_str(attr), "vlan");
+			link->stacked = is_stacked(mnl_attr_get_str(attr));
 		} else if (type == IFLA_INFO_DATA && vlan) {
 			link->vlan = parse_vlan(attr);
 		}
@@ -57,6 +70,7 @@ static int parse_link(const struct nlmsghdr *nlh, void *data)
 	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
 	struct nl_link *link = data;
 	const struct nlattr *attr;
+	bool elsewhere = false; /* `lower` is of another network namespace */
 
 	memset(link, 0, sizeof(*link));
 	link->ifindex = (uint32_t)ifi->ifi_index;
@@ -79,11 +93,18 @@ static int parse_link(const struct nlmsghdr *nlh, void *data)
 		case IFLA_LINK:
 			link->lower = mnl_attr_get_u32(attr);
 			break;
+		case IFLA_LINK_NETNSID:
+			elsewhere = true;
+			break;
+		case IFLA_MASTER:
+			link->master = mnl_attr_get_u32(attr);
+			break;
 		case IFLA_LINKINFO:
 			parse_kind(attr, link);
 			break;
 		}
 	}
+	link->stacked &= !elsewhere;
 	return MNL_CB_OK;
 }
 
@@ -182,15 +203,13 @@ static int parse_neighbour(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-/* Sends one question and gives its answer to `parse`. 0 or what the kernel said. */
-static int ask(struct netlink *nl, struct nlmsghdr *nlh, mnl_cb_t parse, void *out)
+/* One datagram of the answer to the last question. MNL_CB_OK: there may be more; MNL_CB_STOP: that
+ * was its end. */
+static int hear(struct netlink *nl, mnl_cb_t parse, void *out)
 {
 	unsigned int port = mnl_socket_get_portid(nl->questions);
 	ssize_t n;
 
-	nlh->nlmsg_seq = ++nl->seq;
-	if (mnl_socket_sendto(nl->questions, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
 	for (;;) {
 		n = mnl_socket_recvfrom(nl->questions, nl->buffer, sizeof(nl->buffer));
 		if (n < 0)
@@ -198,8 +217,24 @@ static int ask(struct netlink *nl, struct nlmsghdr *nlh, mnl_cb_t parse, void *o
 		n = mnl_cb_run(nl->buffer, (size_t)n, nl->seq, port, parse, out);
 		if (n < 0 && errno == EPROTO) /* the late answer to an earlier question */
 			continue;
-		return n < 0 ? -errno : 0;
+		return n < 0 ? -errno : (int)n;
 	}
+}
+
+/* Sends one question and gives its answer to `parse`, all parts of it where it has parts. 0 or what
+ * the kernel said; -EINTR: what is told in parts changed meanwhile. */
+static int ask(struct netlink *nl, struct nlmsghdr *nlh, mnl_cb_t parse, void *out)
+{
+	bool parts = nlh->nlmsg_flags & NLM_F_DUMP;
+	int n;
+
+	nlh->nlmsg_seq = ++nl->seq;
+	if (mnl_socket_sendto(nl->questions, nlh, nlh->nlmsg_len) < 0)
+		return -errno;
+	do
+		n = hear(nl, parse, out);
+	while (parts && n == MNL_CB_OK);
+	return n < 0 ? n : 0;
 }
 
 static struct nlmsghdr *question(char *buffer, uint16_t type, uint16_t flags)
@@ -231,6 +266,31 @@ int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out)
 	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
 	return ask(nl, nlh, parse_link, out);
+}
+
+struct each_link {
+	void (*each)(void *ctx, const struct nl_link *link);
+	void *ctx;
+};
+
+static int tell_link(const struct nlmsghdr *nlh, void *data)
+{
+	const struct each_link *told = data;
+	struct nl_link link;
+
+	parse_link(nlh, &link);
+	told->each(told->ctx, &link);
+	return MNL_CB_OK;
+}
+
+int nl_links(struct netlink *nl, void (*each)(void *ctx, const struct nl_link *link), void *ctx)
+{
+	char buffer[256];
+	struct nlmsghdr *nlh = question(buffer, RTM_GETLINK, NLM_F_DUMP);
+	struct each_link told = { each, ctx };
+
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct ifinfomsg));
+	return ask(nl, nlh, tell_link, &told);
 }
 
 /* Returns the prefix length of a whole address. */

@@ -23,8 +23,10 @@ struct nl_link {
 	bool running; /* up, with a carrier */
 	bool veth;
 	uint32_t mtu;
-	uint16_t vlan;	/* of 802.1Q that it carries of another interface; 0: it is none such */
-	uint32_t lower; /* that other one */
+	uint16_t vlan;	 /* of 802.1Q that it carries of another interface; 0: it is none such */
+	uint32_t lower;	 /* that other one */
+	bool stacked;	 /* a VLAN's, or the like: what it receives came in by `lower` */
+	uint32_t master; /* bridge, bond or VRF that it belongs to; 0: none */
 };
 
 struct nl_route {
@@ -55,6 +57,8 @@ int nl_open(struct netlink **out, struct loop *loop, const struct nl_events *eve
 void nl_close(struct netlink *nl); /* NULL-safe */
 
 int nl_link_get(struct netlink *nl, const char *name, struct nl_link *out); /* -ENODEV */
+/* All there are. -errno: not all were told. */
+int nl_links(struct netlink *nl, void (*each)(void *ctx, const struct nl_link *link), void *ctx);
 int nl_link_get_index(struct netlink *nl, uint32_t ifindex, struct nl_link *out);
 /* As for a packet of ours: the rules of policy routing see `from` (NULL: any), `ifindex` as the
  * interface that it must leave by (0: any), no mark. -ENETUNREACH and the like: no route. */

@@ -479,9 +479,12 @@ void nexthop_kick(struct datapath *dp)
  * it without a word. */
 static void on_link(void *ctx, const struct nl_link *link, bool gone)
 {
-	link_changed(ctx, link, gone);
-	if (link->vlan && link_by_ifindex(ctx, link->lower))
-		nexthop_all_stale(ctx);
+	struct datapath *dp = ctx;
+
+	link_changed(dp, link, gone);
+	dp->uppers_stale = true;
+	if (link->vlan && link_by_ifindex(dp, link->lower))
+		nexthop_all_stale(dp);
 }
 
 static void on_routes(void *ctx, const struct addr_prefix *only)
@@ -507,6 +510,7 @@ static void on_lost(void *ctx)
 
 	log_warn("netlink: news of routes and neighbours were lost, asking for all of them again");
 	link_resync(dp);
+	dp->uppers_stale = true;
 	HASH_ITER(hh, dp->neighbours, neighbour, next)
 		neighbour_ask(dp, neighbour);
 	nexthop_all_stale(dp);

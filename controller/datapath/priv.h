@@ -145,11 +145,14 @@ struct datapath {
 		int tx, drops, links, events;		    /* maps */
 		int control, slots, rests, relay, socks;    /* the same */
 		int crypts;				    /* -1: none is needed */
+		int uppers;
 	} fd;
 	struct rtpfwd_control *control; /* mapped */
 	struct rtpfwd_slot *slots;	/* mapped */
 	struct rtpfwd_rest *rests;	/* mapped; at the same index */
 	struct rtpfwd_relay *relay;	/* mapped; what the userspace relay counts */
+	struct rtpfwd_uppers *uppers;	/* mapped; what stands on our interfaces */
+	bool uppers_stale;		/* an interface has come, changed or gone */
 	struct kmod *kmod;		/* NULL: the programs in force do not call it */
 	uint32_t kmod_folder;		/* what our contexts are known by there */
 	uint64_t keys_refused;		/* by it */
@@ -268,6 +271,9 @@ void rung_again(struct datapath *dp, struct link *link); /* it is there, as anot
 void rung_leave(struct datapath *dp, struct link *link); /* it is gone */
 void rung_news(struct datapath *dp, struct link *link);	 /* something of it has changed */
 void rung_tick(struct datapath *dp);			 /* attaches again, falls, climbs */
+
+/* uppers.c: what stands on those interfaces. */
+void uppers_tick(struct datapath *dp); /* looks again where something has changed */
 
 /* pins.c: the folder. What is pinned there is named by kind and name. */
 #define PIN_MAP	  "rtpfwd_"

@@ -287,6 +287,7 @@ int user_open(struct datapath *dp, char *why, size_t why_size)
 	user->fds[USER_SLOTS] = dp->fd.slots;
 	user->fds[USER_RESTS] = dp->fd.rests;
 	user->fds[USER_RELAY] = dp->fd.relay;
+	user->fds[USER_UPPERS] = dp->fd.uppers;
 	user->fds[USER_CRYPTS] = dp->fd.crypts;
 	err = user_sockets_open(user->fds);
 	if (!err) {

@@ -106,10 +106,11 @@ static int map_all(struct relay *relay)
 	maps->slots = map(relay->fds[USER_SLOTS], slots * sizeof(*maps->slots), both);
 	maps->rests = map(relay->fds[USER_RESTS], slots * sizeof(*maps->rests), both);
 	maps->relay = map(relay->fds[USER_RELAY], sizeof(*maps->relay), both);
+	maps->uppers = map(relay->fds[USER_UPPERS], sizeof(*maps->uppers), PROT_READ);
 	relay->buffers = map_buffers();
 	if (!relay->buffers)
 		return -ENOMEM;
-	return maps->slots && maps->rests && maps->relay ? 0 : -EINVAL;
+	return maps->slots && maps->rests && maps->relay && maps->uppers ? 0 : -EINVAL;
 }
 
 /* There may be no keys at all. */

@@ -17,6 +17,7 @@ enum user_fd {
 	USER_SLOTS,
 	USER_RESTS,
 	USER_RELAY,
+	USER_UPPERS,
 	USER_CRYPTS, /* -1: there are no keys */
 	USER_KMOD,   /* kmod_socket(); -1: no rtpfwd.ko is in use */
 	USER_FDS

@@ -13,15 +13,19 @@ uint64_t user_jiffies(const struct rtpfwd_control *control, uint64_t ns)
 	return since / NS_PER_S * control->hz + since % NS_PER_S * control->hz / NS_PER_S;
 }
 
-/* Does no XDP program count what comes in there? */
-static bool is_alone(const struct rtpfwd_control *control, uint32_t ifindex)
+/* Does no XDP program count what comes in there, or below? */
+static bool is_alone(const struct user_maps *maps, uint32_t ifindex)
 {
-	uint32_t links = __atomic_load_n(&control->user_links, __ATOMIC_RELAXED);
+	uint32_t links = __atomic_load_n(&maps->control->user_links, __ATOMIC_RELAXED);
+	uint32_t key;
 
-	for (uint32_t key = 0; links && key < RTPFWD_MAX_LINKS; key++)
-		if (links & 1u << key && control->ifindex[key] == ifindex)
-			return true;
-	return false;
+	if (!links)
+		return false;
+	for (key = 0; key < RTPFWD_MAX_LINKS; key++)
+		if (maps->control->ifindex[key] == ifindex)
+			return links & 1u << key;
+	key = rtpfwd_upper_link(maps->uppers, ifindex);
+	return key < RTPFWD_MAX_LINKS && links & 1u << key;
 }
 
 uint64_t user_ahead(struct host *h, uint32_t index)
@@ -34,7 +38,7 @@ int user_verdict(struct user_frame *frame)
 	struct host host = { .frame = frame };
 	int left;
 
-	frame->alone = is_alone(frame->maps->control, frame->ingress);
+	frame->alone = is_alone(frame->maps, frame->ingress);
 	frame->limit = frame->end + USER_TAILROOM;
 	frame->n_learned = 0;
 	frame->by_kernel = 0;

@@ -31,6 +31,7 @@ struct user_maps {
 	struct rtpfwd_slot *slots;
 	struct rtpfwd_rest *rests;
 	struct rtpfwd_relay *relay;
+	const struct rtpfwd_uppers *uppers;
 	struct user_srtp *srtp; /* NULL: no keys */
 	struct kmod *kmod;	/* NULL: no rtpfwd.ko */
 };

@@ -214,7 +214,8 @@ static int map_all(struct datapath *dp)
 	dp->rests = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_rests),
 			       (size_t)dp->layout.slots * sizeof(*dp->rests));
 	dp->relay = map_memory(bpf_map__fd(dp->bpf->maps.rtpfwd_relay), sizeof(*dp->relay));
-	if (!dp->control || !dp->slots || !dp->rests || !dp->relay)
+	dp->uppers = map_memory(dp->fd.uppers, sizeof(*dp->uppers));
+	if (!dp->control || !dp->slots || !dp->rests || !dp->relay || !dp->uppers)
 		return -errno;
 	if (bpf_obj_get_info_by_fd(dp->fd.tx, &info, &size) || stat("/proc/self/ns/net", &netns))
 		return -errno;
@@ -356,6 +357,7 @@ static void keep_fds(struct datapath *dp)
 	dp->fd.rests = bpf_map__fd(bpf->maps.rtpfwd_rests);
 	dp->fd.relay = bpf_map__fd(bpf->maps.rtpfwd_relay);
 	dp->fd.socks = bpf_map__fd(bpf->maps.rtpfwd_socks);
+	dp->fd.uppers = bpf_map__fd(bpf->maps.rtpfwd_uppers);
 	dp->fd.tx = bpf_map__fd(bpf->maps.rtpfwd_tx);
 	dp->fd.drops = bpf_map__fd(bpf->maps.rtpfwd_drops);
 	dp->fd.links = bpf_map__fd(bpf->maps.rtpfwd_links);
@@ -393,6 +395,8 @@ void xdp_close(struct datapath *dp)
 		munmap(dp->control, page_round(sizeof(*dp->control)));
 	if (dp->relay)
 		munmap(dp->relay, page_round(sizeof(*dp->relay)));
+	if (dp->uppers)
+		munmap(dp->uppers, page_round(sizeof(*dp->uppers)));
 	rtpfwd_bpf__destroy(dp->bpf);
 	dp->bpf = NULL;
 	contexts_close(dp);

@@ -46,7 +46,7 @@ int relay_start_as(void (*change)(struct lab *lab))
 	program = lab_program(&lab, "in0");
 	in0 = if_nametoindex("in0");
 	maps = (struct user_maps){ lab.dp->control, lab.dp->slots, lab.dp->rests,
-				   lab.dp->relay, NULL, NULL };
+				   lab.dp->relay, lab.dp->uppers, NULL, NULL };
 	if (lab.dp->kmod) /* by a socket as the relay is given it */
 		assert_int_equal(kmod_open_given(&maps.kmod, kmod_socket()), 0);
 	return datapath_apply(lab.dp, &(struct flow_want){ .local = lab_addr(CLOCK), .owner = 1 });

@@ -172,6 +172,24 @@ static void the_vlans_interface_goes_down_and_up(void **state)
 	}
 }
 
+static bool is_above(void *ctx)
+{
+	const struct link *card = link_by_name(lab.dp, "out0");
+
+	(void)ctx;
+	return rtpfwd_upper_link(lab.dp->uppers, if_nametoindex("out0.100")) == card->key;
+}
+
+/* Fragments that came tagged reach a socket by that one: it is known, soon after it was made. */
+static void what_is_passed_up_comes_by_the_vlans_interface(void **state)
+{
+	(void)state;
+	NEED_VLANS;
+	assert_true(lab_until(&lab, is_above, NULL));
+	assert_int_equal(rtpfwd_upper_link(lab.dp->uppers, if_nametoindex("lo")), RTPFWD_MAX_LINKS);
+	assert_int_equal(rtpfwd_upper_link(lab.dp->uppers, 0), RTPFWD_MAX_LINKS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +197,7 @@ int main(void)
 		T_XDP(whichever_vlan_where_tags_are_kept),
 		T_XDP(another_vlans_interface_is_no_route),
 		T_XDP(the_vlans_interface_goes_down_and_up),
+		T_XDP(what_is_passed_up_comes_by_the_vlans_interface),
 	};
 
 	return relay_run_tests(tests, start, relay_stop);

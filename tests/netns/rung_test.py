@@ -11,9 +11,10 @@ import rtp
 import tap
 from basic_test import ip_packet
 from calls import Call, call
-from lab import (CALLEE, CALLEE6, CALLER, CALLER6, INSIDE6, OUTSIDE, OUTSIDE6, RUNG, Lab, config,
+from lab import (CALLEE, CALLEE6, CALLER, CALLER6, INSIDE, INSIDE6, OUTSIDE, OUTSIDE6, RUNG, Lab, config,
                  nothing_left)
 from sip import sdp
+from survive_test import restart_numbering
 from tap import equal, wait_for
 
 OTHER = "another interface has no XDP program"
@@ -118,6 +119,56 @@ def large(c, sender, receiver, to):
         packet = rtp.rtp_packet(0, 1, 1, 0x1234, 1) + os.urandom(2500)
         sender.tx[0].sendto(packet, to)
         wait_for(lambda p=packet: any(g[4] == p for g in receiver.rtp.got), 5, "large one heard")
+
+
+def by_another(lab, dev, mac, known):
+    """The caller's packets reach the node's sockets by an interface above in0; fragments of audio
+    are forwarded all the same (but `known`: within a moment), and what is refused is counted
+    once."""
+    lab.node("ip", "link", "set", "dev", dev, "up")
+    lab.caller("ip", "route", "replace", "10.91.1.0/24", "dev", "eth0", "src", CALLER,
+               "mtu", "lock", "120")
+    c = call(lab).up()
+    # Signalling went by in0 itself; its next hops stay as they are.
+    lab.node("ip", "neigh", "replace", CALLER, "lladdr", "02:91:01:00:00:10", "dev", "in0",
+             "nud", "permanent")
+    lab.caller("ip", "neigh", "replace", INSIDE, "lladdr", mac, "dev", "eth0", "nud", "permanent")
+    before = lab.drops()["up_fragment"]
+    c.talk().heard(10, timeout=15)
+    if not known:
+        restart_numbering(c)
+        c.talk()
+    c.heard(50).quiet().whole()
+    if known:
+        counted(lab, c)
+    equal(lab.drops()["up_fragment"] - before, 0 if RUNG == "user" else c.a_rtp.rtp.next,
+          "first fragments passed up")
+    before = lab.drops()["wrong_source"]
+    stranger = lab.end("10.91.1.66")
+    lab.caller("ip", "route", "replace", "10.91.1.0/24", "dev", "eth0", "src", CALLER)
+    for _ in range(10):
+        stranger.tx[0].sendto(b"\x80\0" + bytes(170), c.relay_a)
+    wait_for(lambda: lab.drops()["wrong_source"] == before + 10, 5, lambda: f"{lab.drops()}")
+    equal(c.flows()["a"]["dropped"], 10, "dropped of the flow")
+    lab.caller("ip", "neigh", "del", INSIDE, "dev", "eth0")
+    c.hang_up().gone()
+
+
+def fragments_above(_):
+    """the same where the kernel hands them to an interface above the realm's, there from the start
+    or made while the daemon runs"""
+    mac = "02:91:01:00:00:77"
+    add = ("ip", "link", "add", "link", "in0", "above0", "address", mac, "type", "macvlan")
+    with Lab() as lab:
+        lab.node(*add)
+        lab.start(config(lab))
+        by_another(lab, "above0", mac, known=True)
+        lab.clear()
+        lab.node("ip", "link", "del", "above0")
+        lab.node(*add)
+        by_another(lab, "above0", mac, known=False)
+        equal(lab.stop(), 0, "exit status after SIGTERM")
+        lab.detached()
 
 
 def fragments_out(_):
@@ -280,7 +331,7 @@ def nobody_else(_):
         equal(lab.drops()["unleased"], unleased, "what the relay has refused")
 
 
-TESTS = [options, fragments, fragments_out, fragments_of_ipv6, unresolved, one_realm_without, flood,
+TESTS = [options, fragments, fragments_above, fragments_out, fragments_of_ipv6, unresolved, one_realm_without, flood,
          kill_9_of_the_relay, kill_9_of_the_daemon, upgrade, no_privilege, nobody_else]
 
 if __name__ == "__main__":
