@@ -11,8 +11,8 @@ import rtp
 import tap
 from basic_test import ip_packet
 from calls import Call, call
-from lab import (CALLEE, CALLEE6, CALLER, CALLER6, INSIDE, INSIDE6, OUTSIDE, OUTSIDE6, RUNG, Lab, config,
-                 nothing_left)
+from lab import (CALLEE, CALLEE6, CALLER, CALLER6, INSIDE, INSIDE6, OUTSIDE, OUTSIDE6, RUNG, Lab,
+                 config, nothing_left)
 from sip import sdp
 from survive_test import restart_numbering
 from tap import equal, wait_for
@@ -331,8 +331,9 @@ def nobody_else(_):
         equal(lab.drops()["unleased"], unleased, "what the relay has refused")
 
 
-TESTS = [options, fragments, fragments_above, fragments_out, fragments_of_ipv6, unresolved, one_realm_without, flood,
-         kill_9_of_the_relay, kill_9_of_the_daemon, upgrade, no_privilege, nobody_else]
+TESTS = [options, fragments, fragments_above, fragments_out, fragments_of_ipv6, unresolved,
+         one_realm_without, flood, kill_9_of_the_relay, kill_9_of_the_daemon, upgrade,
+         no_privilege, nobody_else]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, final=nothing_left)
