@@ -277,6 +277,8 @@ static const char *answer_line(const struct call *c, enum side side, const struc
 	struct crypto_line line;
 	const char *why = choose(&w, told->index, &line);
 
+	if (!why && line.crypt.suite && !k)
+		why = "there is no room for its line";
 	if (!why && line.crypt.suite) {
 		struct crypto_line *ours = &k->ours[line.crypt.suite - 1];
 
@@ -327,9 +329,9 @@ void call_keys_heard(const struct call *c, struct call_line *line, enum side sid
 	struct crypto_line theirs;
 	uint8_t before;
 
-	if (!k)
+	/* What cannot be served was refused before; what is in force never turns clear. */
+	if (!k || choose(&w, line->index, &theirs))
 		return;
-	choose(&w, line->index, &theirs);
 	before = k->hears.suite;
 	k->sends = theirs.crypt;
 	k->hears = theirs.crypt.suite ? k->ours[theirs.crypt.suite - 1].crypt

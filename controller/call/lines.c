@@ -155,8 +155,10 @@ static void choose_main(struct call *c)
 		call_read_audio(b);
 	}
 	main = call_stream(c, a->said ? a->audio.index : b->audio.index);
-	if (main)
-		c->stream = main;
+	if (!main || main == c->stream)
+		return;
+	call_hold_stop(c); /* music goes to a line that may end */
+	c->stream = main;
 }
 
 void call_lines_heard(struct call *c, enum side side)
