@@ -181,27 +181,33 @@ static uint32_t least(uint32_t a, uint32_t b)
 	return b && b < a ? b : a;
 }
 
-/* The link of a route, or the one that a VLAN's interface stands on; `mtu` is what it takes. */
-static struct link *link_under(struct datapath *dp, uint32_t ifindex, uint16_t vlan, uint32_t *mtu)
-{
-	struct link *link = link_by_ifindex(dp, ifindex);
-	struct nl_link above;
-
-	if (link) {
-		*mtu = link->now.mtu;
-		return link;
-	}
-	if (!vlan || nl_link_get_index(dp->netlink, ifindex, &above) || !above.vlan ||
-	    (vlan != CONF_VLAN_KEEP && above.vlan != vlan))
-		return NULL;
-	*mtu = above.mtu;
-	return link_by_ifindex(dp, above.lower);
-}
-
 /* The kernel did not come to answer: nothing is known of a route. */
 static bool is_unanswered(int err)
 {
 	return err == -ENOMEM || err == -ENOBUFS || err == -EAGAIN || err == -EINTR;
+}
+
+/* The link of a route, or the one that a VLAN's interface stands on, or NULL; `mtu` is what it
+ * takes. -errno: the kernel did not answer. */
+static int link_under(struct link **out, struct datapath *dp, uint32_t ifindex, uint16_t vlan,
+		      uint32_t *mtu)
+{
+	struct nl_link above;
+	int err;
+
+	*out = link_by_ifindex(dp, ifindex);
+	if (*out)
+		*mtu = (*out)->now.mtu;
+	if (*out || !vlan)
+		return 0;
+	err = nl_link_get_index(dp->netlink, ifindex, &above);
+	if (err)
+		return is_unanswered(err) ? err : 0;
+	if (!above.vlan || (vlan != CONF_VLAN_KEEP && above.vlan != vlan))
+		return 0;
+	*mtu = above.mtu;
+	*out = link_by_ifindex(dp, above.lower);
+	return 0;
 }
 
 /* The link towards the destination where it is one of the realm's, else NULL. -errno: the kernel
@@ -219,7 +225,9 @@ static int route_by(struct link **out, struct datapath *dp, const struct nexthop
 	*out = NULL;
 	if (err)
 		return is_unanswered(err) ? err : 0;
-	link = link_under(dp, route->ifindex, dp->conf->realms[hop->key.realm].vlan, &mtu);
+	err = link_under(&link, dp, route->ifindex, dp->conf->realms[hop->key.realm].vlan, &mtu);
+	if (err)
+		return err;
 	route->mtu = least(mtu, route->mtu);
 	if (link && link_of_realm(dp, link, hop->key.realm) &&
 	    (!route->local || link->now.loopback))
@@ -321,15 +329,31 @@ static void mark_concerned(struct datapath *dp, struct route_news *news)
 	*news = (struct route_news){ 0 };
 }
 
+/* Once more behind at least AGAIN_MS, however much news comes meanwhile. */
 static void take_news(struct datapath *dp)
 {
+	struct route_news *again = has_news(&dp->again) ? &dp->later : &dp->again;
 	const struct route_news *news = &dp->news;
 
+	if (again == &dp->again)
+		dp->again_ms = loop_now_ms(dp->loop);
 	for (size_t i = 0; i < news->n; i++)
-		add_news(&dp->again, &news->only[i]);
+		add_news(again, &news->only[i]);
 	if (news->all)
-		add_news(&dp->again, NULL);
+		add_news(again, NULL);
 	mark_concerned(dp, &dp->news);
+}
+
+static void take_again(struct datapath *dp)
+{
+	uint64_t now_ms = loop_now_ms(dp->loop);
+
+	if (!has_news(&dp->again) || now_ms - dp->again_ms < AGAIN_MS)
+		return;
+	mark_concerned(dp, &dp->again);
+	dp->again = dp->later;
+	dp->again_ms = now_ms;
+	dp->later = (struct route_news){ 0 };
 }
 
 /* A slice of them; -errno: the kernel does not answer just now. */
@@ -354,10 +378,9 @@ static void on_refresh(void *owner)
 	int err;
 
 	dp->refreshing = false;
+	take_again(dp);
 	if (has_news(&dp->news))
 		take_news(dp);
-	else if (!dp->stale_hops)
-		mark_concerned(dp, &dp->again);
 	err = ask_stale(dp);
 	if (dp->stale_hops && !err)
 		timer_set(&dp->refresh, 1);

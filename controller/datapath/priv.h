@@ -190,7 +190,9 @@ struct datapath {
 	struct timer refresh;	 /* works stale_hops off in slices */
 	bool refreshing;	 /* it is set, to the next turn */
 	struct route_news news;	 /* since its last turn */
-	struct route_news again; /* what is asked once more when all that is done */
+	struct route_news again; /* what is asked once more, since `again_ms` */
+	struct route_news later; /* and what came meanwhile: behind that */
+	uint64_t again_ms;
 	size_t kicked;		 /* neighbours that had their turn in nexthop_kick() */
 	struct timer tick;    /* once a second */
 
