@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 QEMU = "qemu-system-x86_64"
 MEMORY = "1024"
 CPUS = "2"
@@ -101,7 +102,7 @@ class Guest:
         self.modules = []
         self.steps = []
         self.words = KERNEL_WORDS
-        self.cpus = CPUS
+        self.cpus, self.memory = CPUS, MEMORY
         self.archive = Archive()
         for name in ("proc", "sys", "dev", "tmp", "test", "modules"):
             self.archive.folder(name)
@@ -144,8 +145,8 @@ class Guest:
                                              steps="".join(self.steps)).encode())
         paths = {x: os.path.join(self.folder, x) for x in ("initrd", "console", "output")}
         self.archive.write(paths["initrd"])
-        argv = [QEMU, "-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", MEMORY, "-smp", self.cpus,
-                "-nodefaults", "-display", "none", "-no-reboot",
+        argv = [QEMU, "-accel", "tcg", "-cpu", "max", "-M", "q35", "-m", self.memory,
+                "-smp", self.cpus, "-nodefaults", "-display", "none", "-no-reboot",
                 "-serial", f"file:{paths['console']}", "-serial", f"file:{paths['output']}",
                 "-kernel", self.kernel.image, "-initrd", paths["initrd"], "-append",
                 self.words] + list(options)

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Debian's 6.1 and 6.12 kernels in a virtual machine: the module's tests, and the fast path's.
 
-The module is built for both; each is booted once (QEMU, without hardware virtualisation) and runs
-the programs of tests/kmod, then, without the module, the packet fixtures of tests/bpf. Prints TAP.
-Less of it: KERNEL=6.1, TEST=part of a program's name.
+The module is built for both; each is booted twice (QEMU, without hardware virtualisation): for
+the programs of tests/kmod and, without the module, the packet fixtures of tests/bpf; then for the
+daemon and phones (endtoend.py). Prints TAP. Less of it: KERNEL=6.1, TEST=part of a program's name.
 """
 import glob
 import importlib.machinery
@@ -16,8 +16,9 @@ import sys
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(TOP, "tools", "kmod"))
-import debian  # noqa: E402
-import guest   # noqa: E402
+import debian    # noqa: E402
+import endtoend  # noqa: E402
+import guest     # noqa: E402
 
 BUILD = os.path.join(TOP, "tools", "kmod", "build")
 LIMIT, STEP_LIMIT = 1500, 480    # seconds
@@ -121,6 +122,8 @@ def judge(tap, label, name, code, output):
             continue
         seen += 1
         bad = match.group(1) != "ok"
+        if bad:     # Python says what was wrong before the result, cmocka behind it
+            print("\n".join("# " + x.lstrip("# ") for x in said[-60:]))
         skipped = re.match(r"# SKIP (.*)", match.group(2))
         test = skipped.group(1) if skipped else match.group(2)
         tap.add(not bad, f"{label} {name}/{test}",
@@ -140,11 +143,23 @@ def test_kernel(tap, build, kernel):
         tap.add(False, f"{label} builds", "", str(fault))
         return
     tap.add("warning:" not in said, f"{label} builds", "", said if "warning:" in said else "")
-    found, console = prepare(kernel, module, helpers).boot(LIMIT)
+    names = list(programs())
+    if names:
+        run(tap, label, prepare(kernel, module, helpers), names)
+    names, why = endtoend.names(label), endtoend.missing()
+    if names and why:
+        tap.add(True, f"{label} calls", f" # SKIP {why}")
+    elif names:
+        run(tap, f"{label} calls:", endtoend.prepare(kernel, module, names), names)
+
+
+def run(tap, label, machine, names):
+    """Boots it, and judges those steps and what its kernel said."""
+    found, console = machine.boot(LIMIT)
     tap.add("dmesg" in found, f"{label} boots and ends", "",
             "" if "dmesg" in found else "\n".join(console.splitlines()[-60:]))
     before = 0.0
-    for name in programs():
+    for name in names:
         code, output, uptime = found.get(name, (None, "", before))
         judge(tap, label, name, code, output)
         print(f"# {name}: {max(uptime - before, 0):.1f} s")

@@ -9,7 +9,7 @@ import subprocess
 import netns
 import sip
 import tone
-from tap import Failed, wait_for
+from tap import SLOW, Failed, wait_for
 
 CONFIG = """
 poll_method epoll
@@ -128,7 +128,7 @@ class Baresip:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(5)
+                self.process.wait(5 * SLOW)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

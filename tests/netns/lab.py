@@ -19,7 +19,7 @@ import netns
 import rtp
 from netns import Namespace, sh
 from phone import Phone
-from tap import Failed, check, diag, equal, wait_for
+from tap import SLOW, Failed, check, diag, equal, wait_for
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 BPFFS = "/sys/fs/bpf"
@@ -32,8 +32,8 @@ SANITIZER = re.compile(r"ERROR: (Address|Leak|Undefined)\w*Sanitizer|runtime err
                        r"SUMMARY: \w+Sanitizer")
 
 RUNG = os.environ.get("RUNG", "")
-RUNGS = {"": "auto", "native": "native", "generic": "generic", "user": "off"}
-MODES = {"": "native", "native": "native", "generic": "generic", "user": "off"}
+RUNGS = {"": "auto", "native": "native", "generic": "generic", "user": "off", "kmod": "auto"}
+MODES = {"": "native", "native": "native", "generic": "generic", "user": "off", "kmod": "native"}
 GENERAL = {"lease": "300", "metrics": "127.0.0.1:9768", "state": "off", "cdr": "off"}
 PEERS = """
 [alice]
@@ -111,7 +111,8 @@ to = anna
 
 def config(lab, general=(), inside=(), outside=(), peers=PEERS):
     """The standard configuration; dictionaries add to its sections or override them. The variable
-    RUNG says which rung forwards where the test does not: native, generic or user."""
+    RUNG says which rung forwards where the test does not: native, generic or user; kmod: the best,
+    and rtpfwd.ko must be found."""
     general = {"bpffs": lab.bpffs, "control": lab.control, **GENERAL, **dict(general)}
     realms = (("inside", "in0", INSIDE, inside), ("outside", "out0", OUTSIDE, outside))
     lab.own_rung = not any("xdp" in more for *_, more in realms)
@@ -285,7 +286,10 @@ class Lab:
         """What runs on a rung by RUNG (by `auto`: native, the ends poll) is on it, and no other."""
         if not self.own_rung or not self.napi:
             return
-        for realm in self.ctl("show", "status")["realms"]:
+        status = self.ctl("show", "status")
+        if RUNG == "kmod":
+            equal(status["kmod"], "loaded", "rtpfwd.ko")
+        for realm in status["realms"]:
             for i in realm["interfaces"]:
                 equal(i["xdp"], MODES[RUNG], f"rung of {i['name']} ({i['reason']})")
 
@@ -299,7 +303,7 @@ class Lab:
         """Ends the daemon and returns its exit status."""
         daemon, self.daemon = self.daemon, None
         daemon.send_signal(signo)
-        code = daemon.wait(timeout)
+        code = daemon.wait(timeout * SLOW)
         self.sane()
         return code
 

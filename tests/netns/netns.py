@@ -6,6 +6,8 @@ import socket
 import subprocess
 import threading
 
+from tap import SLOW
+
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -13,7 +15,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def sh(*argv, check=True, timeout=20, **kw):
     """Runs a command and returns the finished process with its texts."""
     done = subprocess.run([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          universal_newlines=True, timeout=timeout, **kw)
+                          universal_newlines=True, timeout=timeout * SLOW, **kw)
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(map(str, argv))}: exit {done.returncode}: {done.stderr}")
     return done
@@ -73,7 +75,7 @@ def raw(ns):
 def tcp(ns, to, timeout=5):
     with inside(ns):
         sock = socket.socket(family(to[0]), socket.SOCK_STREAM)
-    sock.settimeout(timeout)
+    sock.settimeout(timeout * SLOW)
     sock.connect(to)
     return sock
 

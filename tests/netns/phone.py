@@ -5,7 +5,7 @@ import time
 import netns
 import sip
 from sip import Msg, token
-from tap import Failed, check, equal
+from tap import SLOW, Failed, check, equal
 
 REASONS = {100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 404: "Not Found",
            480: "Temporarily Unavailable", 481: "Call/Transaction Does Not Exist",
@@ -66,7 +66,7 @@ class Phone:
 
     def expect(self, what, timeout=3.0, call_id=None, repeats=False, where=None):
         """The next message that fits; a retransmission only with `repeats`."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * SLOW
         while True:
             msg = self.find(what, call_id, repeats)
             if msg and (where is None or where(msg)):
@@ -99,7 +99,7 @@ class Phone:
         def new(msg):
             return msg.tag("to") is None and \
                 (number is None or msg.uri.startswith(f"sip:{number}@"))
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * SLOW
         while True:
             for msg in self.backlog:
                 if msg.method == "INVITE" and not msg.repeat and new(msg):

@@ -7,7 +7,7 @@ import threading
 import time
 
 import netns
-from tap import Failed, wait_for
+from tap import SLOW, Failed, wait_for
 
 MAGIC = b"RTPn"
 PAYLOAD = 160       # 20 ms of G.711
@@ -263,7 +263,7 @@ def settle(*ends, timeout=2.0):
         count = sum(len(e.rtp.got) + len(e.rtcp.got) for e in ends)
         if count != state["count"]:
             state["count"], state["since"] = count, time.monotonic()
-        return time.monotonic() - state["since"] > 0.15
+        return time.monotonic() - state["since"] > 0.15 * SLOW
     wait_for(quiet, timeout, "silence after the senders stopped")
 
 

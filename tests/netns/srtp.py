@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Scripted phones that send and hear SRTP: libsrtp2, as the oracle of what the node does."""
 import ctypes
+import threading
 
 import rtp
 
@@ -66,6 +67,7 @@ def encrypt(end, sends, hears):
     with end.engine.lock:
         end.sends = Session(sends, True)
         end.hears = [Session(hears, False)]
+        end.decrypting = threading.Lock()
 
 
 class SrtpEnd(rtp.RtpEnd):
@@ -79,10 +81,22 @@ class SrtpEnd(rtp.RtpEnd):
         self.wire.append(self.sends.protect(packet, is_rtcp(packet)))
         super()._out(sock, self.wire[-1], to)
 
+    def hear_also(self, hears):
+        """Under this key, too: also what came under it before the answer that told it was read."""
+        with self.decrypting:
+            self.hears.insert(0, Session(hears, False))
+            early, self.unheard = self.unheard, []
+            for packet in early:
+                self._take(*packet)
+
     def heard(self, data, source, rtcp, when):
+        with self.decrypting:
+            self._take(data, source, rtcp, when)
+
+    def _take(self, data, source, rtcp, when):
         for session in self.hears:
             plain = session.unprotect(data, is_rtcp(data))
             if plain is not None:
                 super().heard(plain, source, rtcp, when)
                 return
-        self.unheard.append(data)
+        self.unheard.append((data, source, rtcp, when))

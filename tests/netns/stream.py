@@ -9,7 +9,7 @@ import time
 import netns
 from phone import Phone
 from sip import Msg
-from tap import Failed, check, equal
+from tap import SLOW, Failed, check, equal
 
 LENGTH = re.compile(rb"^content-length\s*:\s*(\d+)\s*$", re.IGNORECASE | re.MULTILINE)
 
@@ -30,7 +30,7 @@ def dial(ns, ip, to, port=0, timeout=5):
     with netns.inside(ns):
         sock = socket.socket(family(ip), socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.settimeout(timeout)
+    sock.settimeout(timeout * SLOW)
     sock.bind((ip, port))
     sock.connect(to[:2])
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -39,7 +39,7 @@ def dial(ns, ip, to, port=0, timeout=5):
 
 def read_to_end(sock, timeout=5):
     """All that comes until the far end closes; it must."""
-    sock.settimeout(timeout)
+    sock.settimeout(timeout * SLOW)
     data = b""
     while True:
         try:
@@ -127,7 +127,7 @@ class StreamPhone(Phone):
 
     def _accept(self):
         sock, peer = self.listener.accept()
-        sock.settimeout(5)
+        sock.settimeout(5 * SLOW)
         if self.tls:
             try:
                 sock = self.tls.server.wrap_socket(sock, server_side=True)
@@ -190,7 +190,7 @@ class StreamPhone(Phone):
 
     def closed(self, timeout=5):
         """Waits until the node has closed every connection."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * SLOW
         while self.conns:
             if time.monotonic() > deadline:
                 raise Failed(f"{self.user}@{self.ip}: {list(self.conns)} still open")

@@ -6,6 +6,9 @@ import sys
 import time
 import traceback
 
+# How much slower than most this machine is: limits grow by so much.
+SLOW = float(os.environ.get("SLOW", "1"))
+
 
 class Skip(Exception):
     """Raised by a test that cannot run here; the text says why."""
@@ -26,8 +29,9 @@ def equal(got, want, what=""):
 
 
 def wait_for(condition, timeout=5.0, what="condition"):
-    """Polls until `condition()` is true and returns its value; Failed after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    """Polls until `condition()` is true and returns its value; Failed after `timeout` seconds, or
+    SLOW times as many."""
+    deadline = time.monotonic() + timeout * SLOW
     while True:
         value = condition()
         if value:
