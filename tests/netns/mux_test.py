@@ -203,9 +203,11 @@ def direct(beside):
         c.sa.kw = {}
         c.sa.accept(offer)
         c.is_direct()
+        c.quiet()   # or a packet under way is one that nobody sent
         for e in (c.a_rtp, c.b_rtp):
             e.rtp.forget()
             e.rtcp.forget()
+            e.start(e.to, e.rtcp_to)
         c.heard(50).quiet().whole(sources=False)
         end(c)
         equal(lab.stop(), 0, "exit status after SIGTERM")
