@@ -87,15 +87,14 @@ struct {
 	__uint(max_entries, 1 << 16);
 } rtpfwd_events SEC(".maps");
 
-int rtpfwd_xdp(struct xdp_md *ctx);
-
-/* Pinned like the others: without a reference from a file or a process its entry would go. */
+/* Set by the controller when it switches the links. Pinned like the others: without a reference
+ * from a file or a process its entry would go. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, 1);
 	__uint(key_size, sizeof(__u32)); /* no type: the kernel takes none */
-	__array(values, int(struct xdp_md *));
-} rtpfwd_again SEC(".maps") = { .values = { [0] = (void *)&rtpfwd_xdp } };
+	__uint(value_size, sizeof(__u32));
+} rtpfwd_again SEC(".maps");
 
 static __always_inline struct rtpfwd_control *map_control(void)
 {

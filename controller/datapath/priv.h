@@ -145,7 +145,7 @@ struct datapath {
 		int tx, drops, links, events;		    /* maps */
 		int control, slots, rests, relay, socks;    /* the same */
 		int crypts;				    /* -1: none is needed */
-		int uppers;
+		int uppers, again;
 	} fd;
 	struct rtpfwd_control *control; /* mapped */
 	struct rtpfwd_slot *slots;	/* mapped */

@@ -342,10 +342,27 @@ static int check_all(const struct datapath *dp, char *why, size_t why_size)
 	return 0;
 }
 
-int rung_attach_all(struct datapath *dp, bool keep, char *why, size_t why_size)
+/* A packet that goes through the node twice is judged by one program: this one is switched together
+ * with those of the links, not when it is loaded, for a start may fail between. */
+static int judge_again(struct datapath *dp, char *why, size_t why_size)
 {
+	__u32 zero = 0;
 	int err;
 
+	if (!bpf_map_update_elem(dp->fd.again, &zero, &dp->fd.xdp, BPF_ANY))
+		return 0;
+	err = -errno;
+	snprintf(why, why_size, "cannot set the program of the map " RTPFWD_MAP_AGAIN ": %s",
+		 strerror(-err));
+	return err;
+}
+
+int rung_attach_all(struct datapath *dp, bool keep, char *why, size_t why_size)
+{
+	int err = judge_again(dp, why, why_size);
+
+	if (err)
+		return err;
 	pins_prune(dp);
 	for (size_t i = 0; i < dp->n_links; i++)
 		if (dp->links[i].want != XDP_OFF && take_over(dp, &dp->links[i]))

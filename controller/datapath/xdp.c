@@ -358,6 +358,7 @@ static void keep_fds(struct datapath *dp)
 	dp->fd.relay = bpf_map__fd(bpf->maps.rtpfwd_relay);
 	dp->fd.socks = bpf_map__fd(bpf->maps.rtpfwd_socks);
 	dp->fd.uppers = bpf_map__fd(bpf->maps.rtpfwd_uppers);
+	dp->fd.again = bpf_map__fd(bpf->maps.rtpfwd_again);
 	dp->fd.tx = bpf_map__fd(bpf->maps.rtpfwd_tx);
 	dp->fd.drops = bpf_map__fd(bpf->maps.rtpfwd_drops);
 	dp->fd.links = bpf_map__fd(bpf->maps.rtpfwd_links);

@@ -133,6 +133,55 @@ static void media_outlives_the_controller(void **state)
 	lab_unmap(NULL, slots);
 }
 
+static uint32_t program_id(int fd)
+{
+	struct bpf_prog_info info = { 0 };
+	__u32 size = sizeof(info);
+
+	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
+	close(fd);
+	return info.id;
+}
+
+/* Of the program that judges a frame once more. */
+static uint32_t again_id(void)
+{
+	uint32_t zero = 0, id = 0;
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/" RTPFWD_MAP_AGAIN, lab.folder);
+	fd = bpf_obj_get(path);
+	assert_true(fd >= 0);
+	assert_int_equal(bpf_map_lookup_elem(fd, &zero, &id), 0);
+	close(fd);
+	return id;
+}
+
+/* A packet that goes through the node twice never meets two of them. */
+static void a_start_that_fails_changes_no_program(void **state)
+{
+	uint32_t id;
+
+	(void)state;
+	NEED_ROOT;
+	open_lab();
+	add(RELAY, 7);
+	id = program_id(lab_program(&lab, "in0"));
+	assert_int_equal(again_id(), id);
+	lab_close(&lab);
+	lab.interfaces[1] = "nowhere0";
+	assert_int_equal(lab_open(&lab), -ENODEV);
+	assert_int_equal(program_id(lab_program(&lab, "in0")), id);
+	assert_int_equal(again_id(), id);
+
+	lab.interfaces[1] = "out0";
+	open_lab();
+	assert_int_not_equal(again_id(), id);
+	assert_int_equal(program_id(lab_program(&lab, "in0")), again_id());
+	assert_int_equal(offer(PHONE, RELAY), XDP_REDIRECT);
+}
+
 /* SIGKILL amid a change: the second copy is in force, the first half written. */
 static void a_change_cut_short_is_finished(void **state)
 {
@@ -433,6 +482,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T_FRESH(media_outlives_the_controller),
+		T_FRESH(a_start_that_fails_changes_no_program),
 		T_FRESH(a_change_cut_short_is_finished),
 		T_FRESH(a_probe_cut_short_is_over),
 		T_FRESH(an_adopted_flow_is_taken_over),
