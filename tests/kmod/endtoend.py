@@ -28,10 +28,12 @@ PYTHON = "/usr/bin/python3"
 NOT_OF_PYTHON = re.compile(r"/(config-[^/]*|test|idlelib|lib2to3|tkinter|turtledemo|ensurepip|"
                            r"distutils|pydoc_data|unittest|dist-packages)/")
 OURS = ("calls", "contexts")
+PUBLISHED = "controller/media/README.md"    # which spray_test reads
 # Each takes a minute or more: under one of the kernels.
 STEPS = {
     "calls": ("lab kmod/calls", ("6.1",)),
     "phones": ("lab netns/srtp_test real_phones", ("6.1",)),
+    "spray": ("lab netns/spray_test sprayed", ("6.1",)),
     "unloaded": ("unloaded", ("6.1",)),
 }
 LAB = f"""#!/bin/sh
@@ -75,6 +77,7 @@ def put_phone(archive):
 def put_lab(archive):
     for path in glob.glob(f"{TOP}/tests/netns/*.py") + [f"{HERE}/{n}.py" for n in OURS]:
         archive.copy(path, f"{FOLDER}/{os.path.relpath(path, TOP)}")
+    archive.copy(f"{TOP}/{PUBLISHED}", f"{FOLDER}/{PUBLISHED}")
     for name in ("rtpfwd", "rtpfwd-ctl"):
         archive.program(f"{TOP}/build/{name}", f"{FOLDER}/build/{name}")
     archive.link(f"{FOLDER}/build/san", ".")
