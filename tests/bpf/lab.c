@@ -5,6 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
@@ -188,6 +189,21 @@ int lab_open_events(struct lab *lab, const struct datapath_events *events,
 		lab->dp = NULL;
 	}
 	return err;
+}
+
+const char *lab_relay(void)
+{
+	static char path[PATH_MAX];
+	char *slash;
+
+	/* From its tests/bpf/NAME up. */
+	assert_true(readlink("/proc/self/exe", path, sizeof(path) - sizeof("rtpfwd")) > 0);
+	for (int up = 0; up < 3; up++) {
+		slash = strrchr(path, '/');
+		assert_non_null(slash);
+		*slash = '\0';
+	}
+	return strcat(path, "/rtpfwd");
 }
 
 void lab_close(struct lab *lab)

@@ -58,6 +58,7 @@ void lab_conf(struct lab *lab, const char *inside, const char *outside, enum con
 int lab_open(struct lab *lab); /* `why` is set on failure */
 int lab_open_events(struct lab *lab, const struct datapath_events *events,
 		    void (*adopted)(void *, const struct addr *), void *ctx);
+const char *lab_relay(void); /* the program of the userspace relay: build/san/rtpfwd */
 void lab_close(struct lab *lab); /* the data path; what it pinned stays */
 void lab_detach(struct lab *lab);
 

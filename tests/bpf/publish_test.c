@@ -22,14 +22,16 @@
 #define CHANGES_FEW 4
 #define PACKETS_FEW 1000
 
-/* Two descriptions that differ in every field that a packet shows. */
-static struct flow_want wants[2];
+/* Descriptions that differ in every field that a packet shows. Three of them, so that two copies
+ * written by turns change. */
+#define WANTS 3
+static struct flow_want wants[WANTS];
 
 struct reader {
 	int program;
 	uint32_t in0;
 	struct frame in;
-	struct frame due[2]; /* what each description makes of it */
+	struct frame due[WANTS]; /* what each description makes of it */
 	atomic_bool over;
 	struct datapath *dp; /* the writer's, in the loop's thread */
 	int packets;
@@ -50,7 +52,7 @@ static void *read_on(void *arg)
 
 		if (frame_run(r->program, &r->in, &out, r->in0) != XDP_REDIRECT)
 			r->verdicts_else++;
-		for (int w = 0; w < 2; w++)
+		for (int w = 0; w < WANTS; w++)
 			if (!memcmp(out.bytes, r->due[w].bytes, r->in.size))
 				which = w;
 		if (which < 0)
@@ -65,14 +67,18 @@ static void *read_on(void *arg)
 
 static void make_wants(void)
 {
-	for (int w = 0; w < 2; w++) {
+	static const char *const from[] = { "10.77.2.1:20010", "10.77.2.1:20077",
+					    "10.77.2.1:20055" };
+	static const char *const to[] = { "10.77.2.2:6000", "10.77.2.3:7777", "10.77.2.4:8888" };
+
+	for (int w = 0; w < WANTS; w++) {
 		wants[w] = (struct flow_want){
 			.local = lab_addr(RELAY),
 			.owner = 7,
 			.mode = FLOW_FORWARD,
 			.expect = lab_addr(PHONE),
-			.from = lab_addr(w ? "10.77.2.1:20077" : "10.77.2.1:20010"),
-			.to = lab_addr(w ? "10.77.2.3:7777" : "10.77.2.2:6000"),
+			.from = lab_addr(from[w]),
+			.to = lab_addr(to[w]),
 			.egress_realm = 1,
 			.clock_rate = 8000,
 		};
@@ -93,7 +99,7 @@ static bool is_over(void *arg)
 
 	/* As fast as can be, most of it while readers may still be in the idle copy. */
 	for (int i = 0; i < 200; i++)
-		assert_int_equal(datapath_apply(r->dp, &wants[++turn & 1]), 0);
+		assert_int_equal(datapath_apply(r->dp, &wants[++turn % WANTS]), 0);
 	return atomic_load(&r->over);
 }
 
@@ -110,7 +116,8 @@ static void packets_never_meet_a_mix(void **state)
 	NEED_ROOT;
 	lab_world(&world, false);
 	lab_sh("ip neigh replace 10.77.2.2 lladdr 02:00:00:00:02:02 dev out0 nud permanent;"
-	       "ip neigh replace 10.77.2.3 lladdr 06:33:33:33:33:33 dev out0 nud permanent");
+	       "ip neigh replace 10.77.2.3 lladdr 06:33:33:33:33:33 dev out0 nud permanent;"
+	       "ip neigh replace 10.77.2.4 lladdr 0a:44:44:44:44:44 dev out0 nud permanent");
 	lab_conf(&lab, "in0", "out0", XDP_GENERIC);
 	assert_int_equal(lab_open(&lab), 0);
 	make_wants();
@@ -127,7 +134,10 @@ static void packets_never_meet_a_mix(void **state)
 	assert_int_equal(slots[0].select, RTPFWD_SECOND);
 	assert_int_equal(frame_run(r->program, &r->in, &r->due[1], r->in0), XDP_REDIRECT);
 	assert_true(lab_until(&lab, in_first_copy, &slots[0]));
-	assert_memory_not_equal(r->due[0].bytes, r->due[1].bytes, r->in.size);
+	assert_int_equal(datapath_apply(lab.dp, &wants[2]), 0);
+	assert_int_equal(frame_run(r->program, &r->in, &r->due[2], r->in0), XDP_REDIRECT);
+	for (int w = 0; w < WANTS; w++)
+		assert_memory_not_equal(r->due[w].bytes, r->due[(w + 1) % WANTS].bytes, r->in.size);
 
 	assert_int_equal(pthread_create(&thread, NULL, read_on, r), 0);
 	/* A change waits for grace periods, which a busy machine makes long: 80 s. */

@@ -105,6 +105,17 @@ int relay_clean(void **state)
 	return 0;
 }
 
+bool relay_has_turn(void *ctx)
+{
+	const struct datapath *dp = lab.dp;
+	uint32_t generation = dp->user.generation;
+
+	(void)ctx;
+	return dp->control->relay == generation &&
+	       __atomic_load_n(&dp->relay->running[generation % RTPFWD_RELAYS], __ATOMIC_ACQUIRE) ==
+		       generation;
+}
+
 struct flow_want relay_want(void)
 {
 	return (struct flow_want){

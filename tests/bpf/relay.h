@@ -60,6 +60,7 @@ int relay_world_end(void **state);
 void relay_enter(bool far); /* its namespace of the phones, or the node's */
 int relay_fresh(void **state);
 int relay_clean(void **state);
+bool relay_has_turn(void *none); /* the process of the userspace relay forwards: for lab_until() */
 
 struct flow_want relay_want(void);		/* from PHONE to FAR */
 struct flow_want relay_want_of(bool in6, bool out6); /* the same, to or from the IPv6 of them */

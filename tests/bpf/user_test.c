@@ -22,22 +22,6 @@
 #define LARGEST 65527 /* UDP payload that IPv6 carries */
 #define FLOOD	200   /* events: as many as a pair of sockets holds */
 
-static char real[PATH_MAX]; /* build/san/rtpfwd */
-
-static int start(void **state)
-{
-	char *slash;
-
-	assert_true(readlink("/proc/self/exe", real, sizeof(real) - sizeof("rtpfwd")) > 0);
-	for (int up = 0; up < 3; up++) {
-		slash = strrchr(real, '/');
-		assert_non_null(slash);
-		*slash = '\0';
-	}
-	strcat(real, "/rtpfwd");
-	return relay_world(state);
-}
-
 static int fresh(void **state)
 {
 	relay_fresh(state);
@@ -52,17 +36,6 @@ static void open_with(const char *relay)
 	lab.events.relay = relay;
 	if (lab_open(&lab))
 		fail_msg("%s", lab.why);
-}
-
-static bool has_turn(void *ctx)
-{
-	const struct datapath *dp = lab.dp;
-	uint32_t generation = dp->user.generation;
-
-	(void)ctx;
-	return dp->control->relay == generation &&
-	       __atomic_load_n(&dp->relay->running[generation % RTPFWD_RELAYS], __ATOMIC_ACQUIRE) ==
-		       generation;
 }
 
 /* Datagrams of IPv6 that the namespace has put together. */
@@ -149,8 +122,8 @@ static void the_largest_datagram_has_room_for_its_tag(void **state)
 	NEED_ROOT;
 	lab.conf.peers = &peer;
 	lab.conf.n_peers = 1;
-	open_with(real);
-	assert_true(lab_until(&lab, has_turn, NULL));
+	open_with(lab_relay());
+	assert_true(lab_until(&lab, relay_has_turn, NULL));
 	relay = lab.dp->user.pid;
 	assert_int_equal(datapath_apply(lab.dp, &want), 0);
 	rtp = calloc(1, LARGEST);
@@ -217,8 +190,8 @@ static void one_that_ends_leaves_the_name_of_a_successor(void **state)
 
 	(void)state;
 	NEED_ROOT;
-	open_with(real);
-	assert_true(lab_until(&lab, has_turn, NULL));
+	open_with(lab_relay());
+	assert_true(lab_until(&lab, relay_has_turn, NULL));
 	running = &lab.dp->relay->running[lab.dp->user.generation % RTPFWD_RELAYS];
 	later = lab.dp->user.generation + RTPFWD_RELAYS;
 	loop_unwatch(&lab.dp->user.ended);
@@ -337,5 +310,5 @@ int main(int argc, char **argv)
 
 	if (argc > 0 && !strcmp(argv[0], DATAPATH_RELAY))
 		return flood(argv);
-	return cmocka_run_group_tests(tests, start, relay_world_end);
+	return cmocka_run_group_tests(tests, relay_world, relay_world_end);
 }
