@@ -100,7 +100,7 @@ static void *read_on(void *arg)
 	return NULL;
 }
 
-/* The relay stands still for some turns: most often between packets, now and then amid a verdict. */
+/* The relay stands still for some turns: most often between packets, at times amid a verdict. */
 static void stop_and_go(unsigned int turn)
 {
 	if (turn % STOP_EVERY == 0)

@@ -129,7 +129,7 @@ def learned(lab, calls):
     """They send the others: the flows admit the ports that they send from."""
     before, phones = lab.drops(), searched(calls)
     for c in phones:
-        equal(c.flows()["a"]["expect"], text((PRIVATE, c.a_rtp.port)), "source before the fifth packet")
+        equal(c.flows()["a"]["expect"], text((PRIVATE, c.a_rtp.port)), "source looked for")
         c.a_rtp.burst(LEARNED - 2)
     for c in phones:
         want = text((c.a_rtp.ip, c.a_rtp.port))
