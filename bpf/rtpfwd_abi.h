@@ -385,6 +385,24 @@ static inline __u32 rtpfwd_offset_of(__u32 count, __u32 place)
 	return place < half ? place << 1 : (place - half) << 1 | 1;
 }
 
+/* Is it a relay address? */
+static inline int rtpfwd_is_own(const struct rtpfwd_control *control, __be32 ip)
+{
+	const struct rtpfwd_address *address;
+
+	address = &control->addresses[rtpfwd_bucket(ip, control->seed)];
+	return address->count && address->ip == ip;
+}
+
+static inline int rtpfwd_is_own6(const struct rtpfwd_control *control, const __be32 ip[4])
+{
+	const struct rtpfwd_address6 *address;
+
+	address = &control->addresses6[rtpfwd_bucket6(ip, control->seed)];
+	return address->count && address->ip[0] == ip[0] && address->ip[1] == ip[1] &&
+	       address->ip[2] == ip[2] && address->ip[3] == ip[3];
+}
+
 /* The key of the link below; RTPFWD_MAX_LINKS: there is none. */
 static inline __u32 rtpfwd_upper_link(const struct rtpfwd_uppers *uppers, __u32 ifindex)
 {

@@ -30,6 +30,19 @@ static __always_inline bool is_above_link(__u32 ifindex)
 	return uppers && rtpfwd_upper_link(uppers, ifindex) != RTPFWD_MAX_LINKS;
 }
 
+/* What the daemon plays to a call that goes through this node twice comes by loopback. The kernel
+ * calls that, in IPv4, the interface that has the address; from any other it takes no source of its
+ * own. */
+static __always_inline bool is_from_here(const struct rtpfwd_control *control,
+					 const struct bpf_sk_lookup *ctx)
+{
+	__be32 ip[4] = { ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2],
+			 ctx->remote_ip6[3] };
+
+	return ctx->family == AF_INET6 ? rtpfwd_is_own6(control, ip)
+				       : rtpfwd_is_own(control, ctx->remote_ip4);
+}
+
 /* True, and which slot: a port of a relay address. */
 static __always_inline bool find_steered(const struct rtpfwd_control *control,
 					 const struct bpf_sk_lookup *ctx, __u32 *slot)
@@ -63,7 +76,8 @@ int rtpfwd_steer(struct bpf_sk_lookup *ctx)
 
 	if (!control || ctx->protocol != IPPROTO_UDP || !find_steered(control, ctx, &index))
 		return SK_PASS;
-	if (!is_link(control, ctx->ingress_ifindex) && !is_above_link(ctx->ingress_ifindex))
+	if (!is_link(control, ctx->ingress_ifindex) && !is_above_link(ctx->ingress_ifindex) &&
+	    !is_from_here(control, ctx))
 		return SK_PASS;
 	slot = bpf_map_lookup_elem(&rtpfwd_slots, &index);
 	if (!slot || *(volatile __u32 *)&slot->select == RTPFWD_FOREIGN)

@@ -192,10 +192,11 @@ void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_
 int datapath_counters(const struct datapath *dp, const struct addr *local,
 		      struct flow_counters *out);
 
-/* The interface of that realm by which `to` is reached from the relay address `from`; 0: there is
- * none. For what is sent beside the flows. */
-unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const struct addr *from,
-			     const struct addr *to);
+/* By which interface of that realm `to` is reached from the relay address `from`; 0: by whichever
+ * the kernel takes, for `to` is a relay port. For what is sent beside the flows. -ENETUNREACH: by
+ * none; -EAGAIN: the kernel did not answer just now. */
+int datapath_egress(unsigned int *ifindex, struct datapath *dp, unsigned int realm,
+		    const struct addr *from, const struct addr *to);
 
 /* Reports: snapshots for ctl, metrics and status. */
 struct flow_report {

@@ -210,6 +210,17 @@ static int link_under(struct link **out, struct datapath *dp, uint32_t ifindex, 
 	return 0;
 }
 
+static int route_get(struct datapath *dp, const struct nexthop *hop, uint32_t ifindex,
+		     struct nl_route *route)
+{
+	int err = nl_route_get(dp->netlink, &hop->key.to, &hop->key.from, ifindex, route);
+
+	/* The relay address is not one of the host's at the moment. */
+	if (err == -EINVAL || err == -EADDRNOTAVAIL)
+		err = nl_route_get(dp->netlink, &hop->key.to, NULL, ifindex, route);
+	return err;
+}
+
 /* The link towards the destination where it is one of the realm's, else NULL. -errno: the kernel
  * did not answer. */
 static int route_by(struct link **out, struct datapath *dp, const struct nexthop *hop,
@@ -217,11 +228,8 @@ static int route_by(struct link **out, struct datapath *dp, const struct nexthop
 {
 	uint32_t mtu = 0;
 	struct link *link;
-	int err = nl_route_get(dp->netlink, &hop->key.to, &hop->key.from, ifindex, route);
+	int err = route_get(dp, hop, ifindex, route);
 
-	/* The relay address is not one of the host's at the moment. */
-	if (err == -EINVAL || err == -EADDRNOTAVAIL)
-		err = nl_route_get(dp->netlink, &hop->key.to, NULL, ifindex, route);
 	*out = NULL;
 	if (err)
 		return is_unanswered(err) ? err : 0;
@@ -252,16 +260,35 @@ static int route_ask(struct link **out, struct datapath *dp, const struct nextho
 	return err;
 }
 
-unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const struct addr *from,
-			     const struct addr *to)
+/* To an address of this host the kernel goes by itself. One that is not here at the moment is
+ * another host's: of that the realm says nothing. */
+static int egress_home(struct datapath *dp, const struct nexthop *hop)
+{
+	struct nl_route route;
+	int err = route_get(dp, hop, 0, &route);
+
+	if (is_unanswered(err))
+		return -EAGAIN;
+	return !err && route.local ? 0 : -ENETUNREACH;
+}
+
+int datapath_egress(unsigned int *ifindex, struct datapath *dp, unsigned int realm,
+		    const struct addr *from, const struct addr *to)
 {
 	struct nexthop hop = { .key = { .to = addr_with_port(to, 0),
 					.from = addr_with_port(from, 0),
 					.realm = realm } };
 	struct nl_route route;
 	struct link *link;
+	uint32_t slot;
 
-	return !route_ask(&link, dp, &hop, &route) && link ? route.ifindex : 0;
+	*ifindex = 0;
+	if (!layout_find(&dp->layout, to, &slot, NULL))
+		return egress_home(dp, &hop);
+	if (route_ask(&link, dp, &hop, &route))
+		return -EAGAIN;
+	*ifindex = link ? route.ifindex : 0;
+	return link ? 0 : -ENETUNREACH;
 }
 
 static void mark_stale(struct datapath *dp, struct nexthop *hop)

@@ -194,6 +194,14 @@ static void tell(const struct relay *relay, uint32_t slot)
 	send(relay->fds[USER_TELL], &event, sizeof(event), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static bool is_from_here(const struct relay *relay, const struct addr *from)
+{
+	const struct rtpfwd_control *control = relay->maps.control;
+
+	return from->family == AF_INET ? rtpfwd_is_own(control, from->v4.s_addr)
+				       : rtpfwd_is_own6(control, from->v6.s6_addr32);
+}
+
 static void forward(struct relay *relay, int i)
 {
 	struct mmsghdr *message = &relay->receive.messages[i];
@@ -203,6 +211,7 @@ static void forward(struct relay *relay, int i)
 	if (user_packet_read(&datagram, &message->msg_hdr))
 		return;
 	user_packet_build(&frame, &datagram, relay->receive.parts[i].iov_base, message->msg_len);
+	frame.from_here = is_from_here(relay, &datagram.from);
 	if (user_verdict(&frame) == XDP_REDIRECT)
 		user_send_add(&relay->send, &frame);
 	for (unsigned int k = 0; k < frame.n_learned; k++)

@@ -38,7 +38,7 @@ int user_verdict(struct user_frame *frame)
 	struct host host = { .frame = frame };
 	int left;
 
-	frame->alone = is_alone(frame->maps, frame->ingress);
+	frame->alone = frame->from_here || is_alone(frame->maps, frame->ingress);
 	frame->limit = frame->end + USER_TAILROOM;
 	frame->n_learned = 0;
 	frame->by_kernel = 0;

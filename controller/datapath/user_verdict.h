@@ -41,6 +41,8 @@ struct user_frame {
 	uint8_t *begin, *end; /* from Ethernet on, IP aligned to words; USER_HEADROOM before it,
 				 USER_TAILROOM behind it */
 	uint32_t ingress;     /* interface */
+	bool from_here;	      /* its source is a relay address: no XDP program has seen it, and it
+				 comes in the place of who would else be heard */
 	uint64_t ns;	      /* CLOCK_MONOTONIC at its arrival */
 	/* Set by the verdict: */
 	uint8_t *limit;	 /* of `end`, through however many flows that encrypt */

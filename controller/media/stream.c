@@ -502,9 +502,8 @@ int stream_way(const struct stream *s, enum side side, struct stream_way *out)
 	rtcp_to = destination_of(listener, way_of(s, listener, FLOW_RTCP));
 	if (reachable(&rtcp_to, &out->from))
 		out->rtcp_to = rtcp_to;
-	out->ifindex =
-		datapath_egress(s->media->dp, listener->leg.realm, &out->from, &out->to);
-	return out->ifindex ? 0 : -ENETUNREACH;
+	return datapath_egress(&out->ifindex, s->media->dp, listener->leg.realm, &out->from,
+			       &out->to);
 }
 
 void stream_set_direct(struct stream *s, bool direct)

@@ -97,7 +97,7 @@ void stream_replace(struct stream *s, enum side side, bool ours);
  * wants it, by which interface of its realm. */
 struct stream_way {
 	struct addr from, to, rtcp_to;	/* rtcp_to.port 0: none */
-	unsigned int ifindex;
+	unsigned int ifindex;		/* 0: to another call of this node */
 };
 
 /* The number (SSRC) of a source that is to be made here for `side`: another one each time, and none
@@ -109,7 +109,8 @@ uint32_t stream_source(struct stream *s, enum side side);
  * must not be sent. */
 int stream_seal(struct stream *s, enum side side, uint8_t *packet, size_t len, bool rtcp);
 
-/* -ENOTCONN: it wants none; -ENETUNREACH: its realm does not lead there. */
+/* -ENOTCONN: it wants none; -ENETUNREACH: its realm does not lead there; -EAGAIN: whether it does
+ * is not known just now. */
 int stream_way(const struct stream *s, enum side side, struct stream_way *out);
 
 /* Direct: the legs send to one another. The entries go, the ports stay leased, what still comes

@@ -10,6 +10,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/bpf.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +227,41 @@ static void an_unanswered_question_is_not_no_route(void **state)
 	relay_expect_forwarded(&f, &want);
 }
 
+static int egress_to(const char *to, const char *interface)
+{
+	struct addr from = lab_addr(OUT), at = lab_addr(to);
+	unsigned int ifindex = 99;
+	int err = datapath_egress(&ifindex, lab.dp, 1, &from, &at);
+
+	assert_int_equal(ifindex, interface ? if_nametoindex(interface) : 0);
+	return err;
+}
+
+static void expect_home(int err)
+{
+	assert_int_equal(egress_to(LATER, NULL), err);
+	assert_int_equal(egress_to("[2001:db8:1::1]:20004", NULL), err);
+}
+
+/* To a relay port, the kernel's own: of whichever realm that is, but of this host. */
+static void what_is_sent_beside_flows_has_a_way(void **state)
+{
+	(void)state;
+	NEED_ROOT;
+	assert_int_equal(egress_to(FAR, "out0"), 0);
+	expect_home(0);
+	assert_int_equal(egress_to("10.77.1.1:9", NULL), -ENETUNREACH);
+	assert_int_equal(egress_to(PHONE, NULL), -ENETUNREACH); /* another realm's */
+	lab_sh("ip addr del 10.77.1.1/24 dev in0; ip addr del 2001:db8:1::1/64 dev in0");
+	expect_home(-ENETUNREACH);
+	lab_sh("ip addr add 10.77.1.1/24 dev in0");
+	lab_neighbours();
+	refused = true;
+	assert_int_equal(egress_to(FAR, NULL), -EAGAIN);
+	expect_home(-EAGAIN);
+	refused = false;
+}
+
 static void apply_crowd(void)
 {
 	char local[32], to[32];
@@ -311,6 +347,7 @@ int main(void)
 		T_XDP(what_may_concern_all_asks_for_all),
 		T_XDP(news_without_a_pause_put_nothing_off),
 		T_XDP(an_unanswered_question_is_not_no_route),
+		T_XDP(what_is_sent_beside_flows_has_a_way),
 		T_XDP(all_who_do_not_answer_have_their_turn),
 		T_XDP(a_renamed_interface_is_no_way_out),
 	};

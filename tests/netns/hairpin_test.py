@@ -6,14 +6,19 @@ import contextlib
 import os
 import signal
 
+import netns
+import rtp
 import sip
 import tap
 from calls import INSIDE, OUTSIDE, Call, relayed
+from hold_test import forget, hold, music_for, resume
 from kamailio import Kamailio
 from lab import (CALLEE, CALLER, CALLER6, INSIDE6, OUTSIDE6, PREFIX, RUNG, Lab, config,
                  nothing_left)
 from netns import text
+from reinvite_test import sides
 from tap import check, equal, wait_for
+from tune import Tune
 
 ANNA, PROXY = "10.91.1.11", "10.91.2.21"
 PEERS = f"""
@@ -83,8 +88,11 @@ to = proxy
 @contextlib.contextmanager
 def running(inside=(), outside=(), peers=PEERS, name=None):
     with Lab(name=name) as lab:
+        tune = Tune(f"{lab.dir}/tune.wav")
+        inside = {"moh": tune.path, **dict(inside)}
         lab.start(config(lab, peers=peers, inside=inside, outside=outside))
         k = Kamailio(lab, lab.callee, PROXY, OUTSIDE, phone=f"{OUTSIDE}:5060")
+        lab.tune = tune
         yield lab
         k.stop()
         equal(lab.stop(), 0, "exit status after SIGTERM")
@@ -227,6 +235,51 @@ def killed(lab):
     equal([f["call"] for flows in ways(lab, c).values() for f in flows], [None] * 8, "calls")
 
 
+def music(lab, c):
+    """Either end holds: the other one hears the file by both calls; and is heard again."""
+    for holder in "ab":
+        _, mine, _, far, theirs = sides(c, holder)
+        rtp.drain(mine, theirs)
+        before = lab.drops()
+        last = ways(lab, c)[mine, "rtp"][1]
+        hold(c, holder)
+        music_for(c, holder, lab.tune)
+        flow = next(f for f in lab.flows() if f["local"] == last["local"])
+        check(flow["packets"] >= last["packets"] + 60, f"packets of {last}, and now {flow}")
+        equal((flow["dropped"], dropped(lab, before)), (0, {}), f"drops: {flow}")
+        resume(c, holder)
+        forget(c)
+        c.heard(25)
+        far.none("INVITE", seconds=0.1)
+    c.quiet().whole()
+
+
+def on_hold(lab):
+    """who is held hears music by both calls: what the node itself sends to an address of its own"""
+    for number, via in (("8", "proxy"), ("9", "itself")):
+        c = doubled(lab, lab.number(number), via=via).talk().heard(10)
+        music(lab, c)
+        end(lab, c)
+        lab.clear()
+
+
+def not_the_other_call(lab):
+    """what another program of this host sends to such a port is refused by name, and counted"""
+    c = doubled(lab, lab.number("8")).talk().heard(10)
+    flow = ways(lab, c)[c.a_rtp, "rtp"][1]
+    before = lab.drops()
+    ip, port = flow["local"].rsplit(":", 1)
+    with netns.udp(lab.node.name, OUTSIDE) as sock:
+        for _ in range(3):
+            sock.sendto(b"\x80" + bytes(171), (ip, int(port)))
+    wait_for(lambda: dropped(lab, before), 5, "a drop")
+    c.heard(10).quiet().whole()
+    equal(dropped(lab, before), {"wrong_source": 3}, "drops")
+    found = next(f for f in lab.flows() if f["local"] == flow["local"])
+    equal(found["dropped"], 3, "of the flow")
+    end(lab, c)
+
+
 def half_relayed(_):
     """one network without XDP: its packets stay in the userspace relay, the others' in XDP"""
     with another({"xdp": "off"}) as lab:
@@ -265,12 +318,13 @@ to = itself
             equal(len(between), 4, "flows of IPv6 between the calls")
             c.talk().heard(30).quiet().whole()
             counted(lab, c)
+            music(lab, c.talk())
             end(lab, c)
             lab.clear()
 
 
-TESTS = [by_proxy, by_itself, thrice, loop, never_direct, other_port, half_relayed,
-         another_family, killed]
+TESTS = [by_proxy, by_itself, thrice, loop, never_direct, other_port, on_hold, not_the_other_call,
+         half_relayed, another_family, killed]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

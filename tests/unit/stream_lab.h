@@ -95,17 +95,21 @@ int datapath_counters(const struct datapath *dp, const struct addr *local,
 	return 0;
 }
 
-/* Interface 7 leads everywhere but to 192.0.2.99. */
-unsigned int datapath_egress(struct datapath *dp, unsigned int realm, const struct addr *from,
-			     const struct addr *to)
+/* Interface 7 leads everywhere but to 192.0.2.99; nobody knows of 192.0.2.98. */
+int datapath_egress(unsigned int *ifindex, struct datapath *dp, unsigned int realm,
+		    const struct addr *from, const struct addr *to)
 {
-	struct addr nowhere;
+	struct addr nowhere, unknown;
 
 	(void)dp;
 	(void)realm;
 	(void)from;
 	addr_parse(&nowhere, "192.0.2.99");
-	return addr_same_ip(to, &nowhere) ? 0 : 7;
+	addr_parse(&unknown, "192.0.2.98");
+	*ifindex = addr_same_ip(to, &nowhere) || addr_same_ip(to, &unknown) ? 0 : 7;
+	if (addr_same_ip(to, &unknown))
+		return -EAGAIN;
+	return *ifindex ? 0 : -ENETUNREACH;
 }
 
 void datapath_remove(struct datapath *dp, const struct addr *local, struct flow_counters *last)

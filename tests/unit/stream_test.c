@@ -482,6 +482,8 @@ static void way_of_what_is_made_here(void **state)
 	assert_int_equal(way.rtcp_to.port, 0);
 	describe(f, SIDE_B, "192.0.2.99:5000", "192.0.2.99:5001", 8000);
 	assert_int_equal(stream_way(f->s, SIDE_B, &way), -ENETUNREACH);
+	describe(f, SIDE_B, "192.0.2.98:5000", "192.0.2.98:5001", 8000);
+	assert_int_equal(stream_way(f->s, SIDE_B, &way), -EAGAIN);
 	describe(f, SIDE_B, "0.0.0.0:5000", "0.0.0.0:5001", 8000);
 	assert_int_equal(stream_way(f->s, SIDE_B, &way), -ENOTCONN);
 	stream_stop(f->s);
