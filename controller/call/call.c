@@ -282,6 +282,7 @@ static struct call *call_new(struct calls *all, const struct sip_request *reques
 	c->callers = peers_ref(all->peers);
 	timer_init(&c->ring, all->setup.loop, on_ring_timeout, c);
 	timer_init(&c->idle, all->setup.loop, on_ring_timeout, c);
+	call_hold_init(c);
 	direct_init(c);
 	HASH_ADD(hh, all->by_owner, owner, sizeof(c->owner), c);
 	c->number = ++all->numbers;

@@ -141,6 +141,7 @@ struct call {
 	uint64_t answered_ms; /* loop clock; 0: not answered */
 	struct timer ring;    /* the route's timeout, then the S() or L() limit */
 	struct timer idle;    /* rtptimeout */
+	struct timer music;   /* its way is asked for again */
 	unsigned int silent_sides; /* of which nothing was heard for a while, as counted */
 	struct call_media media;
 };
@@ -321,6 +322,7 @@ void call_lines_free(struct call *c);
 void call_lines_leave(struct call *c);
 
 /* hold.c: hold with music */
+void call_hold_init(struct call *c);
 /* That offer is answered without the other leg: hold with music begins, changes or ends. */
 bool call_hold_is_ours(const struct call *c, enum side side, const struct desc *offer);
 /* What `side` said came into force without the other leg being told. */

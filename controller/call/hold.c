@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { WAY_AGAIN_MS = 300 };
+
 static const char *tune_of(const struct call_side *holder)
 {
 	const struct conf_moh *moh = conf_peer_moh(holder->peer, holder->realm);
@@ -123,7 +125,9 @@ static void follow(struct call *c, enum side side)
 	}
 	stream_replace(c->stream, side, true);
 	err = play_to(c, side);
-	if (!err)
+	if (err == -EAGAIN) /* what plays plays on */
+		timer_set(&c->music, WAY_AGAIN_MS);
+	if (!err || err == -EAGAIN)
 		return;
 	log_info("call %s no music for %c: %s", c->id, "ab"[side], strerror(-err));
 	stop(c, side);
@@ -141,8 +145,19 @@ void call_hold_follow(struct call *c)
 		follow(c, (enum side)i);
 }
 
+static void on_again(void *owner)
+{
+	call_hold_follow(owner);
+}
+
+void call_hold_init(struct call *c)
+{
+	timer_init(&c->music, c->all->setup.loop, on_again, c);
+}
+
 void call_hold_stop(struct call *c)
 {
+	timer_stop(&c->music);
 	stop(c, SIDE_A);
 	stop(c, SIDE_B);
 }
