@@ -37,15 +37,25 @@ module_app menu.so
 module_app ctrl_tcp.so
 ctrl_tcp_listen {host}:4444
 """
+# A picture of its own making, and a display that shows it to nobody.
+VIDEO = """
+module vp8.so
+module fakevideo.so
+video_source fakevideo,nil
+video_display fakevideo,nil
+video_size 176x144
+video_bitrate 128000
+video_fps 10
+"""
 FOLDERS = ("/usr/lib/baresip/modules", "/usr/local/lib/baresip/modules")
 
 
 class Baresip:
     def __init__(self, lab, ns, ip, user, frequency, answers=False, seconds=60, account=None,
-                 transport=None, cafile=None, mediaenc=None, codecs="PCMU/8000/1"):
+                 transport=None, cafile=None, mediaenc=None, codecs="PCMU/8000/1", video=False):
         """`account`: (domain, secret) with which it registers, over `transport`; `cafile`: whom it
         believes where that is TLS; `mediaenc`: of its srtp module, "srtp", "srtp-mand" or
-        "srtp-mandf"."""
+        "srtp-mandf"; `video`: sends and takes VP8."""
         self.ns, self.ip, self.user, self.frequency = ns, ip, user, frequency
         self.folder = os.path.join(lab.dir, f"baresip-{user}")
         os.makedirs(self.folder + "/heard")
@@ -54,7 +64,7 @@ class Baresip:
         self._write("config", CONFIG.format(host=sip.host(ip), folder=self.folder, modules=modules,
                                             ports="20000-20100") +
                     (f"sip_cafile {cafile}\n" if cafile else "") +
-                    ("module srtp.so\n" if mediaenc else ""))
+                    ("module srtp.so\n" if mediaenc else "") + (VIDEO if video else ""))
         mode = ";answermode=auto" if answers else ""
         if account:
             mode += f";auth_user={user};auth_pass={account[1]}"

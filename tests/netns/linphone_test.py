@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """linphone, a phone that we did not write, registers and talks with baresip, another one."""
 import contextlib
-import time
 
 import tap
 from baresip import Baresip
 from calls import INSIDE, OUTSIDE
+from heard import ENOUGH, more, over, silent
 from lab import CALLEE, CALLER, Lab, config, nothing_left
 from linphone import Linphone
 from tap import check, equal, wait_for
@@ -30,7 +30,6 @@ to = bob
 type = route
 to = registered
 """
-ENOUGH = 100    # packets: two seconds
 
 
 @contextlib.contextmanager
@@ -56,35 +55,6 @@ def phones(lab, number, **kw):
         a.stop()
         b.stop()
     wait_for(lambda: lab.metrics()["rtpfwd_registrations"] == 0, 10, "it took it back")
-
-
-def received(lab):
-    calls = lab.calls()
-    equal(len(calls), 1, "calls")
-    return [calls[0][s]["rx_packets"] for s in "ab"]
-
-
-def more(lab):
-    """Audio from both sides."""
-    before = received(lab)
-    wait_for(lambda: all(got >= was + ENOUGH for got, was in zip(received(lab), before)), 20,
-             lambda: f"{ENOUGH} more packets than {before}: {received(lab)}")
-
-
-def silent(lab):
-    """No audio for a second: neither of them sends while the call is held."""
-    last = {"count": None, "since": 0}
-
-    def still():
-        count = received(lab)
-        if count != last["count"]:
-            last["count"], last["since"] = count, time.monotonic()
-        return time.monotonic() - last["since"] > 1
-    wait_for(still, 10, lambda: f"silence: {last}")
-
-
-def over(lab):
-    wait_for(lambda: not lab.calls() and not lab.flows(), 5, "no call and no flow")
 
 
 def calls(lab):
