@@ -44,15 +44,15 @@ static int read_tag(uint32_t *out, struct slice s)
 	return 0;
 }
 
-/* Of exactly `len` bytes, filled up with '=' to whole groups of four (RFC 4648 4), its last bits
- * zero: there is one text for each key. */
+/* Of exactly `len` bytes, its last bits zero; filled up with '=' to whole groups of four (RFC 4648
+ * 4) or not: RFC 4568 6.1 discards them, and rtpengine leaves them away. */
 static int read_base64(uint8_t *out, size_t len, struct slice s)
 {
 	uint32_t bits = 0;
 	unsigned int n_bits = 0;
 	size_t n = 0, digits = (len * 8 + 5) / 6;
 
-	if (s.len != (len + 2) / 3 * 4)
+	if (s.len != (len + 2) / 3 * 4 && s.len != digits)
 		return -EBADMSG;
 	for (size_t i = 0; i < s.len; i++) {
 		const char *at = s.p[i] ? strchr(digits64, s.p[i]) : NULL;
@@ -72,17 +72,25 @@ static int read_base64(uint8_t *out, size_t len, struct slice s)
 	return bits ? -EBADMSG : 0;
 }
 
-/* "2^20" or "1048576" packets: no call reaches what the suites allow, and a lower wish is the
- * sender's to obey, by new keys of its own. What has a ':' is an MKI and its length. */
+/* "2^20" or "1048576" packets, no more than the suites allow (RFC 4568 6.1, RFC 3711 9.2): no call
+ * reaches that, and a lower wish is the sender's to obey, by new keys of its own. */
 static int check_lifetime(struct slice s)
 {
-	unsigned long packets;
+	unsigned long n, max = 1ul << 48;
 
-	if (memchr(s.p, ':', s.len))
-		return -ENOTSUP;
-	if (s.len > 2 && s.p[0] == '2' && s.p[1] == '^')
+	if (s.len > 2 && s.p[0] == '2' && s.p[1] == '^') {
 		s = (struct slice){ s.p + 2, s.len - 2 };
-	return s.len && s.p[0] != '0' && !desc_number(&packets, s, 1ul << 48) ? 0 : -EBADMSG;
+		max = 48;
+	}
+	return s.len && s.p[0] != '0' && !desc_number(&n, s, max) ? 0 : -EBADMSG;
+}
+
+/* Behind the key: a lifetime, or none. What has a ':' is an MKI and its length. */
+static int check_rest(struct slice s)
+{
+	if (!s.len)
+		return 0;
+	return memchr(s.p, ':', s.len) ? -ENOTSUP : check_lifetime(s);
 }
 
 /* "inline:KEY[|LIFETIME][|MKI:LENGTH]"; a second key needs MKIs. */
@@ -97,9 +105,7 @@ static int read_key(struct flow_crypt *out, struct slice s)
 		return -ENOTSUP;
 	key = desc_until(&s, '|');
 	err = read_base64(out->key, suites[out->suite].len, key);
-	while (!err && s.len)
-		err = check_lifetime(desc_until(&s, '|'));
-	return err;
+	return err ? err : check_rest(s);
 }
 
 /* RFC 4568 6.3: a window size is a hint, and what begins with '-' may be passed over; everything

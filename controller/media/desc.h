@@ -75,9 +75,11 @@ void desc_prefer_secure(struct desc *d);
 /* That line, which is not the main one, is as one that cannot be relayed. Before anything else is
  * asked of `d`. */
 void desc_pass_over(struct desc *d, unsigned int index);
-/* The first a=crypto of that line that can be served. -ENOENT: it has none; -ENOTSUP: none that
- * can. */
+/* The first a=crypto of that line that can be served, of the first 32. -ENOENT: it has none;
+ * -ENOTSUP: none that can. */
 int desc_crypto(const struct desc *d, unsigned int index, struct crypto_line *out);
+/* Of what we wrote: some a=crypto of that line has that tag and that suite. */
+bool desc_has_crypto(const struct desc *d, unsigned int index, uint32_t tag, uint8_t suite);
 
 /* The first of its codecs that is a half of G.711 and that `told`, the other description of the
  * same offer and answer, has too: by which number it wants to get that one. -ENOENT: none. */

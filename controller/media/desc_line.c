@@ -8,6 +8,9 @@
 /* RFC 8840 4.1.1: no address is known before ICE has found one. */
 #define ICE_PORT 9
 
+/* How many a=crypto of an m= line are read; the rest is as if it was not there. */
+enum { CRYPTO_LINES_MAX = 32 };
+
 enum desc_kind desc_kind_of(const struct desc_media *m)
 {
 	if (slice_is(m->kind, "audio"))
@@ -246,20 +249,63 @@ void desc_pass_over(struct desc *d, unsigned int index)
 	d->media[index].relayed = false;
 }
 
+/* The next a=crypto of that line from d->lines[*at] on. False: there is none. */
+static bool next_crypto(const struct desc *d, const struct desc_media *m, size_t *at,
+			struct slice *value)
+{
+	while (*at < m->end)
+		if (desc_attribute(&d->lines[(*at)++], "crypto", value))
+			return true;
+	return false;
+}
+
+/* Another one of the same tag and suite has another key: an answer would not say which of them it
+ * takes (tags are unique, RFC 4568 5.1). */
+static bool is_ambiguous(const struct desc *d, const struct desc_media *m,
+			 const struct crypto_line *line)
+{
+	struct crypto_line other;
+	struct slice value;
+	size_t at = m->first;
+	bool found = false;
+
+	for (int n = 0; !found && n < CRYPTO_LINES_MAX && next_crypto(d, m, &at, &value); n++)
+		found = crypto_parse(&other, value) == 0 && other.tag == line->tag &&
+			other.crypt.suite == line->crypt.suite &&
+			memcmp(other.crypt.key, line->crypt.key, sizeof(other.crypt.key)) != 0;
+	explicit_bzero(&other, sizeof(other));
+	return found;
+}
+
 int desc_crypto(const struct desc *d, unsigned int index, struct crypto_line *out)
 {
 	const struct desc_media *m = desc_relays(d, index) ? &d->media[index] : NULL;
 	struct slice value;
+	size_t at = m ? m->first : 0;
 	int err = -ENOENT;
 
-	for (size_t i = m ? m->first : 0; m && i < m->end; i++) {
-		if (!desc_attribute(&d->lines[i], "crypto", &value))
-			continue;
-		err = crypto_parse(out, value) ? -ENOTSUP : 0;
+	for (int n = 0; m && n < CRYPTO_LINES_MAX && next_crypto(d, m, &at, &value); n++) {
+		err = crypto_parse(out, value) || is_ambiguous(d, m, out) ? -ENOTSUP : 0;
 		if (!err)
-			break;
+			return 0;
 	}
+	explicit_bzero(out, sizeof(*out));
 	return err;
+}
+
+bool desc_has_crypto(const struct desc *d, unsigned int index, uint32_t tag, uint8_t suite)
+{
+	const struct desc_media *m = desc_relays(d, index) ? &d->media[index] : NULL;
+	struct crypto_line line;
+	struct slice value;
+	size_t at = m ? m->first : 0;
+	bool found = false;
+
+	while (!found && m && next_crypto(d, m, &at, &value))
+		found = crypto_parse(&line, value) == 0 && line.tag == tag &&
+			line.crypt.suite == suite;
+	explicit_bzero(&line, sizeof(line));
+	return found;
 }
 
 int desc_agree(struct desc *a, struct desc *b)

@@ -7,6 +7,7 @@ import os
 
 import sdes
 import sip
+import srtp
 import tap
 from lab import RUNG, Lab, nothing_left
 from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, BOB, EVE, GCM128, GCM256, OLGA, SUITES, UMA,
@@ -136,6 +137,35 @@ def refused_lines(lab):
     clear(lab)
     refused(lab, ANNA, BOB,
             savp(sip.sdp(ANNA, 20000, extra=[k.line for k in bad] + [strange, "a=crypto:"])))
+
+
+def lines_of_others(lab):
+    """a suite's name in lower case, a GCM key without its '=' (rtpengine), tags of one digit to
+    nine, a line that comes twice"""
+    for key, line in ((Key(AES80, 5), lambda k: k.line.replace(AES80, AES80.lower())),
+                      (Key(GCM128, 999999999), lambda k: k.line.rstrip("=")),
+                      (Key(GCM256, 0), lambda k: k.line.rstrip("=") + "|2^31"),
+                      (Key(AES32, 7), lambda k: f"{k.line}\r\n{k.line}")):
+        c = SdesCall(lab, ANNA, BOB, a_keys=[key])
+        c.a_sdp = c.a_sdp.replace(key.line, line(key))
+        c.up()
+        equal([(k.tag, k.suite) for k in c.told_a], [(key.tag, key.suite)], "answer")
+        srtp.encrypt(c.a_rtp, key, c.told_a[0])
+        c.talk().heard(10).quiet().whole()
+        c.hang_up().gone()
+        clear(lab)
+
+
+def lines_of_nobody(lab):
+    """two keys of one tag and suite, a lifetime beyond the suite's, two lifetimes, a tag of ten
+    digits: passed over; where nothing is left it is 488"""
+    bad = [Key(AES80, 1), Key(AES80, 1), Key(AES80, 2, tail="|2^49"),
+           Key(AES80, 3, tail="|2^20|2^20"), Key(AES80, 1234567890)]
+    c = SdesCall(lab, ANNA, BOB, a_keys=[*bad, Key(AES80, 4)]).up()
+    equal([k.tag for k in c.told_a], [4], "line chosen")
+    c.hang_up().gone()
+    clear(lab)
+    refused(lab, ANNA, BOB, savp(sip.sdp(ANNA, 20000, extra=[k.line for k in bad])))
 
 
 def harmless_parameters(lab):
@@ -313,10 +343,11 @@ def without_a_plane(lab):
 
 
 TESTS = (secure_to_plain, plain_to_secure, secure_to_secure, optional_offers, optional_accepts,
-         optional_without_tls, over_any, refused_by_peer, refused_lines, harmless_parameters,
-         bad_answers, early_media, next_target_has_other_keys, rekeyed_by_the_caller,
-         rekeyed_by_the_callee, refreshed_by_the_callee, hold_keeps_keys, refused_reinvite,
-         late_offer, keys_stay_secret, without_a_plane)
+         optional_without_tls, over_any, refused_by_peer, refused_lines, lines_of_others,
+         lines_of_nobody, harmless_parameters, bad_answers, early_media,
+         next_target_has_other_keys, rekeyed_by_the_caller, rekeyed_by_the_callee,
+         refreshed_by_the_callee, hold_keeps_keys, refused_reinvite, late_offer, keys_stay_secret,
+         without_a_plane)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, between_tests, nothing_left)

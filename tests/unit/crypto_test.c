@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Security descriptions: what an a=crypto says (RFC 4568, RFC 7714). */
-#include "media/crypto.h"
+#include "media/desc.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -76,7 +76,39 @@ static void suites_of_rfc_7714(void **state)
 	refused("1 aes_cm_128_hmac_sha1_81 inline:" KEY30, -ENOTSUP);
 }
 
-/* Of key and salt neither a byte more nor less, and no second text of the same key. */
+/* Names in a grammar are of either case (RFC 5234 2.3). */
+static void case_of_names(void **state)
+{
+	struct crypto_line line;
+
+	(void)state;
+	assert_int_equal(parse(&line, "1 aes_cm_128_hmac_sha1_80 Inline:" KEY30), 0);
+	assert_int_equal(line.crypt.suite, RTPFWD_AES_CM_128_HMAC_SHA1_80);
+	assert_int_equal(parse(&line, "1 Aead_Aes_128_Gcm inline:" KEY28), 0);
+	assert_int_equal(line.crypt.suite, RTPFWD_AEAD_AES_128_GCM);
+}
+
+/* '=' at the end is discarded (RFC 4568 6.1): with it or without it is the same key. */
+static void unpadded_keys(void **state)
+{
+	struct crypto_line padded, bare;
+
+	(void)state;
+	assert_int_equal(parse(&padded, "3 AEAD_AES_128_GCM inline:" KEY28), 0);
+	assert_int_equal(parse(&bare, "3 AEAD_AES_128_GCM inline:"
+				      "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubA|2^31"), 0);
+	assert_memory_equal(&bare, &padded, sizeof(bare));
+	assert_int_equal(parse(&padded, "4 AEAD_AES_256_GCM inline:" KEY44_EXACT), 0);
+	assert_int_equal(parse(&bare,
+			       "4 AEAD_AES_256_GCM inline:"
+			       "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVzWVNfX19zZW1jdGwgKCk"), 0);
+	assert_memory_equal(&bare, &padded, sizeof(bare));
+	refused("3 AEAD_AES_128_GCM inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubA=", -EBADMSG);
+	refused("3 AEAD_AES_128_GCM inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVub===", -EBADMSG);
+	refused("3 AEAD_AES_128_GCM inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubB", -EBADMSG);
+}
+
+/* Of key and salt neither a byte more nor less. */
 static void length_is_exact(void **state)
 {
 	(void)state;
@@ -85,7 +117,6 @@ static void length_is_exact(void **state)
 	refused("1 " AES80 "inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGV", -EBADMSG);
 	refused("1 AEAD_AES_128_GCM inline:" KEY30, -EBADMSG);
 	refused("1 AEAD_AES_128_GCM inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubA=A", -EBADMSG);
-	refused("1 AEAD_AES_128_GCM inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubA", -EBADMSG);
 	refused("1 AEAD_AES_128_GCM inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubB==", -EBADMSG);
 	refused("1 AEAD_AES_256_GCM inline:" KEY44, -EBADMSG);
 	refused("1 " AES80 "inline:", -EBADMSG);
@@ -107,6 +138,13 @@ static void lifetime(void **state)
 	refused("1 " AES80 "inline:" KEY30 "|0", -EBADMSG);
 	refused("1 " AES80 "inline:" KEY30 "|^20", -EBADMSG);
 	refused("1 " AES80 "inline:" KEY30 "|99999999999999999999", -EBADMSG);
+	/* "If the lifetime is too large or otherwise invalid" (RFC 4568 6.1): the whole line. */
+	assert_int_equal(parse(&line, "1 " AES80 "inline:" KEY30 "|281474976710656"), 0);
+	refused("1 " AES80 "inline:" KEY30 "|281474976710657", -EBADMSG);
+	refused("1 " AES80 "inline:" KEY30 "|2^49", -EBADMSG);
+	refused("1 " AES80 "inline:" KEY30 "|2^0", -EBADMSG);
+	refused("1 " AES80 "inline:" KEY30 "|2^20|2^20", -EBADMSG);
+	refused("1 " AES80 "inline:" KEY30 "|2^20|4", -EBADMSG);
 }
 
 static void mki_is_refused(void **state)
@@ -214,11 +252,92 @@ static void keys_made_here(void **state)
 	}
 }
 
+/* What desc_crypto() makes of these lines below an m= line. */
+static int chosen(struct crypto_line *out, const char *lines)
+{
+	static const char head[] = "v=0\r\nc=IN IP4 1.2.3.4\r\nm=audio 4 RTP/SAVP 0\r\n";
+	char *text = malloc(sizeof(head) + strlen(lines));
+	struct desc *d;
+	int err;
+
+	strcpy(text, head);
+	strcat(text, lines);
+	assert_int_equal(desc_parse(&d, text, strlen(text), NULL), 0);
+	err = desc_crypto(d, 0, out);
+	if (err)
+		assert_nothing(out);
+	desc_free(d);
+	free(text);
+	return err;
+}
+
+#define LINE(tag, suite, key) "a=crypto:" tag " " suite "inline:" key "\r\n"
+#define OTHER30 "MTIzNDU2Nzg5QUJDREUwMTIzNDU2Nzg5QUJjZGVm"
+#define AES32 "AES_CM_128_HMAC_SHA1_32 "
+
+/* Tags are unique (RFC 4568 5.1): of two keys of one tag and suite none is taken, for the answer
+ * would not say which; a line that comes twice is one, and the suite tells two of one tag apart. */
+static void tag_of_two_keys(void **state)
+{
+	struct crypto_line line;
+
+	(void)state;
+	assert_int_equal(chosen(&line, LINE("1", AES80, KEY30) LINE("1", AES80, OTHER30)),
+			 -ENOTSUP);
+	assert_int_equal(chosen(&line, LINE("1", AES80, KEY30) LINE("01", AES80, OTHER30)
+					       LINE("2", AES32, KEY30)), 0);
+	assert_int_equal(line.tag, 2);
+	assert_int_equal(chosen(&line, LINE("7", AES80, KEY30) LINE("7", AES80, KEY30)), 0);
+	assert_int_equal(line.tag, 7);
+	assert_int_equal(chosen(&line, LINE("1", AES32, KEY30) LINE("1", AES80, OTHER30)), 0);
+	assert_int_equal(line.crypt.suite, RTPFWD_AES_CM_128_HMAC_SHA1_32);
+}
+
+/* The first that can be served, in the order of who offers; 32 lines are read. */
+static void too_many_lines(void **state)
+{
+	struct buf text = { 0 };
+	struct crypto_line line;
+
+	(void)state;
+	for (int i = 0; i < 31; i++)
+		buf_str(&text, LINE("1", AES80, KEY30 "|1:4"));
+	buf_str(&text, LINE("32", AES32, KEY30) LINE("33", AES80, KEY30));
+	assert_int_equal(chosen(&line, text.data), 0);
+	assert_int_equal(line.tag, 32);
+	buf_reset(&text);
+	for (int i = 0; i < 32; i++)
+		buf_str(&text, LINE("1", AES80, KEY30 "|1:4"));
+	buf_str(&text, LINE("33", AES80, KEY30));
+	assert_int_equal(chosen(&line, text.data), -ENOTSUP);
+	buf_free(&text);
+}
+
+static void overlong_lines(void **state)
+{
+	struct buf text = { 0 };
+	struct crypto_line line;
+
+	(void)state;
+	buf_str(&text, "a=crypto:1 " AES80 "inline:");
+	for (int i = 0; i < 2000; i++)
+		buf_str(&text, "AAAA");
+	buf_str(&text, "\r\na=crypto:2 ");
+	for (int i = 0; i < 2000; i++)
+		buf_str(&text, "X");
+	buf_str(&text, " inline:" KEY30 "\r\n" LINE("3", AES80, KEY30));
+	assert_int_equal(chosen(&line, text.data), 0);
+	assert_int_equal(line.tag, 3);
+	buf_free(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(examples_of_rfc_4568),
 		cmocka_unit_test(suites_of_rfc_7714),
+		cmocka_unit_test(case_of_names),
+		cmocka_unit_test(unpadded_keys),
 		cmocka_unit_test(length_is_exact),
 		cmocka_unit_test(lifetime),
 		cmocka_unit_test(mki_is_refused),
@@ -227,6 +346,9 @@ int main(void)
 		cmocka_unit_test(cut_lines),
 		cmocka_unit_test(written_as_read),
 		cmocka_unit_test(keys_made_here),
+		cmocka_unit_test(tag_of_two_keys),
+		cmocka_unit_test(too_many_lines),
+		cmocka_unit_test(overlong_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
