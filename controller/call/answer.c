@@ -12,7 +12,7 @@ static int parse(struct desc **out, const struct call *c, struct slice sdp)
 
 int call_take_early(struct call *c, struct slice sdp)
 {
-	struct call_side *a = &c->side[SIDE_A];
+	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
 	struct desc *said;
 	int err = sdp.p ? parse(&said, c, sdp) : -ENOENT;
 
@@ -24,14 +24,9 @@ int call_take_early(struct call *c, struct slice sdp)
 		desc_free(said);
 		return -EALREADY;
 	}
-	/* Another fork, by another suite: the one heard first may answer in the end, and by then
-	 * its key must not have been left. */
-	if (!call_keys_stay(c, SIDE_B, said)) {
-		desc_free(said);
-		return -EBUSY;
-	}
 	call_defer(c);
-	call_heard(c, SIDE_B, said);
+	b->asked = true; /* also where another dialog has answered the same offer */
+	call_heard_early(c, said);
 	direct_answer_setup(c);
 	err = call_tell_answer(c, SIDE_A, a->said, said);
 	call_enforce(c);
@@ -51,8 +46,13 @@ int call_take_answer(struct call *c, struct slice sdp)
 	if (c->ask.open)
 		return c->ask.waiting ? -ENOENT : 0;
 	call_defer(c);
-	if (said)
+	if (said) {
+		b->asked = true;
 		call_heard(c, SIDE_B, said);
+	} else if (b->said) {
+		b->early = false;
+		call_lines_heard(c, SIDE_B);
+	}
 	direct_answer_setup(c);
 	err = b->said ? call_tell_answer(c, SIDE_A, a->said, b->said) : -ENOENT;
 	call_enforce(c);

@@ -46,6 +46,7 @@ struct call_side {
 	struct addr rtp, rtcp;	   /* where it wants its media, or wanted it before it held */
 	struct desc_origin origin; /* what we told it, and our o= in its dialog */
 	bool asked; /* that is an offer, which it has not agreed to yet */
+	bool early; /* it said that in an early dialog */
 	/* Bit by m= line: what it said answers an offer without rtcp-mux (RFC 5761 5.1.1). */
 	uint32_t not_muxed;
 	struct flow_payloads sends; /* numbers by what was agreed upon last */
@@ -240,6 +241,8 @@ void call_told_as_before(struct call *c, enum side side, struct desc_origin *bef
 void call_read_audio(struct call_side *s);
 /* Takes over what a leg said: it is in force, and the flows follow. Owns `said`. */
 void call_heard(struct call *c, enum side side, struct desc *said);
+/* The same of the callee in an early dialog: another one may answer in the end. */
+void call_heard_early(struct call *c, struct desc *said);
 /* Parses and keeps nothing that has no audio. 0, -EBADMSG, -E2BIG or -ENOENT. */
 int call_parse(struct desc **out, struct slice sdp);
 /* The same of a leg that was told something, or is to be: a leg's relay ports are of one address
@@ -270,8 +273,6 @@ int call_keys_tell(const struct call *c, enum side side, const struct desc *in,
 		   const struct desc *offer, struct desc_rewrite *rw);
 /* What it said of that line is in force, with the next stream_describe(). */
 void call_keys_heard(const struct call *c, struct call_line *line, enum side side);
-/* Each line that is encrypted stays so, by the same suite, if that answer comes into force. */
-bool call_keys_stay(const struct call *c, enum side side, const struct desc *said);
 bool call_keys_expected(const struct call *c, enum side side);
 /* In use; 0: its media is not encrypted here. */
 uint8_t call_keys_suite(const struct call_line *line, enum side side);

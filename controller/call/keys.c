@@ -15,7 +15,7 @@
 /* Of one m= line with one leg. */
 struct call_keys {
 	struct crypto_line ours[CRYPTO_SUITES]; /* by suite; tags as told last */
-	uint32_t offered, spent;		/* bit by suite: in the last offer; was left */
+	uint32_t spent;				/* bit by suite: was left */
 	struct flow_crypt sends, hears;		/* in force; suite 0: not encrypted */
 };
 
@@ -105,10 +105,21 @@ static struct call_keys *keys_at(const struct call *c, enum side side, unsigned 
 	return line ? line->keys[side] : NULL;
 }
 
-/* In an offer of ours the tag of a suite is its number. */
-static bool was_offered(const struct call_keys *k, const struct crypto_line *line)
+/* What the leg was told last has that suite under that tag, and the key is still good. It may be an
+ * answer: a refresh offers the same text again, with the tag that the leg chose (RFC 4028 7.4). */
+static bool was_told(const struct word *w, unsigned int index, const struct crypto_line *line)
 {
-	return k && line->tag == line->crypt.suite && k->offered >> line->tag & 1;
+	const struct desc_origin *origin = &w->c->side[w->side].origin;
+	const struct call_keys *k = keys_at(w->c, w->side, index);
+	struct desc *told;
+	bool found;
+
+	if (!k || k->spent >> line->crypt.suite & 1 || !origin->last ||
+	    desc_parse(&told, origin->last, origin->last_len, NULL))
+		return false;
+	found = desc_has_crypto(told, index, line->tag, line->crypt.suite);
+	desc_free(told);
+	return found;
 }
 
 /* Before a key of ours is told. NULL, or why there is none. */
@@ -127,7 +138,6 @@ static const char *renew(struct call_keys *k, uint8_t suite)
 static const char *choose(const struct word *w, unsigned int index, struct crypto_line *out)
 {
 	const struct conf_peer *peer = w->c->side[w->side].peer;
-	const struct call_keys *k = keys_at(w->c, w->side, index);
 	const char *why = obstacle_at(w, index);
 	struct desc_audio line;
 	int err;
@@ -139,7 +149,7 @@ static const char *choose(const struct word *w, unsigned int index, struct crypt
 		return peer->encryption == ENCRYPTION_SDES ? "no a=crypto that can be served"
 							   : NULL;
 	err = why ? -ENOENT : desc_crypto(w->said, index, out);
-	if (!err && w->answer && !was_offered(k, out))
+	if (!err && w->answer && !was_told(w, index, out))
 		err = -EPROTO;
 	if (!err)
 		return NULL;
@@ -241,7 +251,6 @@ static const char *offer_keys(struct call_keys *k, struct desc_under *out)
 			continue;
 		why = renew(k, suite);
 		k->ours[suite - 1].tag = suite;
-		k->offered |= 1u << suite;
 	}
 	out->keys = in_use ? &k->ours[in_use - 1] : k->ours;
 	out->n_keys = in_use ? 1 : CRYPTO_SUITES;
@@ -262,7 +271,6 @@ static const char *offer_line(const struct call *c, enum side side, struct desc_
 				     : s->peer->encryption == ENCRYPTION_SDES;
 	if (!k)
 		return NULL;
-	k->offered = 0;
 	if (is_left_plain(c, side, told->index) || is_left_plain(c, side, s->audio.index))
 		return NULL;
 	return offer_keys(k, &told->under);
@@ -334,32 +342,15 @@ void call_keys_heard(const struct call *c, struct call_line *line, enum side sid
 		return;
 	before = k->hears.suite;
 	k->sends = theirs.crypt;
-	k->hears = theirs.crypt.suite ? k->ours[theirs.crypt.suite - 1].crypt
-				      : (struct flow_crypt){ 0 };
-	if (before && before != theirs.crypt.suite) {
-		k->offered &= ~(1u << before);
+	/* Of several early dialogs each may answer in the end, and by then the key of none must
+	 * have been left: all are heard, but one key of ours is in force until the answer. */
+	if (!before || !c->side[side].early)
+		k->hears = theirs.crypt.suite ? k->ours[theirs.crypt.suite - 1].crypt
+					      : (struct flow_crypt){ 0 };
+	if (before && before != k->hears.suite)
 		k->spent |= 1u << before;
-	}
 	explicit_bzero(&theirs, sizeof(theirs));
 	stream_encrypt(line->stream, side, &k->sends, &k->hears);
-}
-
-bool call_keys_stay(const struct call *c, enum side side, const struct desc *said)
-{
-	const struct word w = { c, side, said, true };
-	struct crypto_line line;
-	bool stay = true;
-
-	for (size_t i = 0; i < c->n_lines; i++) {
-		const struct call_keys *k = c->lines[i].keys[side];
-
-		if (!k || !k->sends.suite)
-			continue;
-		choose(&w, c->lines[i].index, &line);
-		stay &= line.crypt.suite == k->sends.suite;
-	}
-	explicit_bzero(&line, sizeof(line));
-	return stay;
 }
 
 uint8_t call_keys_suite(const struct call_line *line, enum side side)

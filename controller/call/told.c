@@ -334,10 +334,11 @@ void call_read_audio(struct call_side *s)
 	s->rtcp = s->audio.rtcp;
 }
 
-void call_heard(struct call *c, enum side side, struct desc *said)
+static void heard(struct call *c, enum side side, struct desc *said, bool early)
 {
 	struct call_side *s = &c->side[side];
 
+	s->early = early;
 	if (s->said != said)
 		desc_free(s->said);
 	s->said = said;
@@ -350,4 +351,14 @@ void call_heard(struct call *c, enum side side, struct desc *said)
 	call_hold_follow(c);
 	call_enforce(c);
 	call_review(c);
+}
+
+void call_heard(struct call *c, enum side side, struct desc *said)
+{
+	heard(c, side, said, false);
+}
+
+void call_heard_early(struct call *c, struct desc *said)
+{
+	heard(c, SIDE_B, said, true);
 }

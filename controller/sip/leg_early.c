@@ -17,6 +17,15 @@ struct leg_early *leg_early(struct leg *leg)
 	return leg->early;
 }
 
+/* It may hold keys. */
+static void forget_sdp(struct leg_fork *fork)
+{
+	if (fork->sdp)
+		explicit_bzero(fork->sdp, fork->len);
+	free(fork->sdp);
+	fork->sdp = NULL;
+}
+
 void leg_early_free(struct leg *leg)
 {
 	struct leg_early *early = leg->early;
@@ -26,7 +35,7 @@ void leg_early_free(struct leg *leg)
 	leg_reliable_drop(leg);
 	for (size_t i = 0; i < early->n_forks; i++) {
 		free(early->forks[i].tag);
-		free(early->forks[i].sdp);
+		forget_sdp(&early->forks[i]);
 	}
 	free(early);
 	leg->early = NULL;
@@ -62,7 +71,7 @@ static void keep_sdp(struct leg_fork *fork, struct slice sdp)
 	if (!copy)
 		return;
 	memcpy(copy, sdp.p, sdp.len);
-	free(fork->sdp);
+	forget_sdp(fork);
 	fork->sdp = copy;
 	fork->len = sdp.len;
 }
@@ -175,16 +184,24 @@ void leg_early_heard(struct leg *leg, const struct sip_msg *m)
 	leg->events->progress(leg->owner, leg, m->code, m->reason, sdp);
 }
 
-struct slice leg_early_answer(const struct leg *leg, const struct sip_msg *m, bool same)
+void leg_early_updated(struct leg *leg)
+{
+	struct leg_fork *fork = leg->incoming ? NULL : find(leg, leg->dialog.remote_tag);
+
+	if (fork && leg->phase == LEG_SETUP)
+		fork->updated = true;
+}
+
+struct slice leg_early_answer(const struct leg *leg, const struct sip_msg *m)
 {
 	const struct leg_fork *fork = find(leg, m->to_tag);
 	struct slice sdp = sip_msg_sdp(m);
 
-	if (fork && fork->settled && same && !leg->early->held_rseq)
+	if (!fork || (!fork->settled && (sdp.p || !fork->sdp)))
+		return sdp;
+	if (fork->updated || !fork->sdp)
 		return (struct slice){ 0 };
-	if (fork && fork->sdp && (fork->settled || !sdp.p))
-		return (struct slice){ fork->sdp, fork->len };
-	return sdp;
+	return (struct slice){ fork->sdp, fork->len };
 }
 
 /* The answer to the offer of a reliable response. */

@@ -75,6 +75,7 @@ struct leg_fork {
 	char *tag;
 	uint32_t rseq; /* of the last reliable response; 0: none */
 	bool settled;  /* offer and answer went reliably: what later responses describe is void */
+	bool updated;  /* and so did others after them, by UPDATE */
 	char *sdp;     /* its last description; NULL: none */
 	size_t len;
 };
@@ -262,9 +263,11 @@ struct leg_early *leg_early(struct leg *leg); /* made where there is none; NULL:
 void leg_early_free(struct leg *leg);
 /* 101 to 199 to the first INVITE. */
 void leg_early_heard(struct leg *leg, const struct sip_msg *m);
-/* The description that counts now that this 2xx came (pitfalls 55, 56); `same`: it is of the dialog
- * heard last, whose reliable descriptions the owner knows. */
-struct slice leg_early_answer(const struct leg *leg, const struct sip_msg *m, bool same);
+/* An offer in an UPDATE of this dialog was answered: what its responses describe is history. */
+void leg_early_updated(struct leg *leg);
+/* The description that counts now that this 2xx came (pitfalls 55, 56); none: that of the
+ * UPDATE. */
+struct slice leg_early_answer(const struct leg *leg, const struct sip_msg *m);
 /* The dialog's offer is answered, ahead of the final response. */
 bool leg_early_settled(const struct leg *leg);
 

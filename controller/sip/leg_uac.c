@@ -300,10 +300,9 @@ static void fail(struct leg *leg, int code, const char *reason, unsigned int ret
 
 static void on_first_success(struct leg *leg, struct sip_client *c, const struct sip_msg *m)
 {
-	bool same = strcmp(leg->dialog.remote_tag, m->to_tag) == 0;
 	int err = leg_adopt_dialog(leg, m);
 	bool settled = leg_early_settled(leg);
-	struct slice sdp = leg_early_answer(leg, m, same);
+	struct slice sdp = leg_early_answer(leg, m);
 
 	leg->phase = LEG_UP;
 	leg_see_far(leg, m);

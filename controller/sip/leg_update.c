@@ -31,6 +31,8 @@ static void on_response(void *owner, struct sip_client *c, const struct sip_msg 
 		leg_session_granted(leg, m);
 	if (m->code < 300 && leg->phase != LEG_OVER)
 		leg_refresh_target(leg, m);
+	if (m->code < 300 && m->body_is_sdp)
+		leg_early_updated(leg);
 	leg_job_done(leg, m->code, m);
 	leg_leave(leg);
 }
@@ -140,6 +142,7 @@ int leg_agree(struct leg *leg, const char *sdp, size_t len)
 	sip_pass_drop(&leg->pass);
 	if (!err) {
 		sip_dialog_set_target(&leg->dialog, leg->ost_target);
+		leg_early_updated(leg);
 		leg_forget_ost(leg);
 		if (leg->phase == LEG_UP)
 			leg_session_answered(leg);

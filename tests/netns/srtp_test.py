@@ -251,7 +251,7 @@ def forks(lab):
     c.b.local_tag = "third-fork"
     c.b.reply(c.b.invite, 183, c.write("b", [Key(GCM128, tag=3)]))
     c.a.expect(183, repeats=True)
-    equal(c.crypto(), (None, AES80), "crypto shown")
+    equal(c.crypto(), (None, GCM128), "crypto shown")
     c.b.local_tag = tags[0]
     c.b_sdp = first
     c.answer()
