@@ -284,6 +284,41 @@ static void test_forks_beyond_count(void **state)
 	leg_free(lab->leg);
 }
 
+/* One of the dialogs of an INVITE of ours; `invite` is that, as it came. */
+static void fork_responds(struct lab *lab, const char *invite, const char *status, const char *tag,
+			  const char *more, const char *sdp)
+{
+	char lines[512];
+
+	strcpy(lab->far.text, invite);
+	snprintf(lines, sizeof(lines), "%s%s", lab_contact(lab), more);
+	far_respond(lab, &lab->far, status, tag, lines, sdp);
+}
+
+/* The one that was heard last is not the one that has described itself last: its 2xx says nothing
+ * new, and the owner is told what it said. */
+static void test_pitfall_55_described_before(void **state)
+{
+	static const char reliably[] = "Require: 100rel\nRSeq: 7\n";
+	struct lab *lab = *state;
+	char invite[65536];
+
+	lab_outgoing(lab, false);
+	strcpy(invite, lab->far.text);
+	fork_responds(lab, invite, "183 Progress", "one", reliably, LAB_SDP);
+	far_expect(lab, &lab->far, "PRACK ");
+	far_respond(lab, &lab->far, "200 OK", "", "", "");
+	fork_responds(lab, invite, "183 Progress", "two", reliably, LAB_SDP);
+	far_expect(lab, &lab->far, "PRACK ");
+	far_respond(lab, &lab->far, "200 OK", "", "", "");
+	fork_responds(lab, invite, "180 Ringing", "one", "", "");
+	fork_responds(lab, invite, "200 OK", "one", "", "");
+	far_expect(lab, &lab->far, "ACK ");
+	assert_string_equal(lab->log,
+			    "progress:183+sdp progress:183+sdp progress:180 answered+sdp ");
+	leg_free(lab->leg);
+}
+
 #define T(name)	    cmocka_unit_test_setup_teardown(name, lab_setup, lab_teardown)
 #define SHORT(name) cmocka_unit_test_setup_teardown(name, lab_setup_short, lab_teardown)
 
@@ -302,6 +337,7 @@ int main(void)
 		SHORT(test_pitfall_35_gives_up),
 		T(test_pitfall_34_waits),
 		T(test_forks_beyond_count),
+		T(test_pitfall_55_described_before),
 	};
 
 	return cmocka_run_group_tests_name("sip_early", tests, NULL, NULL);
