@@ -42,6 +42,10 @@ void call_asked(struct call *c, enum side side)
 		call_disagree(c, side, CALL_FOR_OFFER, 491, NULL);
 		return;
 	}
+	if (call_keys_used(c, side) && !call_keys_expected(c, side)) {
+		call_disagree(c, side, CALL_FOR_OFFER, 488, NULL);
+		return;
+	}
 	c->ask = (struct call_ask){ .open = true, .waiting = true, .from = side };
 	if (s->holds || other->holds || !call_may_reinvite(c, side_other(side)) ||
 	    leg_reinvite(other->leg, NULL, 0))

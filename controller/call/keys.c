@@ -35,16 +35,22 @@ void call_keys_free(struct call_line *line, enum side side)
 	line->keys[side] = NULL;
 }
 
+static bool over_tls(const struct call_side *s)
+{
+	return s->leg ? leg_over_tls(s->leg) : s->tls;
+}
+
+#define TLS_ONLY "keys pass over TLS only (encryption_over = tls)"
+
 /* Why no keys pass between that leg and us; NULL: they do. */
 static const char *obstacle(const struct call *c, enum side side)
 {
 	const struct call_side *s = &c->side[side];
-	bool secure = s->leg ? leg_over_tls(s->leg) : s->tls;
 
 	if (s->peer->encryption == ENCRYPTION_NO)
 		return "encryption = no";
-	if (!secure && !s->peer->keys_over_any)
-		return "keys pass over TLS only (encryption_over = tls)";
+	if (!over_tls(s) && !s->peer->keys_over_any)
+		return TLS_ONLY;
 	if (!media_encrypts(c->all->setup.media))
 		return "no plane here carries encrypted media";
 	return NULL;
@@ -87,6 +93,29 @@ bool call_keys_pass(const struct call *c)
 	const struct conf_peer *a = c->side[SIDE_A].peer, *b = c->side[SIDE_B].peer;
 
 	return a->encryption == ENCRYPTION_NO && (!b || b->encryption == ENCRYPTION_NO);
+}
+
+/* The one that is not over TLS, where the other one is. */
+static enum side open_side(const struct call *c)
+{
+	return over_tls(&c->side[SIDE_A]) ? SIDE_B : SIDE_A;
+}
+
+/* What the far ends tell one another of that line came by TLS on one leg, or will, and would go on
+ * in the open on the other one. */
+static bool is_exposed(const struct call *c, const struct desc *said, unsigned int index)
+{
+	const struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
+	struct desc_audio line;
+	struct crypto_line key;
+	int err;
+
+	if (!b->peer || over_tls(a) == over_tls(b) || c->side[open_side(c)].peer->keys_over_any ||
+	    desc_line(said, index, &line) || !line.secure)
+		return false;
+	err = desc_crypto(said, index, &key);
+	explicit_bzero(&key, sizeof(key));
+	return err != -ENOENT;
 }
 
 /* The same of a line that there is: it has keys since it was opened, or none. */
@@ -148,6 +177,8 @@ static const char *choose(const struct word *w, unsigned int index, struct crypt
 	if (content_opaque(line.content, false))
 		return peer->encryption == ENCRYPTION_SDES ? "no a=crypto that can be served"
 							   : NULL;
+	if (why && call_keys_suite(call_line_at(w->c, index), w->side))
+		return why;
 	err = why ? -ENOENT : desc_crypto(w->said, index, out);
 	if (!err && w->answer && !was_told(w, index, out))
 		err = -EPROTO;
@@ -185,7 +216,7 @@ bool call_keys_admit(const struct call *c, enum side side, const struct desc *sa
 	struct desc_audio main, line;
 
 	if (call_keys_pass(c))
-		return true;
+		return !is_exposed(c, said, index);
 	if (desc_audio(said, &main) || desc_line(said, index, &line))
 		return false;
 	if (content_opaque(line.content, false) && other && other->encryption == ENCRYPTION_SDES)
@@ -199,8 +230,9 @@ int call_keys_judge(const struct call *c, enum side side, struct desc *d, bool a
 	struct desc_audio main, line;
 	const char *why;
 
+	desc_audio(d, &main);
 	if (call_keys_pass(c))
-		return 0;
+		return is_exposed(c, d, main.index) ? refuse(c, open_side(c), TLS_ONLY) : 0;
 	if (c->side[side].peer->encryption != ENCRYPTION_NO)
 		desc_prefer_secure(d);
 	desc_audio(d, &main);
@@ -224,6 +256,8 @@ int call_keys_begin(const struct call *c, enum side side)
 	const struct call_side *s = &c->side[side];
 	const char *why = obstacle(c, side);
 
+	if (call_keys_pass(c) && s->said && is_exposed(c, s->said, s->audio.index))
+		return refuse(c, open_side(c), TLS_ONLY);
 	if (why && (s->peer->encryption == ENCRYPTION_SDES ||
 		    (s->said && s->audio.secure && !call_keys_pass(c))))
 		return refuse(c, side, why);
@@ -263,6 +297,7 @@ static const char *offer_line(const struct call *c, enum side side, struct desc_
 	const struct call_side *s = &c->side[side];
 	struct call_keys *k = keys_at(c, side, told->index);
 	struct desc_audio line = s->audio;
+	const char *why;
 
 	if (s->said)
 		desc_line(s->said, told->index, &line);
@@ -273,7 +308,8 @@ static const char *offer_line(const struct call *c, enum side side, struct desc_
 		return NULL;
 	if (is_left_plain(c, side, told->index) || is_left_plain(c, side, s->audio.index))
 		return NULL;
-	return offer_keys(k, &told->under);
+	why = obstacle(c, side);
+	return why ? why : offer_keys(k, &told->under);
 }
 
 /* Exactly one, under the tag that the offer has for it (RFC 4568 5.1.2). */

@@ -226,9 +226,15 @@ struct addr leg_source(const struct leg *leg)
 	return leg->dialog.source;
 }
 
+static bool is_elsewhere(const struct sip_server *request)
+{
+	return request && request->bind->transport != CONF_TLS;
+}
+
 bool leg_over_tls(const struct leg *leg)
 {
-	return leg->dialog.bind->transport == CONF_TLS;
+	return leg->dialog.bind->transport == CONF_TLS && !is_elsewhere(leg->ist) &&
+	       !is_elsewhere(leg->ost);
 }
 
 bool leg_will_be_over_tls(const struct sip *sip, const struct leg_target *target)

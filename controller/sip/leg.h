@@ -196,7 +196,8 @@ bool leg_settled(const struct leg *leg);
 const char *leg_user_agent(const struct leg *leg);
 /* Where its last message came from; AF_UNSPEC: none came. */
 struct addr leg_source(const struct leg *leg);
-/* What is sent to it goes over TLS, to the next hop at least. */
+/* What is sent to it goes over TLS, to the next hop at least; while a request of its is open that
+ * came in another way, its answer does not. */
 bool leg_over_tls(const struct leg *leg);
 /* The same of a leg that leg_new() would make. */
 bool leg_will_be_over_tls(const struct sip *sip, const struct leg_target *target);

@@ -18,9 +18,9 @@ SUITES = list(LENGTHS)
 AES80, AES32, GCM128, GCM256 = SUITES
 # By the address that they speak from, and what is dialled to reach them.
 ALICE, ANNA, OLGA, UMA = (f"10.91.1.{i}" for i in (14, 11, 12, 13))
-BOB, BEA, BEN, EVE = (f"10.91.2.{i}" for i in (20, 21, 22, 23))
-NUMBERS = {BOB: "7", BEA: "5", BEN: "8", EVE: "3"}
-SECURE = (ANNA, OLGA, BEA, BEN, EVE)     # who speaks TLS
+BOB, BEA, BEN, EVE, DAN = (f"10.91.2.{i}" for i in (20, 21, 22, 23, 24))
+NUMBERS = {BOB: "7", BEA: "5", BEN: "8", EVE: "3", DAN: "2"}
+SECURE = (ANNA, OLGA, BEA, BEN, EVE, DAN)     # who speaks TLS
 PEERS = """
 [alice]
 type = peer
@@ -64,6 +64,11 @@ type = peer
 realm = outside
 host = 10.91.2.23
 encryption = sdes
+[dan]
+type = peer
+realm = outside
+host = 10.91.2.24
+transport = tls
 [phone](!)
 type = friend
 realm = inside
@@ -78,7 +83,7 @@ type = route
 from = outside
 to = registered
 """ + "".join(f"[to-{name}]\ntype = route\nfrom = inside\nmatch = _{prefix}X.\nto = {name}\n"
-              for name, prefix in (("bob", 7), ("bea", 5), ("ben", 8), ("eve", 3)))
+              for name, prefix in (("bob", 7), ("bea", 5), ("ben", 8), ("eve", 3), ("dan", 2)))
 
 
 def settings(lab, general=(), inside=()):
