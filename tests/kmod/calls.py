@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Encrypted calls where rtpfwd.ko is, and its contexts beside them: over kill -9, upgrade, -D and
-attempts to unload it. Runs in the machine of endtoend.py."""
+"""Encrypted calls where rtpfwd.ko is, and its contexts beside them: over kill -9, upgrade, -D,
+attempts to unload it, and a while without it. Runs in the machine of endtoend.py."""
 import contextlib
 import os
 import signal
@@ -21,6 +21,7 @@ from sdes import (AES80, ANNA, BEA, BOB, GCM128, GCM256, Key, SdesCall,         
 from tap import check, equal, wait_for                                          # noqa: E402
 
 LEASE = 20
+ABSENT, SET_UP_BEFORE = "encrypted, and no rtpfwd.ko", "encrypted, and set up without rtpfwd.ko"
 
 
 def settings(lab):
@@ -56,9 +57,15 @@ def encrypt(c):
     return c
 
 
-def talking(lab, b_ip=BOB, suite=AES80, b_keys=()):
-    c = encrypt(SdesCall(lab, ANNA, b_ip, [Key(suite)], b_keys).up()).talk().heard(20)
-    equal({f["plane"] for f in c.flows().values()}, {"kmod"}, "plane")
+def planes(c):
+    """Of its four flows: who forwards them, and why not a faster one."""
+    return {(f["plane"], f["reason"]) for f in c.flows().values()}
+
+
+def talking(lab, b_ip=BOB, suite=AES80, b_keys=(), plane=("kmod", None), phones=None):
+    c = SdesCall(lab, ANNA, b_ip, [Key(suite)], b_keys, phones=phones)
+    encrypt(c.up()).talk().heard(20)
+    equal(planes(c), {plane}, "plane and reason")
     return c
 
 
@@ -176,6 +183,68 @@ def unload_refused(lab):
     whole(c.heard(10))
 
 
+def is_loaded():
+    return os.path.exists("/sys/module/rtpfwd")
+
+
+def load():
+    sh("insmod", "/modules/rtpfwd.ko")
+
+
+@contextlib.contextmanager
+def without_module(lab):
+    """The daemon starts where it is not; whoever comes next has it again."""
+    lab.detached()
+    wait_for(lambda: not sh("rmmod", "rtpfwd", check=False).returncode, 10, "unloaded")
+    try:
+        lab.own_rung = False
+        lab.start()
+        equal(lab.ctl("show", "status")["kmod"], "absent", "rtpfwd.ko")
+        yield
+    finally:
+        lab.own_rung = True
+        if not is_loaded():
+            load()
+
+
+def unloaded_amid_media(lab):
+    """-D lets it go though phones of an encrypted call go on sending: nobody hears them any more,
+    the next call is the userspace relay's and says why"""
+    old = talking(lab)
+    lab.stop(signal.SIGKILL)
+    with without_module(lab):
+        heard, sent = len(old.b_rtp.rtp.got), len(old.a_rtp.rtp.sent)
+        old.a_phone.hang_up()
+        c = talking(lab, plane=("user", ABSENT), phones=(old.a_phone, old.b_phone)).heard(20)
+        check(len(old.a_rtp.rtp.sent) > sent, "nobody sent meanwhile")
+        equal(len(old.b_rtp.rtp.got), heard, "heard of the former call")
+        old.quiet()
+        whole(c).hang_up().gone()
+        lab.stop()
+    lab.start()
+
+
+def loaded_later(lab):
+    """it is loaded while a daemon runs that found none: its calls stay where they are, behind a
+    SIGKILL, too; the next daemon's take it, and nothing is lost"""
+    lab.stop()
+    with without_module(lab):
+        c = talking(lab, plane=("user", ABSENT))
+        load()
+        phones = (c.a_phone, c.b_phone)
+        d = talking(lab, suite=GCM128, plane=("user", ABSENT), phones=phones)
+        c.heard(10)
+        lab.stop(signal.SIGKILL)
+        c.heard(10)
+    lab.start()
+    c.a_phone.hang_up()
+    e = talking(lab, phones=phones)
+    for before in (c, d):
+        equal(planes(before), {("user", SET_UP_BEFORE)}, "plane and reason of a former call")
+        whole(before.heard(10))
+    whole(e).hang_up().gone()
+
+
 def detached(lab):
     """-D amid an encrypted call: no context is left, and its media ends"""
     c = talking(lab)
@@ -192,7 +261,7 @@ def detached(lab):
 
 
 TESTS = (counts_agree, killed, upgraded, called_again_with_other_keys, rekeyed, unload_refused,
-         detached)
+         unloaded_amid_media, loaded_later, detached)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, after, nothing_left)
