@@ -206,9 +206,10 @@ build/gen/media.bpf.o: tools/bench/media.bpf.c tools/bench/media.h
 build/gen/media.skel.h: build/gen/media.bpf.o
 	$(say) SKEL $@
 	$(Q)$(BPFTOOL) gen skeleton $< name media_bpf > $@
-build/media_bench: tools/bench/media_bench.c tools/bench/media.h build/gen/media.skel.h
+build/obj/tools/bench/media_bench.o: build/gen/media.skel.h
+build/media_bench: build/obj/tools/bench/media_bench.o build/obj/tools/bench/media_srtp.o
 	$(say) LD $@
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(shell pkg-config --libs libbpf) -lpthread
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs libbpf) -lsrtp2 -lpthread
 build/media_relay: tools/bench/media_relay.c
 	@mkdir -p $(@D)
 	$(say) LD $@

@@ -2,7 +2,8 @@
 /*
  * Generator and sinks of the media benchmark. The generator runs over live frames, makes each the
  * next packet of the next flow and puts it on an end host's wire; sinks at the end hosts count,
- * examine and drop what comes back from the relay.
+ * examine and drop what comes back from the relay. With SRTP packets come from a map, where they
+ * were encrypted before: then a flow is known by the relay's port that is in the packet.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -67,6 +68,33 @@ struct {
 	__type(value, __u32);
 } ports SEC(".maps");
 
+/* By turn. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MEDIA_TURNS);
+	__type(key, __u32);
+	__type(value, struct media_packet);
+} packets SEC(".maps");
+
+/* Flows by the side that their sender is on and the relay's port: at which they arrive, which they
+ * leave from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MEDIA_NUMBERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} numbers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MEDIA_SIDES *MEDIA_KEPT);
+	__type(key, __u32);
+	__type(value, struct media_sample);
+} samples SEC(".maps");
+
 static __always_inline __u16 fold(__u64 sum)
 {
 	sum = (sum & 0xffffffff) + (sum >> 32);
@@ -92,7 +120,8 @@ static __always_inline bool is_due(void)
 	return true;
 }
 
-static __always_inline void write_headers(struct frame *f, const struct media_flow *flow)
+static __always_inline void write_headers(struct frame *f, const struct media_flow *flow,
+					  __u32 size)
 {
 	__builtin_memcpy(&f->eth, state.macs[flow->side & 1], 12);
 	f->eth.h_proto = bpf_htons(ETH_P_IP);
@@ -100,7 +129,7 @@ static __always_inline void write_headers(struct frame *f, const struct media_fl
 		.version = 4,
 		.ihl = 5,
 		.tos = 0xb8,
-		.tot_len = bpf_htons(MEDIA_FRAME - sizeof(f->eth)),
+		.tot_len = bpf_htons(size - sizeof(f->eth)),
 		.frag_off = bpf_htons(0x4000),
 		.ttl = 64,
 		.protocol = IPPROTO_UDP,
@@ -109,7 +138,7 @@ static __always_inline void write_headers(struct frame *f, const struct media_fl
 		.daddr = flow->relay_ip,
 	};
 	f->udp = (struct udphdr){ flow->from_port, flow->relay_port,
-				  bpf_htons(MEDIA_FRAME - sizeof(f->eth) - sizeof(f->ip)), 0 };
+				  bpf_htons(size - sizeof(f->eth) - sizeof(f->ip)), 0 };
 }
 
 static __always_inline void write_rtp(struct frame *f, const struct media_flow *flow)
@@ -129,12 +158,21 @@ static __always_inline void write_rtp(struct frame *f, const struct media_flow *
 		f->udp.check = 0xffff;
 }
 
+static __always_inline __u32 next_wire(const struct media_flow *flow)
+{
+	if (++state.next >= state.flows) {
+		state.next = 0;
+		state.turn++;
+	}
+	state.sent++;
+	return flow->side + (state.direct ? MEDIA_SIDES : 0);
+}
+
 SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
 	struct frame *f = (void *)(long)ctx->data;
 	const struct media_flow *flow;
-	__u32 wire;
 
 	if ((void *)(f + 1) > (void *)(long)ctx->data_end)
 		return XDP_ABORTED;
@@ -145,18 +183,49 @@ int generate(struct xdp_md *ctx)
 	flow = bpf_map_lookup_elem(&flows, &state.next);
 	if (!flow)
 		return XDP_ABORTED;
-	write_headers(f, flow);
+	write_headers(f, flow, MEDIA_FRAME);
 	write_rtp(f, flow);
-	wire = flow->side + (state.direct ? MEDIA_SIDES : 0);
-	if (++state.next >= state.flows) {
-		state.next = 0;
-		state.turn++;
-	}
-	state.sent++;
-	return bpf_redirect_map(&wires, wire, XDP_DROP);
+	return bpf_redirect_map(&wires, next_wire(flow), XDP_DROP);
 }
 
-static __always_inline bool sums_up(const struct frame *f)
+/* One byte longer than any is to be: what has no other bounds than before would be taken as it was
+ * left. */
+SEC("xdp")
+int generate_srtp(struct xdp_md *ctx)
+{
+	const struct media_packet *packet;
+	const struct media_flow *flow;
+	struct frame *f;
+	__u32 size;
+
+	if (!is_due()) {
+		state.idle++;
+		return XDP_DROP;
+	}
+	flow = bpf_map_lookup_elem(&flows, &state.next);
+	packet = bpf_map_lookup_elem(&packets, &state.turn);
+	if (!flow || !packet)
+		return XDP_ABORTED;
+	size = flow->secret ? MEDIA_SRTP_FRAME : MEDIA_FRAME;
+	if (bpf_xdp_adjust_tail(ctx, (int)size - MEDIA_SRTP_FRAME - 1))
+		return XDP_ABORTED;
+	f = (void *)(long)ctx->data;
+	if ((void *)(f + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+	write_headers(f, flow, size);
+	f->udp.check = ~fold((__u64)flow->sum + packet->sums[flow->secret & 1]);
+	if (!f->udp.check)
+		f->udp.check = 0xffff;
+	if (flow->secret ? bpf_xdp_store_bytes(ctx, MEDIA_FRAME - MEDIA_RTP, (void *)packet->secret,
+					       MEDIA_SRTP)
+			 : bpf_xdp_store_bytes(ctx, MEDIA_FRAME - MEDIA_RTP, (void *)packet->plain,
+					       MEDIA_RTP))
+		return XDP_ABORTED;
+	return bpf_redirect_map(&wires, next_wire(flow), XDP_DROP);
+}
+
+/* All `size` bytes are there, a constant and even. */
+static __always_inline bool sums_up(const struct frame *f, __u32 size)
 {
 	const __u32 *word = (const void *)&f->ip;
 	__u64 sum = 0;
@@ -168,8 +237,10 @@ static __always_inline bool sums_up(const struct frame *f)
 		return false;
 	sum = (__u64)f->ip.saddr + f->ip.daddr + bpf_htons(IPPROTO_UDP) + f->udp.len;
 	word = (const void *)&f->udp;
-	for (i = 0; i < (sizeof(*f) - 34) / 4; i++)
+	for (i = 0; i < (size - 34) / 4; i++)
 		sum += word[i];
+	if ((size - 34) % 4)
+		sum += *(const __u16 *)&word[i];
 	return fold(sum) == 0xffff;
 }
 
@@ -183,14 +254,18 @@ static __always_inline bool is_addressed(const struct frame *f, const struct med
 	       f->udp.source == flow->out_port && f->udp.dest == flow->to_port;
 }
 
+static __always_inline bool has_size(const struct frame *f, __u32 size)
+{
+	return f->ip.tot_len == bpf_htons(size - sizeof(f->eth)) &&
+	       f->udp.len == bpf_htons(size - sizeof(f->eth) - sizeof(f->ip)) && sums_up(f, size);
+}
+
 static __always_inline bool is_right(const struct frame *f, __u32 side)
 {
 	__u32 number = bpf_ntohl(f->ssrc) & MEDIA_NUMBER;
 	const struct media_flow *flow = bpf_map_lookup_elem(&flows, &number);
 
-	return flow && flow->side != side && is_addressed(f, flow) &&
-	       f->ip.tot_len == bpf_htons(MEDIA_FRAME - sizeof(f->eth)) &&
-	       f->udp.len == bpf_htons(MEDIA_FRAME - sizeof(f->eth) - sizeof(f->ip)) && sums_up(f);
+	return flow && flow->side != side && is_addressed(f, flow) && has_size(f, MEDIA_FRAME);
 }
 
 static __always_inline void keep_delay(const struct frame *f, __u32 side, __u64 number)
@@ -204,15 +279,21 @@ static __always_inline void keep_delay(const struct frame *f, __u32 side, __u64 
 		*delay = bpf_ktime_get_ns() - stamp;
 }
 
-/* True: a packet of the benchmark's. */
+/* A packet of the benchmark's. */
+static __always_inline bool is_ours(const struct frame *f, const void *end)
+{
+	return (const void *)(f + 1) <= end && f->eth.h_proto == bpf_htons(ETH_P_IP) &&
+	       *(const __u8 *)&f->ip == 0x45 && f->ip.protocol == IPPROTO_UDP &&
+	       (f->ssrc & bpf_htonl(~MEDIA_NUMBER)) == bpf_htonl(MEDIA_SSRC);
+}
+
+/* True: it was one. */
 static __always_inline bool count(const void *data, const void *end, __u32 side)
 {
 	const struct frame *f = data;
 	struct media_sink *sink = &sinks[side];
 
-	if ((const void *)(f + 1) > end || f->eth.h_proto != bpf_htons(ETH_P_IP) ||
-	    *(const __u8 *)&f->ip != 0x45 || f->ip.protocol != IPPROTO_UDP ||
-	    (f->ssrc & bpf_htonl(~MEDIA_NUMBER)) != bpf_htonl(MEDIA_SSRC))
+	if (!is_ours(f, end))
 		return false;
 	if (!is_right(f, side))
 		sink->wrong++;
@@ -258,6 +339,72 @@ SEC("tc")
 int callee_tc(struct __sk_buff *skb)
 {
 	return count_skb(skb, MEDIA_CALLEE);
+}
+
+/* By the relay's port: of all else that a packet brings nothing tells flows apart. */
+static __always_inline const __u64 *number_of(const struct frame *f, __u32 side)
+{
+	__u32 key = !side * 2 * 65536 +
+		    (state.direct ? bpf_ntohs(f->udp.dest) : 65536 + bpf_ntohs(f->udp.source));
+
+	return bpf_map_lookup_elem(&numbers, &key);
+}
+
+static __always_inline void keep_sample(struct __sk_buff *skb, __u32 side, __u64 flow, bool secret)
+{
+	__u32 key = side * MEDIA_KEPT + (sinks[side].received / MEDIA_KEEP & (MEDIA_KEPT - 1));
+	struct media_sample *sample = bpf_map_lookup_elem(&samples, &key);
+
+	if (!sample)
+		return;
+	sample->flow = flow;
+	if (secret)
+		bpf_skb_load_bytes(skb, MEDIA_FRAME - MEDIA_RTP, sample->bytes, MEDIA_SRTP);
+	else
+		bpf_skb_load_bytes(skb, MEDIA_FRAME - MEDIA_RTP, sample->bytes, MEDIA_RTP);
+}
+
+static __always_inline bool is_right_srtp(struct __sk_buff *skb, const struct frame *f, __u32 side)
+{
+	const __u64 *number = number_of(f, side);
+	const struct media_flow *flow = number ? bpf_map_lookup_elem(&flows, number) : NULL;
+	bool secret;
+
+	if (!flow || flow->side == side || !is_addressed(f, flow))
+		return false;
+	secret = flow->secret == state.direct;
+	if (!(sinks[side].received % MEDIA_KEEP))
+		keep_sample(skb, side, *number, secret);
+	if (!secret)
+		return has_size(f, MEDIA_FRAME);
+	return (const void *)f + MEDIA_SRTP_FRAME <= (const void *)(long)skb->data_end &&
+	       has_size(f, MEDIA_SRTP_FRAME);
+}
+
+static __always_inline int count_srtp(struct __sk_buff *skb, __u32 side)
+{
+	const struct frame *f;
+
+	bpf_skb_pull_data(skb, skb->len);
+	f = (const void *)(long)skb->data;
+	if (!is_ours(f, (const void *)(long)skb->data_end))
+		return TC_ACT_OK;
+	if (!is_right_srtp(skb, f, side))
+		sinks[side].wrong++;
+	*(volatile __u64 *)&sinks[side].received += 1;
+	return TC_ACT_SHOT;
+}
+
+SEC("tc")
+int caller_srtp(struct __sk_buff *skb)
+{
+	return count_srtp(skb, MEDIA_CALLER);
+}
+
+SEC("tc")
+int callee_srtp(struct __sk_buff *skb)
+{
+	return count_srtp(skb, MEDIA_CALLEE);
 }
 
 /* The limit: a relay that reads nothing and writes nothing. */

@@ -2,16 +2,19 @@
 /*
  * Runs the generator and the sinks of one relay's lab, as it is told line by line.
  *
- *   build/media_bench CALLER NODE CALLEE xdp|tc|bare CORE
+ *   build/media_bench CALLER NODE CALLEE xdp|tc|bare|srtp CORE
  *
  * Three paths of network namespaces, what the sinks are, and the generator's core. Then:
  *
- *   flows FILE                  the flows, "SIDE FROM PORT RELAY PORT OUT PORT TO PORT" a line
+ *   flows FILE                  the flows, "SIDE FROM PORT RELAY PORT OUT PORT TO PORT" a line;
+ *                               srtp: and behind it the key, in hexadecimal, that the caller's side
+ *                               sends under (the same in every call) or receives under
  *   run MS WINDOW PERIOD DIRECT
  *                               packets for so long; one line of JSON says what became of them
  *
  * WINDOW: packets in flight at most. PERIOD: ns between two, and delays are kept; 0: as fast as the
- * window allows. DIRECT 1: into the sinks without a relay. What it attaches goes with it.
+ * window allows. DIRECT 1: into the sinks without a relay. What it attaches goes with it. srtp: no
+ * delays, for nothing can be written into such packets; some of those that arrive are looked into.
  */
 #include "media.h"
 
@@ -43,6 +46,7 @@
 #pragma GCC diagnostic ignored "-Wextra"
 #include "media.skel.h"
 #pragma GCC diagnostic pop
+#include "media_srtp.h"
 
 #define PHONE	   "eth0"
 #define STALLED_NS 200000000ULL /* nothing has come for so long: what is in flight is lost */
@@ -64,8 +68,10 @@ struct bench {
 	struct place phones[MEDIA_SIDES], ports[MEDIA_SIDES]; /* end hosts; the relay's */
 	struct media_flow *flows;			      /* mapped */
 	uint64_t *delays;				      /* mapped */
-	uint8_t frame[MEDIA_FRAME];
-	int core; /* the generator's */
+	bool srtp;					      /* and then: */
+	struct media_srtp secrets;
+	uint8_t frame[MEDIA_SRTP_FRAME + 1]; /* the last bytes: srtp */
+	int core;			     /* the generator's */
 	volatile bool over;
 	volatile int failed; /* errno of the generator */
 };
@@ -144,16 +150,23 @@ static int set_wire(const struct bpf_map *map, uint32_t key, const struct place 
 	return err;
 }
 
+static bool has_skbs(const char *kind)
+{
+	return !strcmp(kind, "tc") || !strcmp(kind, "srtp");
+}
+
 static int attach(struct bench *b, const char *kind)
 {
 	const struct bpf_program *xdp[] = { b->bpf->progs.caller_xdp, b->bpf->progs.callee_xdp };
-	const struct bpf_program *tc[] = { b->bpf->progs.caller_tc, b->bpf->progs.callee_tc };
+	const struct bpf_program *plain[] = { b->bpf->progs.caller_tc, b->bpf->progs.callee_tc };
+	const struct bpf_program *srtp[] = { b->bpf->progs.caller_srtp, b->bpf->progs.callee_srtp };
+	const struct bpf_program *const *tc = b->srtp ? srtp : plain;
 	const struct bpf_program *bare[] = { b->bpf->progs.bare_caller, b->bpf->progs.bare_callee };
 	int err = 0;
 
 	for (uint32_t side = 0; side < MEDIA_SIDES && !err; side++) {
-		err = strcmp(kind, "tc") ? attach_xdp(&b->phones[side], xdp[side])
-					 : attach_tc(&b->phones[side], tc[side]);
+		err = has_skbs(kind) ? attach_tc(&b->phones[side], tc[side])
+				     : attach_xdp(&b->phones[side], xdp[side]);
 		if (!err && !strcmp(kind, "bare"))
 			err = attach_xdp(&b->ports[side], bare[side]);
 		if (!err)
@@ -177,7 +190,7 @@ static void detach_xdp(const struct place *at)
 static void detach(const struct bench *b, const char *kind)
 {
 	for (uint32_t side = 0; side < MEDIA_SIDES; side++) {
-		if (strcmp(kind, "tc"))
+		if (!has_skbs(kind))
 			detach_xdp(&b->phones[side]);
 		if (!strcmp(kind, "bare"))
 			detach_xdp(&b->ports[side]);
@@ -189,6 +202,19 @@ static void *map_of(const struct bpf_map *map, size_t size)
 	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 
 	return at == MAP_FAILED ? NULL : at;
+}
+
+static int secrets_open(struct bench *b)
+{
+	const struct media_bpf *bpf = b->bpf;
+	struct media_srtp *s = &b->secrets;
+
+	s->flows = b->flows;
+	s->packets = map_of(bpf->maps.packets, MEDIA_TURNS * sizeof(*s->packets));
+	s->samples = map_of(bpf->maps.samples, MEDIA_SIDES * MEDIA_KEPT * sizeof(*s->samples));
+	s->numbers = map_of(bpf->maps.numbers, MEDIA_NUMBERS * sizeof(*s->numbers));
+	s->keys = calloc(MEDIA_MAX_FLOWS, sizeof(*s->keys));
+	return s->packets && s->samples && s->numbers && s->keys ? 0 : -ENOMEM;
 }
 
 static int bench_open(struct bench *b, char **netns)
@@ -211,6 +237,9 @@ static int bench_open(struct bench *b, char **netns)
 			   (size_t)MEDIA_SIDES * MEDIA_SAMPLES * sizeof(*b->delays));
 	if (!b->flows || !b->delays)
 		return -ENOMEM;
+	err = b->srtp ? secrets_open(b) : 0;
+	if (err)
+		return err;
 	state = &b->bpf->bss->state;
 	for (uint32_t side = 0; side < MEDIA_SIDES; side++) {
 		memcpy(state->macs[side], b->ports[side].mac, ETH_ALEN);
@@ -240,17 +269,20 @@ static uint16_t fold(uint32_t sum)
 	return (uint16_t)(sum + (sum >> 16));
 }
 
-/* All but the checksum's own field, sequence, timestamp, SSRC and stamp: these are 0 here. */
+/* All but the checksum's own field and what is told of each packet: sequence, timestamp, SSRC and
+ * stamp, which are 0 here, or with SRTP all of RTP. */
 static void flow_sum(const struct bench *b, struct media_flow *f)
 {
-	const uint16_t fixed[] = { htons(0x4500 | 0xb8), htons(MEDIA_FRAME - ETH_HLEN),
-				   htons(0x4000), htons(64 << 8 | IPPROTO_UDP) };
-	const uint16_t udp = htons(MEDIA_FRAME - ETH_HLEN - 20);
-	uint32_t ips = sum_of(&f->from_ip, 8);
+	const uint16_t size = f->secret ? MEDIA_SRTP_FRAME : MEDIA_FRAME;
+	const uint16_t fixed[] = { htons(0x4500 | 0xb8), htons(size - ETH_HLEN), htons(0x4000),
+				   htons(64 << 8 | IPPROTO_UDP) };
+	const uint16_t udp = htons(size - ETH_HLEN - 20);
+	uint32_t ips = sum_of(&f->from_ip, 8), rtp = 0;
 
+	if (!b->srtp)
+		rtp = htons(0x8000) + sum_of(b->frame + HEADERS, MEDIA_FRAME - HEADERS);
 	f->ip_check = (uint16_t)~fold(sum_of(fixed, sizeof(fixed)) + ips);
-	f->sum = fold(ips + sum_of(&f->from_port, 4) + 2U * udp + htons(IPPROTO_UDP) +
-		      htons(0x8000) + sum_of(b->frame + HEADERS, MEDIA_FRAME - HEADERS));
+	f->sum = fold(ips + sum_of(&f->from_port, 4) + 2U * udp + htons(IPPROTO_UDP) + rtp);
 }
 
 static int read_flow(struct media_flow *f, const char *line)
@@ -259,7 +291,7 @@ static int read_flow(struct media_flow *f, const char *line)
 		to[INET_ADDRSTRLEN];
 	uint16_t port[4];
 
-	if (sscanf(line, "%u %15s %hu %15s %hu %15s %hu %15s %hu", &f->side, from, &port[0], relay,
+	if (sscanf(line, "%hu %15s %hu %15s %hu %15s %hu %15s %hu", &f->side, from, &port[0], relay,
 		   &port[1], out, &port[2], to, &port[3]) != 9 ||
 	    f->side >= MEDIA_SIDES)
 		return -EINVAL;
@@ -289,6 +321,8 @@ static int read_flows(struct bench *b, const char *path)
 			break;
 		}
 		err = read_flow(&b->flows[n], line);
+		if (!err && b->srtp)
+			err = media_srtp_add(&b->secrets, n, line);
 		flow_sum(b, &b->flows[n++]);
 	}
 	fclose(in);
@@ -320,14 +354,16 @@ static void on_signal(int signo)
 static void *generate(void *bench)
 {
 	struct bench *b = bench;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = b->frame, .data_size_in = sizeof(b->frame),
+	const struct bpf_program *program =
+		b->srtp ? b->bpf->progs.generate_srtp : b->bpf->progs.generate;
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = b->frame,
+		    .data_size_in = b->srtp ? sizeof(b->frame) : MEDIA_FRAME,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES,
 		    .batch_size = b->bpf->bss->state.period ? 1 : 0, .repeat = INT_MAX);
 
 	setpriority(PRIO_PROCESS, (id_t)gettid(), -20); /* else it measures who else is there */
 	while (!b->over)
-		if (bpf_prog_test_run_opts(bpf_program__fd(b->bpf->progs.generate), &opts) &&
-		    errno != EINTR)
+		if (bpf_prog_test_run_opts(bpf_program__fd(program), &opts) && errno != EINTR)
 			b->failed = errno;
 	return NULL;
 }
@@ -469,18 +505,25 @@ static void prepare(struct bench *b, const struct run *run)
 static int do_run(struct bench *b, const struct run *run)
 {
 	const struct media_sink *sinks = b->bpf->bss->sinks;
+	uint32_t wrong = 0, kept = 0, turn = b->bpf->bss->state.turn;
 	struct sample timed;
 	int err;
 
 	prepare(b, run);
 	err = generate_for(b, run, &timed);
+	if (!err && b->srtp && b->bpf->bss->state.turn >= MEDIA_TURNS)
+		err = -ERANGE;
 	if (err)
 		return err;
 	drain(b);
-	printf("{\"sent\": %llu, \"received\": %llu, \"wrong\": %llu, "
+	if (b->srtp && run->direct)
+		b->bpf->bss->state.turn = turn; /* no relay has heard these: they can come again */
+	else if (b->srtp)
+		kept = media_srtp_look(&b->secrets, sinks, &wrong);
+	printf("{\"sent\": %llu, \"received\": %llu, \"wrong\": %llu, \"kept\": %u, "
 	       "\"timed\": {\"received\": %llu, \"idle\": %llu, \"ns\": %llu, \"cpu_ns\": %llu}",
 	       (unsigned long long)b->bpf->bss->state.sent, (unsigned long long)received(b),
-	       (unsigned long long)(sinks[0].wrong + sinks[1].wrong),
+	       (unsigned long long)(sinks[0].wrong + sinks[1].wrong + wrong), kept,
 	       (unsigned long long)timed.received, (unsigned long long)timed.idle,
 	       (unsigned long long)timed.ns, (unsigned long long)timed.cpu_ns);
 	if (run->period)
@@ -514,11 +557,12 @@ int main(int argc, char **argv)
 	int err;
 
 	if (argc != 6 ||
-	    (strcmp(argv[4], "xdp") && strcmp(argv[4], "tc") && strcmp(argv[4], "bare"))) {
-		fprintf(stderr, "usage: media_bench CALLER NODE CALLEE xdp|tc|bare CORE\n");
+	    (!has_skbs(argv[4]) && strcmp(argv[4], "xdp") && strcmp(argv[4], "bare"))) {
+		fprintf(stderr, "usage: media_bench CALLER NODE CALLEE xdp|tc|bare|srtp CORE\n");
 		return 2;
 	}
 	b.core = atoi(argv[5]);
+	b.srtp = !strcmp(argv[4], "srtp");
 	sigaction(SIGUSR1, &ignore, NULL);
 	err = bench_open(&b, argv + 1);
 	if (!err)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Relays of media under test, each in a lab of its own with its calls set up: what forwards RTP
-between 10.91.1.10 and 10.91.2.20."""
+between 10.91.1.10 and 10.91.2.20, and SRTP of the former to RTP of the latter and back."""
+import base64
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -9,13 +11,21 @@ import subprocess
 import netns
 import nodes
 from lab import CALLEE, CALLER, INSIDE, OUTSIDE, TOP, Lab, config
-from sipp import Sipp
+from sipp import FOLDER, Sipp
 from tap import Failed, wait_for
 
 FIRST = 20000       # port of the first call where the relay has the choice; of the next one: + 2
 SETUP_RATE = 500    # calls a second
 NG = ("127.0.0.1", 2223)
 CORE = 0            # where relays run; the generator has the other one
+SUITE = "AES_CM_128_HMAC_SHA1_80"
+KEY = bytes(range(30))  # of all callers
+CRYPTO = f"a=crypto:1 {SUITE} inline:{base64.b64encode(KEY).decode()}"
+ANSWERED = re.compile(rf"m=audio (\d+) RTP/SAVP [^\0]*?a=crypto:1 {SUITE} inline:(\S+)")
+ENCRYPTED = """
+encryption = sdes
+encryption_over = any
+"""
 NAT = f"""
 table ip media {{
     chain pre {{
@@ -45,8 +55,21 @@ def both_ways(inner, outer, caller, callee):
             f"1 {CALLEE} {callee} {OUTSIDE} {outer} {INSIDE} {inner} {CALLER} {caller}"]
 
 
+def secret(lines, keys):
+    """The same lines, behind each the key that the caller sends under, or hears under: that of the
+    relay's port that it leaves from."""
+    return [f"{line} {(KEY if line[0] == '0' else keys[int(line.split()[6])]).hex()}"
+            for line in lines]
+
+
+def keys_of(text):
+    """{relay's port: key} of the descriptions in a text."""
+    return {int(port): base64.b64decode(key) for port, key in ANSWERED.findall(text)}
+
+
 class Relay:
     sink = "tc"
+    encrypted = False
 
     def __init__(self, name, calls):
         self.name, self.calls = name, calls
@@ -111,12 +134,14 @@ class Rtpfwd(Relay):
         self.xdp = xdp
         self.sink = "xdp" if xdp == "native" else "tc"
 
+    peers = nodes.CLIENTS
+
     def start(self):
         ports = {"ports": f"10000-{min(59999, 10000 + max(9999, 3 * self.calls))}",
                  "xdp": self.xdp}
         self.lab.start(config(self.lab, general={"max_calls": "1000000", "rtptimeout": "0",
                                                  "rtpholdtimeout": "0"},
-                              inside=ports, outside=ports, peers=nodes.CLIENTS))
+                              inside=ports, outside=ports, peers=self.peers))
         self.call()
         return self.flows()
 
@@ -135,8 +160,8 @@ class Rtpfwd(Relay):
         server = Sipp(self.lab, self.lab.callee, "uas", CALLEE, count,
                       timeout=10 * timeout).listening()
         client = Sipp(self.lab, self.lab.caller, "uac", CALLER, count, "-s", "7001", "-r",
-                      SETUP_RATE, "-d", 1000000, "-l", count, f"{INSIDE}:5060",
-                      timeout=10 * timeout)
+                      SETUP_RATE, "-d", 1000000, "-l", count, *self.more_args, f"{INSIDE}:5060",
+                      timeout=10 * timeout, xml=self.scenario())
         wait_for(lambda: self.up() - began + client.count("FailedCall(C)") >= count, timeout,
                  f"{count} calls are up")
         client.kill()
@@ -153,10 +178,41 @@ class Rtpfwd(Relay):
             raise Failed(f"{self.name}: {len(lines)} flows of {self.calls} calls")
         return lines
 
+    more_args = ()
+
+    def scenario(self):
+        """Another than SIPp's part of the tests."""
+
     def end(self):
         if self.lab.daemon:
             self.lab.stop()
             self.lab.run("-c", self.lab.conf, "-D")
+
+
+class RtpfwdSrtp(Rtpfwd):
+    """Callers encrypt. The keys that they are told are in SIPp's trace."""
+    encrypted = True
+    peers = nodes.CLIENTS.replace(f"host = {CALLER}\n", f"host = {CALLER}{ENCRYPTED}")
+
+    def __init__(self, name, calls):
+        super().__init__(name, calls, "off")
+        self.sink, self.traces = "srtp", []
+
+    def scenario(self):
+        with open(f"{FOLDER}/uac.xml") as f:
+            return f.read().replace("RTP/AVP 0", f"RTP/SAVP 0\n      {CRYPTO}")
+
+    def place(self, count):
+        self.traces.append(f"{self.lab.dir}/messages-{len(self.traces)}")
+        self.more_args = "-trace_msg", "-message_file", self.traces[-1]
+        super().place(count)
+
+    def flows(self):
+        keys = {}
+        for path in self.traces:
+            with open(path, errors="replace") as f:
+                keys.update(keys_of(f.read()))
+        return secret(super().flows(), keys)
 
 
 class Nat(Relay):
@@ -221,13 +277,27 @@ class Rtpengine(Relay):
                 return answer
 
     def call(self, i):
+        lines, _ = self.set_up(i, sdp(CALLER, FIRST + 2 * i))
+        return lines
+
+    def set_up(self, i, offer, **options):
+        """Its flows, and what was answered."""
         port = FIRST + 2 * i
         names = {"call-id": f"call{i}", "from-tag": "a", "replace": ["origin"], "ICE": "remove"}
-        outer = port_of(self.ask({**names, "command": "offer", "sdp": sdp(CALLER, port),
+        outer = port_of(self.ask({**names, **options, "command": "offer", "sdp": offer,
                                   "direction": ["inside", "outside"]}))
-        inner = port_of(self.ask({**names, "command": "answer", "to-tag": "b",
-                                  "sdp": sdp(CALLEE, port)}))
-        return both_ways(inner, outer, port, port)
+        answer = self.ask({**names, "command": "answer", "to-tag": "b", "sdp": sdp(CALLEE, port)})
+        return both_ways(port_of(answer), outer, port, port), answer
+
+
+class RtpengineSrtp(Rtpengine):
+    """The same; callers encrypt."""
+    sink, encrypted = "srtp", True
+
+    def call(self, i):
+        offer = sdp(CALLER, FIRST + 2 * i).replace("RTP/AVP", "RTP/SAVP") + f"{CRYPTO}\r\n"
+        lines, answer = self.set_up(i, offer, DTLS="off", **{"transport-protocol": "RTP/AVP"})
+        return secret(lines, keys_of(answer.decode()))
 
 
 def sdp(ip, port):
