@@ -140,12 +140,13 @@ def savp(text, profile="RTP/SAVP"):
 
 class SdesCall(Call):
     """`a_keys`, `b_keys`: what each phone writes, in its profile; keys told are in `told_a` (of
-    the answer) and `told_b` (of the offer). `phones`: those of a former call."""
+    the answer) and `told_b` (of the offer). `phones`: those of a former call. `number`: dialled
+    where the way to the callee is not that of NUMBERS."""
 
     def __init__(self, lab, a_ip, b_ip, a_keys=(), b_keys=(), a_profile=None, b_profile=None,
-                 a_tls=None, phones=None, **kw):
+                 a_tls=None, phones=None, number=None, **kw):
         a_phone, b_phone = phones or (phone(lab, a_ip, a_tls), phone(lab, b_ip))
-        super().__init__(lab, a_phone, b_phone, lab.number(NUMBERS[b_ip]), **kw)
+        super().__init__(lab, a_phone, b_phone, number or lab.number(NUMBERS[b_ip]), **kw)
         self.a_keys, self.b_keys = list(a_keys), list(b_keys)
         self.a_profile = a_profile or ("RTP/SAVP" if a_keys else "RTP/AVP")
         self.b_profile = b_profile or ("RTP/SAVP" if b_keys else "RTP/AVP")
