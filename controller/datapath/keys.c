@@ -17,14 +17,16 @@ static const struct flow_crypt *key_of(const struct flow_want *want,
 	return direction == RTPFWD_PROTECT ? &want->out : &want->in;
 }
 
-/* Where there is no XDP libsrtp2 is nearer than the module. */
+/* Where there is no XDP libsrtp2 is nearer than the module. But for keys that are there already:
+ * those of a flow that was set up while there was XDP. */
 static bool is_relays(const struct datapath *dp, const struct flow *flow,
 		      enum rtpfwd_direction direction)
 {
 	if (!dp->kmod || !dp->crypts)
 		return !dp->kmod;
-	return dp->conf->realms[flow->realm].xdp == XDP_OFF ||
-	       crypts_have(dp, flow->slot, direction);
+	if (dp->conf->realms[flow->realm].xdp == XDP_OFF && !flow->contexts[direction - 1])
+		return true;
+	return crypts_have(dp, flow->slot, direction);
 }
 
 /* Of an adopted flow it is not known whether the keys that the module could not take are others

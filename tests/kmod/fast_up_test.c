@@ -407,6 +407,41 @@ static void an_interface_without_xdp(void **state)
 	close(program);
 }
 
+static void set_xdp(enum conf_xdp xdp)
+{
+	lab_close(&lab);
+	lab.realms[0].xdp = lab.realms[1].xdp = xdp;
+	open_lab();
+}
+
+/* The module has the keys of a flow that was set up under XDP, and nobody else: the relay asks it,
+ * with the very indices. What is set up now is the relay's. */
+static void xdp_switched_off_at_a_restart(void **state)
+{
+	struct frame old;
+
+	(void)state;
+	set_up(CM, GCM);
+	talk(65500, 30);
+	make(&old, 65530, 160);
+	put(&old);
+	hear(65530, 160);
+	set_xdp(XDP_OFF);
+	expect_plane(PLANE_USER, "encrypted, and no XDP: rtpfwd.ko is asked for each packet");
+	talk(65531, 20);
+	put(&old);
+	assert_true(lab_until(&lab, is_dropped, &(uint64_t){ 1 }));
+	assert_int_equal(report().counters.packets, 51);
+	assert_int_equal(control_count(nl), 2);
+	assert_int_equal(clear(NULL), 0);
+	set_up(CM, GCM);
+	expect_plane(PLANE_USER, "xdp = off");
+	assert_int_equal(control_count(nl), 0);
+	talk(1, 20);
+	assert_int_equal(clear(NULL), 0);
+	set_xdp(XDP_AUTO);
+}
+
 #define NO_MEMORY "encrypted, and rtpfwd.ko had no memory for its keys"
 #define REFUSED	  "encrypted, and rtpfwd.ko did not take its keys"
 
@@ -546,6 +581,7 @@ int main(int argc, char **argv)
 		T_UP(keys_that_are_refused_go_to_the_relay),
 		T_HINDERED(new_keys_without_memory_go_to_the_relay),
 		T_HINDERED(it_stays_so_behind_a_restart),
+		T_UP(xdp_switched_off_at_a_restart),
 		T_UP(an_interface_without_xdp),
 	};
 
