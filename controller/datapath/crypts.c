@@ -99,9 +99,11 @@ static void begin_writing(struct crypt_keys *keys)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
+/* Nothing where none was begun. */
 static void end_writing(struct crypt_keys *keys)
 {
-	__atomic_store_n(&keys->generation, keys->generation + 1, __ATOMIC_RELEASE);
+	if (keys->generation & 1)
+		__atomic_store_n(&keys->generation, keys->generation + 1, __ATOMIC_RELEASE);
 }
 
 bool crypts_have(const struct datapath *dp, uint32_t slot, enum rtpfwd_direction direction)
@@ -121,7 +123,15 @@ static void set_in(struct crypt_keys *keys, const struct flow_crypt *next, uint6
 	keys->former = keys->in;
 	keys->former_until_ns = (now_ms + FORMER_MS) * 1000000;
 	keys->in = *next;
+	senders_order();
 	keys->in_generation++;
+}
+
+static void set_out(struct crypt_keys *keys, const struct flow_crypt *next)
+{
+	keys->out = *next;
+	senders_order();
+	keys->out_generation++;
 }
 
 /* The map itself says which keys there are, so that those of an adopted flow are known, and go on
@@ -131,14 +141,14 @@ void crypts_set(struct datapath *dp, uint32_t slot, enum rtpfwd_direction direct
 {
 	struct crypt_keys *keys = dp->crypts ? &dp->crypts[slot] : NULL;
 
-	if (!keys || same(direction == RTPFWD_PROTECT ? &keys->out : &keys->in, next))
+	if (!keys)
 		return;
-	begin_writing(keys);
-	if (direction == RTPFWD_PROTECT) {
-		keys->out = *next;
-		keys->out_generation++;
-	} else {
-		set_in(keys, next, loop_now_ms(dp->loop));
+	if (!same(direction == RTPFWD_PROTECT ? &keys->out : &keys->in, next)) {
+		begin_writing(keys);
+		if (direction == RTPFWD_PROTECT)
+			set_out(keys, next);
+		else
+			set_in(keys, next, loop_now_ms(dp->loop));
 	}
 	end_writing(keys);
 }
@@ -146,8 +156,10 @@ void crypts_set(struct datapath *dp, uint32_t slot, enum rtpfwd_direction direct
 /* The next flow of the slot has neither these keys nor, by a number once used, their state. */
 static void forget(struct crypt_keys *keys)
 {
-	if (!(keys->in.suite || keys->out.suite || keys->former.suite))
+	if (!(keys->in.suite || keys->out.suite || keys->former.suite)) {
+		end_writing(keys);
 		return;
+	}
 	begin_writing(keys);
 	keys->in = keys->former = keys->out = (struct flow_crypt){ 0 };
 	keys->former_until_ns = 0;
@@ -170,9 +182,17 @@ void crypts_read(const struct datapath *dp, struct flow *flow)
 		flow->want.out = dp->crypts[flow->slot].out;
 }
 
+/*
+ * A former daemon may have been killed amid its writing, which is ended here: the generation of a
+ * key, behind which its senders begin anew, was raised only when the key was there. So either the
+ * former key goes on, or the new one behind the indices of the former. A key of which a part was
+ * there authenticates nothing, and nobody has it.
+ */
 void crypts_adopt(struct datapath *dp)
 {
 	for (uint32_t slot = 0; dp->crypts && slot < dp->layout.slots; slot++)
-		if (!dp->flows[slot])
+		if (dp->flows[slot])
+			end_writing(&dp->crypts[slot]);
+		else
 			forget(&dp->crypts[slot]);
 }

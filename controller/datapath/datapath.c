@@ -238,9 +238,11 @@ void datapath_end_flow(struct datapath *dp, struct flow *flow)
 	dp->n_flows--;
 	dp->n_strays -= is_stray(flow);
 	flow_forget_keys(&flow->want);
-	crypts_end(dp, flow);
 	nexthop_leave(dp, flow);
 	slots_withdraw(dp, flow);
+	/* Nobody who comes now finds the flow. Who found it before may still use its keys, or meet
+	 * with none: his packets are the flow's own, and each index is remembered. */
+	crypts_end(dp, flow);
 	contexts_end(dp, flow);
 }
 

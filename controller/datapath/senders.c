@@ -4,12 +4,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The compiler keeps the order; a process that is killed has written what came before. */
-static void in_this_order(void)
-{
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
 static int place_of(const struct senders *s, uint32_t ssrc)
 {
 	for (int i = 0; i < SENDERS_KEPT; i++)
@@ -43,9 +37,9 @@ static void list(struct senders *s, uint32_t ssrc)
 	if (has_been(s, ssrc) || s->n >= SENDERS_MAX)
 		return;
 	s->all[s->n] = ssrc;
-	in_this_order();
+	senders_order();
 	s->n++;
-	in_this_order();
+	senders_order();
 }
 
 static int make_room(struct senders *s, uint32_t ssrc)
@@ -56,7 +50,7 @@ static int make_room(struct senders *s, uint32_t ssrc)
 		if (s->used[i] < s->used[place])
 			place = i;
 	s->used[place] = 0;
-	in_this_order();
+	senders_order();
 	s->ssrc[place] = ssrc;
 	return place;
 }
@@ -70,7 +64,7 @@ void senders_keep(struct senders *s, uint32_t ssrc, const struct index_window *s
 		place = make_room(s, ssrc);
 	}
 	s->state[place] = *state;
-	in_this_order();
+	senders_order();
 	if (!s->used[place] || s->used[place] != s->turn)
 		s->used[place] = ++s->turn;
 }

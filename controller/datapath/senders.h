@@ -23,6 +23,12 @@ struct senders {
 	struct index_window state[SENDERS_KEPT];
 };
 
+/* The compiler keeps the order: a process that is killed has written what came before. */
+static inline void senders_order(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
 /* Of `ssrc`; NULL: nothing is kept. */
 const struct index_window *senders_find(const struct senders *s, uint32_t ssrc);
 
