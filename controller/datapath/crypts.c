@@ -44,7 +44,7 @@ static bool fits(int fd, uint32_t slots)
 
 /* That of a former daemon, if it is there; else, if it is wanted, a new one. 0, and -1 as `fd`:
  * there is none. */
-static int open_map(int *fd, const struct datapath *dp)
+static int open_map(int *fd, const struct datapath *dp, const struct conf *conf)
 {
 	char path[PATH_MAX];
 	int err = pins_path(path, dp->folder, PIN_MAP, CRYPTS_NAME);
@@ -56,7 +56,7 @@ static int open_map(int *fd, const struct datapath *dp)
 		close(*fd);
 	*fd = -1;
 	unlink(path);
-	if (!crypts_wanted(dp->conf))
+	if (!crypts_wanted(conf))
 		return 0;
 	*fd = create(dp->layout.slots);
 	return *fd < 0 || bpf_obj_pin(*fd, path) ? -errno : 0;
@@ -69,18 +69,30 @@ static size_t map_size(const struct datapath *dp)
 	return (dp->layout.slots * sizeof(struct crypt_keys) + page - 1) / page * page;
 }
 
-int crypts_open(struct datapath *dp)
+int crypts_open(struct datapath *dp, const struct conf *conf)
 {
 	void *memory;
-	int err = open_map(&dp->fd.crypts, dp);
+	int err = dp->crypts ? 0 : open_map(&dp->fd.crypts, dp, conf);
 
-	if (err || dp->fd.crypts < 0)
+	if (err || dp->crypts || dp->fd.crypts < 0)
 		return err;
 	memory = mmap(NULL, map_size(dp), PROT_READ | PROT_WRITE, MAP_SHARED, dp->fd.crypts, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	dp->crypts = memory;
 	return 0;
+}
+
+int crypts_reload(struct datapath *dp, const struct conf *next)
+{
+	bool had = dp->crypts;
+	int err = crypts_open(dp, next);
+
+	if (!err && dp->crypts && !had)
+		err = user_give_crypts(dp);
+	if (err && !had)
+		crypts_close(dp); /* pinned, it is there for the next attempt */
+	return err;
 }
 
 void crypts_close(struct datapath *dp)

@@ -70,7 +70,7 @@ static int start(struct datapath *dp, char *why, size_t why_size)
 	if (err)
 		return err;
 	dp->flows = calloc(dp->layout.slots, sizeof(struct flow *));
-	err = dp->flows ? crypts_open(dp) : -ENOMEM;
+	err = dp->flows ? crypts_open(dp, dp->conf) : -ENOMEM;
 	if (!err)
 		err = seals_open(dp, dp->conf);
 	if (!err)
@@ -171,6 +171,12 @@ int datapath_reload(struct datapath *dp, const struct conf *next, char *why, siz
 		err = seals_open(dp, next);
 		if (err)
 			snprintf(why, why_size, "libsrtp2 does not work here");
+	}
+	if (!err) {
+		err = crypts_reload(dp, next);
+		if (err)
+			snprintf(why, why_size, "encryption: no map for the keys: %s",
+				 strerror(-err));
 	}
 	if (err)
 		guard_set(dp, dp->conf->guard, again, sizeof(again));

@@ -156,8 +156,9 @@ int datapath_relay(int argc, char **argv);
 /* Leaves links, maps and live media as they are, and frees what is ours. NULL-safe. */
 void datapath_close(struct datapath *dp);
 
-/* What of a reload concerns it: `lease` and `guard`. From here on `next` must outlive it. On
- * failure (`guard = on` that cannot be) all is as it was, and `why` says what is wrong. */
+/* What of a reload concerns it: `lease`, `guard`, and the first peer with `encryption`. From here
+ * on `next` must outlive it. On failure (`guard = on` that cannot be, no room for keys) all is as
+ * it was, and `why` says what is wrong. */
 int datapath_reload(struct datapath *dp, const struct conf *next, char *why, size_t why_size);
 
 /* `rtpfwd -D`: removes every kernel object of this configuration. Idempotent. */

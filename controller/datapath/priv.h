@@ -351,7 +351,10 @@ void seals_close(struct datapath *dp);
 
 /* crypts.c: keys of flows that the userspace relay encrypts and decrypts */
 bool crypts_wanted(const struct conf *conf);
-int crypts_open(struct datapath *dp); /* 0 or -errno; where no peer encrypts there are none */
+/* 0 or -errno; where no peer of `conf` encrypts there are none. Of those that are open: nothing. */
+int crypts_open(struct datapath *dp, const struct conf *conf);
+/* And the relay that runs without them is given them. */
+int crypts_reload(struct datapath *dp, const struct conf *next);
 void crypts_close(struct datapath *dp);
 bool crypts_have(const struct datapath *dp, uint32_t slot, enum rtpfwd_direction direction);
 void crypts_set(struct datapath *dp, uint32_t slot, enum rtpfwd_direction direction,

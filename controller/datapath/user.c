@@ -302,6 +302,31 @@ int user_open(struct datapath *dp, char *why, size_t why_size)
 	return err;
 }
 
+/* The descriptor waits in the pair until the relay looks. One that has just ended is followed by
+ * one that is given it at its start. */
+int user_give_crypts(struct datapath *dp)
+{
+	struct user *user = &dp->user;
+	struct iovec part = { (char[]){ 0 }, 1 };
+	uint8_t control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = { 0 };
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+
+	user->fds[USER_CRYPTS] = dp->fd.crypts;
+	if (user->tell < 0)
+		return 0;
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &dp->fd.crypts, sizeof(int));
+	if (sendmsg(user->tell, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno == EPIPE)
+		return 0;
+	return -errno;
+}
+
 void user_close(struct datapath *dp)
 {
 	struct user *user = &dp->user;

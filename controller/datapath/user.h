@@ -31,6 +31,10 @@ void user_init(struct datapath *dp);
  * this one is ready. 0, or -errno and `why`. */
 int user_open(struct datapath *dp, char *why, size_t why_size);
 
+/* The map of keys is there now: so will be every relay's, and so is that of the one that runs. 0 or
+ * -errno. */
+int user_give_crypts(struct datapath *dp);
+
 /* The process stays, with media. */
 void user_close(struct datapath *dp);
 

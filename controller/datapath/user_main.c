@@ -113,17 +113,16 @@ static int map_all(struct relay *relay)
 	return maps->slots && maps->rests && maps->relay && maps->uppers ? 0 : -EINVAL;
 }
 
-/* There may be no keys at all. */
+/* There may be no keys at all, or not yet. */
 static int map_keys(struct relay *relay)
 {
 	uint32_t slots = relay->maps.control->slots;
-	struct crypt_keys *keys;
 
-	if (relay->fds[USER_CRYPTS] < 0)
-		return 0;
-	keys = map(relay->fds[USER_CRYPTS], slots * sizeof(*keys), PROT_READ | PROT_WRITE);
 	relay->maps.srtp = &relay->srtp;
-	return keys ? user_srtp_open(&relay->srtp, keys, slots) : -ENOMEM;
+	if (relay->fds[USER_CRYPTS] >= 0)
+		return user_srtp_map(&relay->srtp, relay->fds[USER_CRYPTS], slots);
+	user_srtp_await(&relay->srtp, relay->fds[USER_TELL], slots);
+	return 0;
 }
 
 /* Without it what XDP passes up of the module's flows is refused. */
@@ -254,13 +253,17 @@ static uint32_t wanted(const struct relay *relay)
 	return __atomic_load_n(&relay->maps.control->relay, __ATOMIC_ACQUIRE);
 }
 
-/* Until there is something to receive, or it is time to look around. */
-static void wait_for_some(const struct relay *relay)
+/* Until there is something to receive, or it is time to look around. To begin with keys takes
+ * libsrtp2 some 40 ms: it is done before the first packet asks for them. */
+static void wait_for_some(struct relay *relay)
 {
 	struct pollfd fds[] = { { .fd = relay->fds[USER_UDP4], .events = POLLIN },
-				{ .fd = relay->fds[USER_UDP6], .events = POLLIN } };
+				{ .fd = relay->fds[USER_UDP6], .events = POLLIN },
+				{ .fd = relay->srtp.tell, .events = POLLIN } };
 
-	poll(fds, 2, LOOK_MS);
+	poll(fds, 3, LOOK_MS);
+	if (fds[2].revents)
+		user_srtp_take(&relay->srtp);
 }
 
 static void drain(struct relay *relay)
@@ -285,7 +288,7 @@ static void run(struct relay *relay)
 		if (receive(relay, relay->fds[USER_UDP4]) + receive(relay, relay->fds[USER_UDP6]))
 			last_ns = now_ns();
 		wait_for_some(relay);
-		if (relay->maps.srtp && now_ns() - swept_ns > SWEEP_MS * 1000000ULL) {
+		if (relay->srtp.all && now_ns() - swept_ns > SWEEP_MS * 1000000ULL) {
 			user_srtp_sweep(&relay->srtp);
 			swept_ns = now_ns();
 		}
@@ -355,8 +358,7 @@ int datapath_relay(int argc, char **argv)
 	prepare(relay);
 	if (await_turn(relay))
 		take_turn(relay);
-	if (relay->maps.srtp)
-		user_srtp_close(&relay->srtp);
+	user_srtp_close(&relay->srtp);
 	kmod_close(relay->maps.kmod);
 	free(relay);
 	return 0;

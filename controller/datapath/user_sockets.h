@@ -12,13 +12,13 @@ enum user_fd {
 	USER_RAW4,   /* datagrams out, by the kernel's own way */
 	USER_RAW6,
 	USER_SOCKETS,
-	USER_TELL = USER_SOCKETS, /* a pair: struct rtpfwd_event to the daemon */
+	USER_TELL = USER_SOCKETS, /* a pair: struct rtpfwd_event to the daemon, a map from it */
 	USER_CONTROL,		  /* maps */
 	USER_SLOTS,
 	USER_RESTS,
 	USER_RELAY,
 	USER_UPPERS,
-	USER_CRYPTS, /* -1: there are no keys */
+	USER_CRYPTS, /* -1: there are no keys; the daemon may send the map by USER_TELL later */
 	USER_KMOD,   /* kmod_socket(); -1: no rtpfwd.ko is in use */
 	USER_FDS
 };

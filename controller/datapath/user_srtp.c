@@ -8,6 +8,7 @@
 #include "datapath/user_srtp.h"
 
 #include "datapath/kmod.h"
+#include "lib/log.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,6 +16,9 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define RTP_HEADER   12
 #define RTCP_HEADER  8
@@ -29,12 +33,60 @@ struct sender {
 
 int user_srtp_open(struct user_srtp *srtp, struct crypt_keys *keys, uint32_t slots)
 {
-	*srtp = (struct user_srtp){ .keys = keys, .slots = slots };
+	*srtp = (struct user_srtp){ .keys = keys, .slots = slots, .tell = -1 };
 	if (srtp_init() != srtp_err_status_ok)
 		return -EIO;
 	srtp->sessions = calloc(slots, sizeof(struct user_session *));
 	srtp->copy = aligned_alloc(4, USER_LONGEST);
 	return srtp->sessions && srtp->copy ? 0 : -ENOMEM;
+}
+
+int user_srtp_map(struct user_srtp *srtp, int fd, uint32_t slots)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = slots * sizeof(struct crypt_keys);
+	void *memory = mmap(NULL, (size + page - 1) / page * page, PROT_READ | PROT_WRITE,
+			    MAP_SHARED, fd, 0);
+
+	return memory == MAP_FAILED ? -errno : user_srtp_open(srtp, memory, slots);
+}
+
+void user_srtp_await(struct user_srtp *srtp, int tell, uint32_t slots)
+{
+	*srtp = (struct user_srtp){ .tell = tell, .slots = slots };
+}
+
+/* -1: not so far, or, if `*over`, never. */
+static int receive_map(int tell, bool *over)
+{
+	uint8_t control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
+	struct iovec part = { (char[]){ 0 }, 1 };
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = control,
+				  .msg_controllen = sizeof(control) };
+	ssize_t got = recvmsg(tell, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	int fd = -1;
+
+	*over = got >= 0 || (errno != EAGAIN && errno != EINTR);
+	if (c && c->cmsg_type == SCM_RIGHTS)
+		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+void user_srtp_take(struct user_srtp *srtp)
+{
+	bool over;
+	int fd = receive_map(srtp->tell, &over), err;
+
+	if (over)
+		srtp->tell = -1;
+	if (fd < 0)
+		return;
+	err = user_srtp_map(srtp, fd, srtp->slots);
+	close(fd);
+	if (err)
+		log_error("the userspace relay cannot use keys: %s", strerror(-err));
 }
 
 static void end_way(struct user_way *way)
@@ -60,9 +112,10 @@ void user_srtp_close(struct user_srtp *srtp)
 		next = s->next;
 		end_session(s);
 	}
+	if (srtp->keys)
+		srtp_shutdown();
 	free(srtp->sessions);
 	free(srtp->copy);
-	srtp_shutdown();
 	*srtp = (struct user_srtp){ 0 };
 }
 
@@ -156,6 +209,8 @@ static struct user_session *session_of(struct user_srtp *srtp, uint32_t slot,
 {
 	struct user_session *s;
 
+	if (srtp->tell >= 0)
+		user_srtp_take(srtp);
 	if (!srtp->sessions || slot >= srtp->slots || !read_keys(&srtp->keys[slot], now))
 		return NULL;
 	s = srtp->sessions[slot];

@@ -34,12 +34,20 @@ struct user_srtp {
 	struct crypt_keys *keys; /* mapped; by slot */
 	uint32_t slots;
 	struct user_session **sessions; /* by slot; NULL: this relay has no keys at all */
+	int tell; /* by which it may be given their map yet; -1: never */
 	struct user_session *all;
 	uint8_t *copy; /* of a packet that is tried under two keys: USER_LONGEST bytes */
 };
 
 /* 0, -ENOMEM, or -EIO: libsrtp2 does not work here. */
 int user_srtp_open(struct user_srtp *srtp, struct crypt_keys *keys, uint32_t slots);
+/* The same with the map that `fd` names. */
+int user_srtp_map(struct user_srtp *srtp, int fd, uint32_t slots);
+/* Without one, so that nothing decrypts, until the daemon sends it by `tell`
+ * (user_give_crypts()). */
+void user_srtp_await(struct user_srtp *srtp, int tell, uint32_t slots);
+/* It may have. Looked at, too, when a packet asks for keys. */
+void user_srtp_take(struct user_srtp *srtp);
 void user_srtp_close(struct user_srtp *srtp);
 
 /* In place, RTP or RTCP; `ns`: CLOCK_MONOTONIC. The new length, or the module's error numbers

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The map of keys that the daemon writes and the userspace relay reads: a daemon that is killed
- * amid it, a flow that ends. */
+ * amid it, a flow that ends, a peer that is the first to encrypt. */
 #include "relay.h"
 
 #include "../../kmod/rtpfwd_nl.h"
@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define SSRC 0x5eed1234
@@ -348,6 +349,135 @@ static void a_port_is_unleased_before_its_keys_are_wiped(void **state)
 	assert_int_equal(lab.dp->crypts[SLOT].out.suite, 0);
 }
 
+static void reload(size_t peers)
+{
+	static struct conf next;
+
+	next = lab.conf;
+	next.peers = &peer;
+	next.n_peers = peers;
+	if (datapath_reload(lab.dp, &next, lab.why, sizeof(lab.why)))
+		fail_msg("%s", lab.why);
+	encrypted_peers(peers);
+}
+
+/* Of one call, in clear until then: what is under way while the map is made is neither lost nor put
+ * out of order; what comes behind it asks for keys. */
+static void the_first_encrypted_peer_comes_with_a_reload(void **state)
+{
+	struct flow_want want;
+	uint16_t seq = 65000;
+	pid_t pid;
+
+	(void)state;
+	NEED_ROOT;
+	encrypted_peers(0);
+	open_lab();
+	pid = lab.dp->user.pid;
+	assert_null(lab.dp->crypts);
+	assert_false(datapath_encrypts(lab.dp));
+	want = want_of(0, 0);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	talk(seq, 20);
+	for (int i = 0; i < 100; i++) {
+		speak((uint16_t)(seq + 20 + i));
+		if (i == 50)
+			reload(1);
+	}
+	assert_true(datapath_encrypts(lab.dp));
+	want = want_of(1, 2);
+	for (int i = 0; i < 100; i++)
+		hear((uint16_t)(seq + 20 + i));
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	far_end(&sender, 1, true);
+	far_end(&listener, 2, false);
+	talk(65500, 60);
+	reload(1);
+	talk(24, 10);
+	assert_int_equal(lab.dp->user.pid, pid);
+	expect_no_drops();
+}
+
+static bool has_another(void *ctx)
+{
+	return lab.dp->user.pid && lab.dp->user.pid != *(pid_t *)ctx && has_turn(NULL);
+}
+
+/* Its successors have the map, be they this daemon's or the next one's. */
+static void a_map_made_at_a_reload_is_everyones(void **state)
+{
+	struct flow_want want;
+	pid_t pid;
+
+	(void)state;
+	NEED_ROOT;
+	encrypted_peers(0);
+	open_lab();
+	reload(1);
+	want = want_of(1, 2);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	far_end(&sender, 1, true);
+	far_end(&listener, 2, false);
+	talk(65500, 60);
+	pid = lab.dp->user.pid;
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_true(lab_until(&lab, has_another, &pid));
+	talk(24, 10);
+	lab_close(&lab);
+	talk(34, 10);
+	open_lab();
+	talk(44, 10);
+	expect_no_drops();
+}
+
+/* A relay that has not looked yet ends: the one behind it has the map, too. */
+static void a_relay_that_is_dead_at_a_reload_is_no_fault(void **state)
+{
+	struct flow_want want;
+	siginfo_t info;
+	pid_t pid;
+
+	(void)state;
+	NEED_ROOT;
+	encrypted_peers(0);
+	open_lab();
+	pid = lab.dp->user.pid;
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	reload(1);
+	assert_true(lab_until(&lab, has_another, &pid));
+	want = want_of(1, 2);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	far_end(&sender, 1, true);
+	far_end(&listener, 2, false);
+	talk(65500, 60);
+	expect_no_drops();
+}
+
+/* What the daemon cannot do is said, and nothing of the reload is in force. */
+static void a_reload_without_room_for_the_map_is_refused(void **state)
+{
+	struct conf next;
+	char path[PATH_MAX];
+
+	(void)state;
+	NEED_ROOT;
+	encrypted_peers(0);
+	open_lab();
+	assert_int_equal(pins_path(path, lab.dp->folder, PIN_MAP, CRYPTS_NAME), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	next = lab.conf;
+	next.peers = &peer;
+	next.n_peers = 1;
+	assert_int_equal(datapath_reload(lab.dp, &next, lab.why, sizeof(lab.why)), -EEXIST);
+	assert_string_equal(lab.why, "encryption: no map for the keys: File exists");
+	assert_false(datapath_encrypts(lab.dp));
+	assert_ptr_equal(lab.dp->conf, &lab.conf);
+	assert_int_equal(rmdir(path), 0);
+	reload(1);
+	assert_true(datapath_encrypts(lab.dp));
+}
+
 #undef T
 #define T(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
 
@@ -360,6 +490,10 @@ int main(int argc, char **argv)
 		T(killed_before_a_key_of_what_arrives),
 		T(the_same_keys_again_end_the_writing),
 		T(a_port_is_unleased_before_its_keys_are_wiped),
+		T(the_first_encrypted_peer_comes_with_a_reload),
+		T(a_map_made_at_a_reload_is_everyones),
+		T(a_relay_that_is_dead_at_a_reload_is_no_fault),
+		T(a_reload_without_room_for_the_map_is_refused),
 	};
 
 	if (argc > 0 && !strcmp(argv[0], DATAPATH_RELAY))

@@ -9,10 +9,10 @@ import sdes
 import sip
 import srtp
 import tap
-from lab import RUNG, Lab, nothing_left
+from lab import Lab, nothing_left
 from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, BOB, EVE, GCM128, GCM256, OLGA, SUITES, UMA,
                   Key, SdesCall, between_tests, clear, keys_of, phone, refused, savp)
-from tap import Skip, check, equal
+from tap import check, equal
 
 
 @contextlib.contextmanager
@@ -316,38 +316,11 @@ def keys_stay_secret(lab):
     check("inline:" not in seen, "a key was told")
 
 
-def without_a_plane(lab):
-    """the first encrypted peers come by a reload: sdes is 488 and the log says why, optional is
-    plain, until the next start"""
-    if RUNG == "kmod":
-        raise Skip("rtpfwd.ko is there from the start")
-    text = sdes.settings(lab)
-    lab.stop()
-    lab.detached()
-    lab.start(text.replace("encryption = ", "encryption = no ;"))
-    lab.write(text)
-    lab.ctl("reload")
-    refused(lab, ANNA, BOB, savp(sip.sdp(ANNA, 20000, extra=[Key().line])))
-    logged(lab, "peer 'anna': no plane here carries encrypted media")
-    refused(lab, ALICE, BEA, sip.sdp(ALICE, 20000))
-    logged(lab, "peer 'bea': no plane here carries encrypted media")
-    for ips, keys in (((OLGA, BOB), [Key()]), ((ALICE, BEN), [])):
-        c = SdesCall(lab, *ips, a_keys=keys, a_profile="RTP/AVP").up()
-        equal((c.told_a, c.told_b, c.crypto()), ([], [], (None, None)), "keys told")
-        c.talk().heard(20).quiet().whole()
-        c.hang_up().gone()
-        clear(lab)
-    lab.stop()
-    lab.start(text)
-    SdesCall(lab, ANNA, BOB, a_keys=[Key()]).up().hang_up().gone()
-
-
 TESTS = (secure_to_plain, plain_to_secure, secure_to_secure, optional_offers, optional_accepts,
          optional_without_tls, over_any, refused_by_peer, refused_lines, lines_of_others,
          lines_of_nobody, harmless_parameters, bad_answers, early_media,
          next_target_has_other_keys, rekeyed_by_the_caller, rekeyed_by_the_callee,
-         refreshed_by_the_callee, hold_keeps_keys, refused_reinvite, late_offer, keys_stay_secret,
-         without_a_plane)
+         refreshed_by_the_callee, hold_keeps_keys, refused_reinvite, late_offer, keys_stay_secret)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, between_tests, nothing_left)

@@ -338,8 +338,37 @@ def planes(lab):
         clear(lab)
 
 
+def first_encrypted_peer(lab):
+    """a reload brings the first peer that encrypts: who talks loses nothing, by XDP or the relay;
+    the next call is encrypted, and goes on behind kill -9"""
+    for xdp, plane in (({}, "xdp"), ({"xdp": "off"}, "user")):
+        lab.stop()
+        lab.detached()
+        text = sdes.settings(lab, inside=xdp)
+        lab.start(text.replace("encryption = ", "encryption = no ;"))
+        relay = relay_of(lab)
+        c = SdesCall(lab, ALICE, BOB).up().talk().heard(20)
+        equal(c.flows()["a"]["plane"], plane, "plane of what is plain")
+        lab.write(text)
+        lab.ctl("reload")
+        d = talking(lab, ANNA, BEA, [Key(AES80)], [Key(GCM128, tag=3)]).heard(50)
+        c.heard(50)
+        equal(relay_of(lab), relay, "process of the relay")
+        lab.stop(signal.SIGKILL)
+        lab.start()
+        for call in (c.heard(50), d.heard(50)):
+            call.quiet().whole()
+        equal(d.a_rtp.unheard + d.b_rtp.unheard, [], "packets that do not decrypt")
+        equal(set(drops(lab).values()), {0}, "drops")
+        clear(lab)
+    lab.stop()
+    lab.detached()
+    lab.start(sdes.settings(lab))
+
+
 TESTS = (every_suite, both_legs, tampered, unencrypted, replayed, rollover, relay_killed,
-         daemon_killed, rekeyed, suite_returns, forks, another_sender, largest, planes, real_phones)
+         daemon_killed, rekeyed, suite_returns, forks, another_sender, largest, planes,
+         first_encrypted_peer, real_phones)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, between_tests, nothing_left)
