@@ -51,7 +51,7 @@
 #define PHONE	   "eth0"
 #define STALLED_NS 200000000ULL /* nothing has come for so long: what is in flight is lost */
 #define SETTLE_NS  50000000ULL
-#define DRAIN_NS   100000000ULL
+#define DRAIN_NS   500000000ULL
 #define LOOK_US	   20000
 #define HEADERS	   42 /* Ethernet, IPv4, UDP */
 
