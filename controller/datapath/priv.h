@@ -4,6 +4,7 @@
 #define RTPFWD_DATAPATH_PRIV_H
 
 #include "conf/conf.h"
+#include "datapath/ciphers.h"
 #include "datapath/datapath.h"
 #include "datapath/grace.h"
 #include "datapath/layout.h"
@@ -157,7 +158,7 @@ struct datapath {
 	uint32_t kmod_folder;		/* what our contexts are known by there */
 	uint64_t keys_refused;		/* by it */
 	struct user user;		/* that relay, as a process */
-	bool seals;			/* seal.c: libsrtp2 is ready */
+	struct ciphers ciphers;		/* of seal.c */
 	struct crypt_keys *crypts;	/* mapped; the keys that it uses. NULL: none */
 	int traces[TRACES];		/* BPF links of the tracepoints; -1: none */
 

@@ -15,31 +15,26 @@ struct seal {
 	struct srtp_ctx_t_ *session;
 };
 
-/* To begin takes libsrtp2 some 40 ms: not when a call waits. */
+/* Before any call waits. */
 int seals_open(struct datapath *dp, const struct conf *conf)
 {
-	if (dp->seals || !crypts_wanted(conf))
-		return 0;
-	dp->seals = srtp_init() == srtp_err_status_ok;
-	return dp->seals ? 0 : -EIO;
+	return dp->ciphers.ready || !crypts_wanted(conf) ? 0 : ciphers_open(&dp->ciphers);
 }
 
 void seals_close(struct datapath *dp)
 {
-	if (dp->seals)
-		srtp_shutdown();
-	dp->seals = false;
+	ciphers_close(&dp->ciphers);
 }
 
 int datapath_seal(struct seal **out, const struct datapath *dp, const struct flow_crypt *crypt,
 		  uint32_t ssrc)
 {
-	struct seal *seal = dp->seals ? calloc(1, sizeof(*seal)) : NULL;
+	struct seal *seal = dp->ciphers.ready ? calloc(1, sizeof(*seal)) : NULL;
 	srtp_policy_t policy;
 	int err;
 
 	if (!seal)
-		return dp->seals ? -ENOMEM : -EOPNOTSUPP;
+		return dp->ciphers.ready ? -ENOMEM : -EOPNOTSUPP;
 	err = user_srtp_policy(&policy, crypt, ssrc);
 	if (!err && srtp_create(&seal->session, &policy))
 		err = -ENOMEM;

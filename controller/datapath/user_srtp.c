@@ -34,7 +34,7 @@ struct sender {
 int user_srtp_open(struct user_srtp *srtp, struct crypt_keys *keys, uint32_t slots)
 {
 	*srtp = (struct user_srtp){ .keys = keys, .slots = slots, .tell = -1 };
-	if (srtp_init() != srtp_err_status_ok)
+	if (ciphers_open(&srtp->ciphers))
 		return -EIO;
 	srtp->sessions = calloc(slots, sizeof(struct user_session *));
 	srtp->copy = aligned_alloc(4, USER_LONGEST);
@@ -112,10 +112,9 @@ void user_srtp_close(struct user_srtp *srtp)
 		next = s->next;
 		end_session(s);
 	}
-	if (srtp->keys)
-		srtp_shutdown();
 	free(srtp->sessions);
 	free(srtp->copy);
+	ciphers_close(&srtp->ciphers);
 	*srtp = (struct user_srtp){ 0 };
 }
 

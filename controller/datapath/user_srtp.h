@@ -4,6 +4,7 @@
 #ifndef RTPFWD_DATAPATH_USER_SRTP_H
 #define RTPFWD_DATAPATH_USER_SRTP_H
 
+#include "datapath/ciphers.h"
 #include "datapath/crypts.h"
 
 struct srtp_ctx_t_; /* libsrtp2's */
@@ -31,6 +32,7 @@ struct user_session {
 };
 
 struct user_srtp {
+	struct ciphers ciphers;
 	struct crypt_keys *keys; /* mapped; by slot */
 	uint32_t slots;
 	struct user_session **sessions; /* by slot; NULL: this relay has no keys at all */
