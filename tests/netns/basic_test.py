@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One call: its audio to the packet, its headers, its counters, its end, and what is refused."""
-import contextlib
 import socket
 import struct
 
@@ -9,19 +8,14 @@ import netns
 import rtp
 import tap
 from calls import INSIDE, OUTSIDE, Call, call, relayed
-from lab import CALLEE, CALLER, RUNG, Lab, config, nothing_left
+from lab import CALLEE, CALLER, RUNG, nothing_left, running
 from tap import check, equal, wait_for
 
 PLANE = "user" if RUNG == "user" else "xdp"
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def text(address):

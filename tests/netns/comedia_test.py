@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Phones behind address translators (nat = comedia). Who cannot pass for one: spray_test.py."""
-import contextlib
 
 import rtp
 import sip
 import tap
 from calls import call
-from lab import CALLEE, Lab, config, nothing_left
+from lab import CALLEE, config, nothing_left, running
 from tap import check, equal, wait_for
 
 PEERS = """
@@ -33,13 +32,8 @@ to = bob
 PRIVATE = "192.168.7.7"
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, peers=PEERS))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, peers=PEERS))
 
 
 def translated(lab, a_ip="10.91.1.11"):

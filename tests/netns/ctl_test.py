@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The command line of daemon and tool: exit status, JSON, configuration texts, reload, metrics."""
-import contextlib
 import os
 import re
 import signal
@@ -11,7 +10,7 @@ import subprocess
 import sip
 import tap
 from calls import call
-from lab import CALLER, Lab, binary, config, nothing_left
+from lab import CALLER, binary, config, nothing_left, running
 from netns import sh
 from tap import Skip, check, equal, wait_for
 
@@ -23,13 +22,8 @@ RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$
 NUMBER = (int, float)
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def typed(thing, want, what):

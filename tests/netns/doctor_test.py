@@ -1,20 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`rtpfwd-ctl doctor` on a real host: what is bent is found, named and found mended."""
-import contextlib
 
 import tap
-from lab import INSIDE, Lab, config, nothing_left
+from lab import INSIDE, nothing_left, running
 from tap import check, equal
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def findings(lab):

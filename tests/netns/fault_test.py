@@ -12,7 +12,7 @@ import time
 import sip
 import tap
 from calls import INSIDE, call
-from lab import CALLEE, CALLER, PEERS, PREFIX, Lab, binary, config, nothing_left
+from lab import CALLEE, CALLER, PEERS, PREFIX, Lab, binary, config, nothing_left, running
 from netns import sh
 from registrant import Registrant
 from stream import StreamPhone
@@ -32,13 +32,8 @@ secret = s3cret
 """
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, inside=INSIDE_KEYS))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, inside=INSIDE_KEYS))
 
 
 def fault_14_mixed_flood(_):

@@ -2,23 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """T.38 (m=image udptl t38): in place of the audio, beside it and alone, passed as it is; and media
 whose keys are the far ends' own (SRTP, DTLS), with what RFC 7983 lets travel beside it."""
-import contextlib
 
 import tap
-from lab import CALLEE, CALLER, Lab, config, nothing_left
+from lab import CALLEE, CALLER, config, nothing_left, running
 from lines import (CRYPTO, CRYPTO_B, FIRST_BYTES, T38, Lines, Raw, audio, fax, rtp_ends, told, used,
                    whole)
 from netns import text
 from tap import check, equal, wait_for
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, general={"rtptimeout": "3"}))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, general={"rtptimeout": "3"}))
 
 
 def raws(lab):

@@ -1,23 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Transactions and dialogs in each other's way: one test per pitfall of canreinvite.md 7.3."""
-import contextlib
 
 import sip
 import tap
 from calls import call
-from lab import CALLEE, CALLER, Lab, config, nothing_left
-from sip import token
-from tap import check, equal, wait_for
+from lab import CALLEE, CALLER, nothing_left, running
+from tap import check, equal
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def talking(lab, **kw):

@@ -1,14 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Calls without media: rtptimeout, rtpholdtimeout, and what keeps a call alive; its record."""
-import contextlib
 import json
 import time
 
 import sip
 import tap
 from calls import call
-from lab import Lab, config, nothing_left
+from lab import config, nothing_left, running
 from rtp import rtcp_packet
 from tap import check, equal, wait_for
 
@@ -16,14 +15,9 @@ IDLE, HELD = 2, 5
 PACKET, JIFFY = 0.02, 0.01      # seconds: between two packets, and at most between two ticks
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, general={"rtptimeout": IDLE, "rtpholdtimeout": HELD,
-                                       "cdr": f"{lab.dir}/cdr.jsonl"}))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, general={"rtptimeout": IDLE, "rtpholdtimeout": HELD,
+                                                    "cdr": f"{lab.dir}/cdr.jsonl"}))
 
 
 def record(lab):

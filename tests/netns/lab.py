@@ -430,6 +430,16 @@ class Lab:
             check("prog/xdp" not in text, f"XDP program left on {dev}: {text}")
 
 
+@contextlib.contextmanager
+def running(text=config, args=(), **kw):
+    """A lab (`kw`: as Lab's) whose daemon runs as `text(lab)` says; ended and detached behind."""
+    with Lab(**kw) as lab:
+        lab.start(text(lab), args=args)
+        yield lab
+        equal(lab.stop(), 0, "exit status after SIGTERM")
+        lab.detached()
+
+
 def unchunk(body):
     out = b""
     while body:

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several m= lines in a call: each with ports and flows of its own, added, disabled and enabled
 again by either side, and no port lost by any of it."""
-import contextlib
 import random
 
 import tap
-from lab import CALLEE, CALLER, INSIDE, OUTSIDE, Lab, config, nothing_left
+from lab import INSIDE, OUTSIDE, config, nothing_left, running
 from lines import Lines, audio, rtp_ends, told, used, video, whole
 from netns import text
 from tap import check, equal, wait_for
@@ -14,13 +13,8 @@ from tap import check, equal, wait_for
 BOTH, ONE = [("audio", True), ("video", True)], [("audio", True), ("video", False)]
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def seen(lab, lines=2):

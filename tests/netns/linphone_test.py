@@ -7,7 +7,7 @@ import tap
 from baresip import Baresip
 from calls import INSIDE, OUTSIDE
 from heard import ENOUGH, more, over, silent
-from lab import CALLEE, CALLER, Lab, config, nothing_left
+from lab import CALLEE, CALLER, config, nothing_left, running
 from linphone import Linphone
 from tap import check, equal, wait_for
 
@@ -32,13 +32,8 @@ to = registered
 """
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, peers=PEERS))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, peers=PEERS))
 
 
 @contextlib.contextmanager

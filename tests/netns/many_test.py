@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Many flows at once: what shows them holds nobody up."""
-import contextlib
 import json
 import socket
 
 import tap
 from calls import call
-from lab import CALLEE, CALLER, INSIDE, OUTSIDE, Lab, config, nothing_left
+from lab import CALLEE, CALLER, INSIDE, OUTSIDE, config, nothing_left, running
 from sipp import Sipp
 from tap import check, equal, wait_for
 
@@ -15,14 +14,9 @@ CALLS = 600
 ANNA, BEN = "10.91.1.11", "10.91.2.21"
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        wide = {"ports": "10000-19999"}
-        lab.start(config(lab, general={"rtptimeout": "0"}, inside=wide, outside=wide))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    wide = {"ports": "10000-19999"}
+    return running(lambda lab: config(lab, general={"rtptimeout": "0"}, inside=wide, outside=wide))
 
 
 def hold(lab):

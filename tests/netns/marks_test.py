@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a realm and a peer say of the packets themselves: their marks, and how many there may be."""
-import contextlib
 import socket
 import struct
 import time
@@ -9,21 +8,16 @@ import time
 import rtp
 import tap
 from calls import call
-from lab import PEERS, Lab, config, nothing_left
+from lab import PEERS, config, nothing_left, running
 from tap import check, equal, wait_for
 
 RATE = 20
 EF = 46
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, outside={"dscp": "ef"}, peers=PEERS.replace(
-            "host = 10.91.1.10\n", f"host = 10.91.1.10\nrate = {RATE}\n")))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    peers = PEERS.replace("host = 10.91.1.10\n", f"host = 10.91.1.10\nrate = {RATE}\n")
+    return running(lambda lab: config(lab, outside={"dscp": "ef"}, peers=peers))
 
 
 def marked(lab):

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Calls whose media moves between the relay and the direct way: phones that do as their SDP says,
 and what each of them saw of it."""
-import contextlib
 import time
 
 import rtp
 import sip
 from calls import Call
-from lab import CALLEE, CALLER, Lab, config
+from lab import CALLEE, CALLER, config, running
 from tap import check, equal, wait_for
 
 # Short, so that tests are; each is a key of [general].
@@ -15,16 +14,11 @@ TIMES = {"settle": "200-300", "drain_idle": "300", "drain_max": "2000"}
 JOINED = {"direct": "outside"}
 
 
-@contextlib.contextmanager
 def make(general=(), peers=None, **lab_options):
     """A lab with a router beside the node, and the daemon; everything is seen to be gone after."""
-    with Lab(router=True, **lab_options) as lab:
-        more = {"peers": peers} if peers else {}
-        lab.start(config(lab, general={**TIMES, **dict(general)}, inside=JOINED, **more),
-                  args=("-v",))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    keys = {"general": {**TIMES, **dict(general)}, "inside": JOINED}
+    keys.update({"peers": peers} if peers else {})
+    return running(lambda lab: config(lab, **keys), args=("-v",), router=True, **lab_options)
 
 
 def between_tests(lab, failed):

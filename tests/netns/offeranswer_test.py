@@ -1,25 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Offers and answers in every place that SIP has for them (RFC 3264, 6337); audio through it."""
-import contextlib
 
 import sip
 import tap
 from calls import call, relayed
-from lab import CALLEE, CALLER, INSIDE, OUTSIDE, Lab, config, nothing_left
+from lab import CALLEE, CALLER, INSIDE, OUTSIDE, nothing_left, running
 from tap import check, equal
 
 ALAW = ((8, "PCMA/8000"),)
 VIDEO = ["m=video 5004 RTP/AVP 99", "a=rtpmap:99 H264/90000"]
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def end_whole(c):

@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Requests outside of dialogs along a route of two targets: they go on as calls do."""
-import contextlib
 
 import tap
-from lab import CALLEE, CALLER, PEERS, Lab, config, nothing_left
+from lab import CALLEE, CALLER, PEERS, config, nothing_left, running
 from passing import alone
 from phone import Dialog
 from tap import check, equal
@@ -19,13 +18,8 @@ to = bob,ben
 """
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, peers=PEERS + MORE))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, peers=PEERS + MORE))
 
 
 def phones(lab):

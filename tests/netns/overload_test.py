@@ -1,26 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """More calls than the node can carry: new ones are told to come later, those in progress go on."""
-import contextlib
 
 import tap
 from calls import call
-from lab import CALLEE, INSIDE, Lab, config, nothing_left
+from lab import CALLEE, INSIDE, config, nothing_left, running
 from sipp import Sipp
-from tap import equal, wait_for
+from tap import wait_for
 
 FLOODER, BEN = "10.91.1.11", "10.91.2.21"       # peers beside caller and callee
 RATE, CALLS = 4000, 20000
 WIDE = {"ports": "10000-59999"}
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, inside=WIDE, outside=WIDE))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, inside=WIDE, outside=WIDE))
 
 
 def refused(lab):

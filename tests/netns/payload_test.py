@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Payload numbers: which each leg may send, what becomes of them; G.711 between the laws."""
-import contextlib
 import math
 import struct
 
@@ -12,7 +11,7 @@ import tap
 import tone
 from baresip import Baresip
 from calls import Call, call
-from lab import CALLEE, CALLER, INSIDE, PEERS, Lab, config, nothing_left
+from lab import CALLEE, CALLER, INSIDE, PEERS, config, nothing_left, running
 from tap import check, equal, wait_for
 
 PCMU = ((0, "PCMU/8000"), (101, "telephone-event/8000"))
@@ -21,14 +20,9 @@ G722 = ((9, "G722/8000"),)
 ALAW_ONLY = "10.91.2.22"        # the peer that allows nothing else, and has its G.711 translated
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, peers=PEERS.replace("allow = alaw", "allow = alaw\n"
-                                                  "transcode = g711")))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    peers = PEERS.replace("allow = alaw", "allow = alaw\ntranscode = g711")
+    return running(lambda lab: config(lab, peers=peers))
 
 
 def numbers(end):

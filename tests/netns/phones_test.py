@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Phones that register and call with digest; what is refused, and how a flood of it ends."""
-import contextlib
 import re
 
 import digest
@@ -9,7 +8,7 @@ import sip
 import tap
 from calls import Call
 from baresip import Baresip
-from lab import CALLEE, CALLER, INSIDE, OUTSIDE, Lab, config, nothing_left
+from lab import CALLEE, CALLER, INSIDE, OUTSIDE, config, nothing_left, running
 from registrant import Registrant, bound
 from tap import check, equal, wait_for
 
@@ -51,13 +50,8 @@ to = registered
 """
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, {"minexpiry": 2, "defaultexpiry": 60}, peers=PHONES))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, {"minexpiry": 2, "defaultexpiry": 60}, peers=PHONES))
 
 
 def phone(lab, ip=CALLER, user="alice", secret="s3cret", algorithm="SHA-256", **kw):

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Why a call's media is here: `explain`, `reason` and the metrics, for each row that a call of this
 lab can reach. No call lives long enough to be moved."""
-import contextlib
 import json
 import os
 
 import sip
 import tap
 from calls import call
-from lab import CALLEE, CALLER, Lab, config, nothing_left
+from lab import CALLEE, CALLER, config, nothing_left, running
 from registrant import Registrant
 from tap import check, equal, wait_for
 
@@ -107,13 +106,8 @@ def general(lab):
     return {"state": f"{lab.dir}/state", "settle": "10000"}
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, general(lab), inside=INSIDE_CONF, peers=PEERS))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, general(lab), inside=INSIDE_CONF, peers=PEERS))
 
 
 def explain(c):

@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Before the answer: reliable responses (RFC 3262), UPDATE (RFC 3311), forks; audio through it."""
-import contextlib
 
 import rtp
 import sip
 import tap
 from calls import call, relayed
-from lab import CALLEE, CALLER, INSIDE, OUTSIDE, Lab, config, nothing_left
+from lab import CALLEE, CALLER, INSIDE, OUTSIDE, nothing_left, running
 from phone import Dialog
 from sip import token
 from tap import check, equal
@@ -17,13 +16,8 @@ ONLY = [("Require", "100rel")]
 ALLOW = [("Allow", "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK")]
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def end_whole(c):

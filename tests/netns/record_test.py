@@ -1,22 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is kept of calls: their records once they end, their count over a reload."""
-import contextlib
 import json
 
 import tap
 from calls import call
-from lab import Lab, config, nothing_left
+from lab import config, nothing_left, running
 from tap import equal, wait_for
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, general={"cdr": f"{lab.dir}/cdr.jsonl"}))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, general={"cdr": f"{lab.dir}/cdr.jsonl"}))
 
 
 def records(lab):

@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Calls that change while they talk: ports, hold and resume, glare, refusals; no packet lost."""
-import contextlib
 
 import rtp
 import sip
 import tap
 from calls import call, relayed
-from lab import CALLEE, CALLER, INSIDE, OUTSIDE, Lab, config, nothing_left
+from lab import CALLEE, CALLER, INSIDE, OUTSIDE, nothing_left, running
 from tap import check, equal, wait_for
 
 # The four spellings of hold, as keyword arguments of sip.sdp(); what the other leg is told; what
@@ -20,13 +19,8 @@ HOLDS = {
 }
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def talking(lab, **kw):

@@ -1,13 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where calls go: lists of targets tried in order, what a peer may carry, who asked for rest."""
-import contextlib
 import json
 
 import sip
 import tap
 from calls import OUTSIDE, Call, relayed
-from lab import CALLEE, CALLER, INSIDE, PEERS, Lab, config, nothing_left
+from lab import CALLEE, CALLER, INSIDE, PEERS, config, nothing_left, running
 from tap import check, equal, wait_for
 
 BEN, TIN, ONE, SLOW = (f"10.91.2.{i}" for i in range(21, 25))
@@ -81,13 +80,8 @@ def text(lab, more=MORE):
     return config(lab, general={"cdr": f"{lab.dir}/cdr.jsonl"}, peers=PEERS + more)
 
 
-@contextlib.contextmanager
 def make():
-    with Lab(addresses=5) as lab:
-        lab.start(text(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(text, addresses=5)
 
 
 def peer(lab, name):

@@ -2,11 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """SIPp on both sides of the node, a scenario for each thing that signalling must do: five calls of
 each, every message of which must come as the scenario says."""
-import contextlib
 
 import tap
 from calls import INSIDE
-from lab import CALLEE, CALLER, Lab, config, nothing_left
+from lab import CALLEE, CALLER, config, nothing_left, running
 from script import a, b, sdp
 from sipp import Sipp
 from tap import equal, wait_for
@@ -38,13 +37,8 @@ TIMED = "Session-Expires: 120;refresher=uac"
 ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, REFER, NOTIFY, INFO"
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, {"digest": "md5"}, peers=PEERS))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, {"digest": "md5"}, peers=PEERS))
 
 
 def prack():

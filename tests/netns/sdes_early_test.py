@@ -2,25 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Keys before the answer: early media, PRACK and UPDATE with offers and answers, forks; libsrtp2 is
 who hears."""
-import contextlib
 
 import sdes
 import srtp
 import tap
-from lab import Lab, nothing_left
+from lab import nothing_left, running
 from prack_test import ALLOW, REL, accepted, answered, fork, prack, pracked, reliably
 from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, GCM128, GCM256, SUITES, Key, SdesCall,
                   between_tests, clear, keys_of)
 from tap import check, equal
 
 
-@contextlib.contextmanager
 def make():
-    with Lab(addresses=5) as lab:
-        lab.start(sdes.settings(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(sdes.settings, addresses=5)
 
 
 def placed(lab, ips, a_keys=(), b_keys=(), offer=True, headers=REL, **kw):

@@ -2,29 +2,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Several m= lines on encrypted legs: each with keys of its own, added and removed, and T.38 where
 keys are required and where they are not."""
-import contextlib
 
 import rtp
 import sdes
 import srtp
 import tap
-from lab import Lab, nothing_left
+from lab import nothing_left, running
 from lines import Raw, audio, fax, told, used, video, whole
 from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, BOB, GCM128, GCM256, OLGA, SUITES, Key,
-                  SdesLines, between_tests, clear, keys_of, phone)
-from tap import check, equal, wait_for
+                  SdesLines, between_tests, clear, keys_of)
+from tap import equal, wait_for
 
 SAVP = "RTP/SAVP"
 BOTH, ONE = [("audio", True), ("video", True)], [("audio", True), ("video", False)]
 
 
-@contextlib.contextmanager
 def make():
-    with Lab(addresses=5) as lab:
-        lab.start(sdes.settings(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(sdes.settings, addresses=5)
 
 
 class Ends:

@@ -9,7 +9,7 @@ import sip
 import srtp
 import tap
 from calls import INSIDE, OUTSIDE
-from lab import Lab, nothing_left
+from lab import nothing_left, running
 from lines import audio, told, video
 from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, BOB, DAN, Key, SdesCall, SdesLines,
                   between_tests, clear, keys_of, refused, savp)
@@ -19,13 +19,8 @@ OPEN = 5070     # where the phone speaks UDP
 SAVP = "RTP/SAVP"
 
 
-@contextlib.contextmanager
 def make():
-    with Lab(addresses=5) as lab:
-        lab.start(sdes.settings(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(sdes.settings, addresses=5)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Keys of encrypted media in descriptions: offered, chosen, kept, changed and refused."""
-import contextlib
 import glob
 import os
 
@@ -9,19 +8,14 @@ import sdes
 import sip
 import srtp
 import tap
-from lab import Lab, nothing_left
+from lab import nothing_left, running
 from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, BOB, EVE, GCM128, GCM256, OLGA, SUITES, UMA,
                   Key, SdesCall, between_tests, clear, keys_of, phone, refused, savp)
 from tap import check, equal
 
 
-@contextlib.contextmanager
 def make():
-    with Lab(addresses=5) as lab:
-        lab.start(sdes.settings(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(sdes.settings, addresses=5)
 
 
 def profile(description):

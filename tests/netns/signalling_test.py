@@ -1,25 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How calls are set up, refused, cancelled and lost: every message of both sides."""
-import contextlib
 import re
 
 import sip
 import tap
 from calls import INSIDE, OUTSIDE, Call, call, relayed
-from lab import CALLEE, CALLER, Lab, config, nothing_left
+from lab import CALLEE, CALLER, config, nothing_left, running
 from tap import check, equal, wait_for
 
 PCMU, PCMA, G722 = (0, "PCMU/8000"), (8, "PCMA/8000"), (9, "G722/8000")
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def nothing_lives(lab):

@@ -1,24 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Calls that hear nothing, one way or both, are counted while it happens."""
-import contextlib
 
 import sip
 import tap
 from calls import call
-from lab import Lab, config, nothing_left
+from lab import nothing_left, running
 from tap import equal, wait_for
 
 SOON = 25       # five seconds of silence, seen within five more, and a slow machine
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def counts(lab):

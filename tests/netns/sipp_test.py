@@ -1,25 +1,19 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Programs that we did not write: SIPp's calls and baresip's audio through the node."""
-import contextlib
 import os
 
 import tap
 import tone
 from baresip import Baresip
 from calls import INSIDE
-from lab import CALLEE, CALLER, Lab, config, nothing_left
+from lab import CALLEE, CALLER, nothing_left, running
 from sipp import Sipp
 from tap import check, equal, wait_for
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 def run(lab, uac, uas, calls, rate, *args, callee=CALLEE, number="7001"):

@@ -3,16 +3,14 @@
 """The spray of the RTP Bleed and RTP Inject advisory ES2025-01 (CVE-2025-53399): from addresses
 that take no part, to every relay port, at every moment of calls in every way of admitting sources.
 What comes of it is the table of controller/media/README.md, and the same on each rung."""
-import contextlib
 import os
 
 import netns
 import rtp
-import sdes
 import srtp
 import tap
 from calls import INSIDE, OUTSIDE
-from lab import CALLEE, RUNG, TOP, Lab, config, nothing_left
+from lab import CALLEE, RUNG, TOP, config, nothing_left, running
 from netns import text
 from sdes import Key, SdesCall
 from tap import check, diag, equal, wait_for
@@ -51,14 +49,10 @@ to = bob
 """
 
 
-@contextlib.contextmanager
 def make():
-    with Lab(addresses=len(MODES)) as lab:
-        ports = {"ports": f"{PORTS[0]}-{PORTS[-1]}"}
-        lab.start(config(lab, inside=ports, outside=ports, peers=PEERS))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    ports = {"ports": f"{PORTS[0]}-{PORTS[-1]}"}
+    return running(lambda lab: config(lab, inside=ports, outside=ports, peers=PEERS),
+                   addresses=len(MODES))
 
 
 class Attacker:

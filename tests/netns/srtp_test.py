@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Encrypted legs, SRTP here and RTP there, libsrtp2 at the far end: through the userspace relay,
 and with RUNG=kmod (see tests/kmod/endtoend.py) by rtpfwd.ko."""
-import contextlib
 import os
 import shutil
 import signal
@@ -13,7 +12,7 @@ import srtp
 import tap
 from baresip import Baresip
 from calls import INSIDE, OUTSIDE
-from lab import CALLER, RUNG, Lab, nothing_left
+from lab import CALLER, RUNG, nothing_left, running
 from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, BOB, GCM128, GCM256, OLGA, SUITES, Key,
                   SdesCall, between_tests, clear, keys_of)
 from tap import check, equal, wait_for
@@ -21,13 +20,8 @@ from tap import check, equal, wait_for
 PLANE = "kmod" if RUNG == "kmod" else "user"
 
 
-@contextlib.contextmanager
 def make():
-    with Lab(addresses=5) as lab:
-        lab.start(sdes.settings(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(sdes.settings, addresses=5)
 
 
 def talking(lab, a_ip, b_ip, a_keys=(), b_keys=(), **kw):

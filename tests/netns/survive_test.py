@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The controller dies, returns, is detached; links, neighbours and routes change; media goes on."""
-import contextlib
 import signal
 import socket
 import struct
@@ -10,20 +9,15 @@ import time
 import sip
 import tap
 from calls import Call, call
-from lab import CALLEE, CALLER, Lab, config, nothing_left, pins
+from lab import CALLEE, CALLER, config, nothing_left, pins, running
 from netns import inside
 from tap import check, equal, wait_for
 
 LEASE = 5
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(short(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(short)
 
 
 def short(lab):

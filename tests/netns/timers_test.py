@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Session timers (RFC 4028) on either leg by itself, with audio through it."""
-import contextlib
 
 import sip
 import tap
 from calls import call
-from lab import CALLER, PEERS, Lab, config, nothing_left
+from lab import CALLER, PEERS, config, nothing_left, running
 from tap import check, equal
 
 MORE = """
@@ -36,13 +35,8 @@ CALLEE_O = "10.91.2.23"
 UPDATES = ("Allow", "INVITE, ACK, BYE, CANCEL, UPDATE")
 
 
-@contextlib.contextmanager
 def make():
-    with Lab(addresses=5) as lab:
-        lab.start(config(lab, peers=PEERS + MORE))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, peers=PEERS + MORE), addresses=5)
 
 
 def negotiated(lab, ask, grant, **kw):

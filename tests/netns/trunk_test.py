@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The node towards those that ask it who it is: trunks that challenge, registrars, and peers that
 are probed."""
-import contextlib
 import signal
 
 import digest
@@ -10,7 +9,7 @@ import sip
 import tap
 from calls import Call
 from digest import again, challenge
-from lab import CALLEE, CALLER, OUTSIDE, Lab, config, nothing_left
+from lab import CALLEE, CALLER, OUTSIDE, config, nothing_left, running
 from phone import Dialog
 from tap import check, equal, wait_for
 
@@ -57,13 +56,8 @@ to = alice
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, UPDATE, PRACK")
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab, peers=PEERS))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(lambda lab: config(lab, peers=PEERS))
 
 
 def peer(lab, name):

@@ -8,7 +8,7 @@ import tap
 from baresip import Baresip
 from calls import INSIDE
 from heard import more, over, silent
-from lab import CALLEE, CALLER, RUNG, Lab, config, nothing_left
+from lab import CALLEE, CALLER, RUNG, nothing_left, running
 from lines import used
 from tap import check, equal, wait_for
 
@@ -17,13 +17,8 @@ FRAMES = re.compile(r"efps=[\d.]+/([\d.]+)")
 PLANE = "user" if RUNG == "user" else "xdp"
 
 
-@contextlib.contextmanager
 def make():
-    with Lab() as lab:
-        lab.start(config(lab))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running()
 
 
 @contextlib.contextmanager
