@@ -103,7 +103,7 @@ build/obj/controller/datapath/xdp.o build/san/obj/controller/datapath/xdp.o: $(S
 build/obj/controller/datapath/xdp_kmod.o build/san/obj/controller/datapath/xdp_kmod.o: $(KMOD_SKEL)
 $(patsubst tests/%.c,build/san/tests/%,$(filter tests/bpf/%,$(UNIT_SRC))): \
 	build/san/obj/tests/bpf/lab.o build/san/obj/tests/bpf/relay.o
-build/san/tests/bpf/user_test: | build/san/rtpfwd
+$(addprefix build/san/tests/bpf/,user_test publish_user_test): | build/san/rtpfwd
 
 # The module. Kbuild takes it from here, for a kernel at a time.
 kmod: setup
@@ -116,7 +116,7 @@ KMOD_FAST := $(patsubst tests/%.c,build/san/tests/%,$(wildcard tests/kmod/fast*_
 KMOD_TEST := $(patsubst tests/%.c,build/tests/%,$(filter-out tests/kmod/fast%,$(wildcard tests/kmod/*_test.c))) \
 	build/tests/kmod/cost
 kmod-tests: $(KMOD_TEST) $(KMOD_FAST)
-$(KMOD_FAST): $(addprefix build/san/obj/tests/,bpf/lab.o bpf/relay.o kmod/lab.o kmod/control.o)
+$(KMOD_FAST): $(addprefix build/san/obj/tests/,bpf/lab.o bpf/relay.o kmod/lab.o kmod/control.o kmod/way.o)
 $(KMOD_FAST): override LDLIBS += -lsrtp2
 kmod-cost: setup kmod-tests build/tests/kmod/beside
 	@tools/kmod/cost
