@@ -24,6 +24,14 @@ static inline struct desc *parsed(const char *text)
 	return d;
 }
 
+static inline struct desc_audio audio_in(const struct desc *d)
+{
+	struct desc_audio audio;
+
+	assert_int_equal(desc_audio(d, &audio), 0);
+	return audio;
+}
+
 static inline struct desc_rewrite relay(void)
 {
 	struct desc_rewrite rw = { .rtcp.port = 20001 };
