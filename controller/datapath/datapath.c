@@ -28,6 +28,7 @@ static void on_tick(void *owner)
 	uppers_tick(dp);
 	rung_tick(dp);
 	nexthop_kick(dp);
+	nexthop_look(dp);
 	adopt_sweep(dp);
 	guard_tick(dp);
 	timer_set(&dp->tick, TICK_MS);

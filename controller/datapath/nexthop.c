@@ -4,7 +4,8 @@
  * kernel is asked, never imitated: news of a route make all next hops ask again whose destination
  * it covers, any other news every one, in slices, so that 20,000 of them do not stop the loop; and
  * once more when it is quiet, since some routes go after the news of why they go, and without any
- * of their own.
+ * of their own. What routers tell of the longest packet (RFC 1191, RFC 8201) is never news, nor is
+ * that the kernel forgets it: for that they are asked in turn.
  */
 #include "datapath/priv.h"
 #include "lib/log.h"
@@ -16,6 +17,7 @@
 
 #define SLICE	   128	/* routes asked for in one turn of the loop */
 #define AGAIN_MS   300	/* within which such routes have gone */
+#define ROUND_S	   60	/* in which all are asked in turn, up to SLICE of them in one second */
 #define KICKS	   512	/* unresolved neighbours asked for in one second */
 #define ASKING_MS  1000 /* the kernel takes longer than this to give up on a neighbour */
 #define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
@@ -323,6 +325,46 @@ static int resolve(struct datapath *dp, struct nexthop *hop)
 	return err;
 }
 
+static int resolve_or_retry(struct datapath *dp, struct nexthop *hop)
+{
+	int err = resolve(dp, hop);
+
+	if (err && !timer_running(&dp->refresh))
+		timer_set(&dp->refresh, AGAIN_MS);
+	return err;
+}
+
+static bool same_way(const struct nexthop *a, const struct nexthop *b)
+{
+	return a->link == b->link && a->ifindex == b->ifindex && a->mtu == b->mtu &&
+	       a->neighbour == b->neighbour && a->drop == b->drop &&
+	       a->unresolved == b->unresolved;
+}
+
+/* A gateway may have the flows of ten thousand calls: none is looked at where it is as it was. */
+static int look(struct datapath *dp, struct nexthop *hop)
+{
+	const struct nexthop before = *hop;
+	int err = resolve_or_retry(dp, hop);
+
+	if (!same_way(&before, hop))
+		publish_flows(dp, hop);
+	return err;
+}
+
+void nexthop_look(struct datapath *dp)
+{
+	unsigned int n = HASH_COUNT(dp->hops) / ROUND_S + 1;
+	int err = 0;
+
+	for (unsigned int i = 0; i < n && i < SLICE && dp->hops && !err; i++) {
+		struct nexthop *hop = dp->next_look ? dp->next_look : dp->hops;
+
+		dp->next_look = hop->hh.next;
+		err = look(dp, hop);
+	}
+}
+
 static bool concerns(const struct route_news *news, const struct nexthop *hop)
 {
 	for (size_t i = 0; i < news->n; i++)
@@ -445,8 +487,7 @@ static struct nexthop *nexthop_get(struct datapath *dp, struct nexthop_key key)
 		free(hop);
 		return NULL;
 	}
-	if (resolve(dp, hop) && !timer_running(&dp->refresh))
-		timer_set(&dp->refresh, AGAIN_MS);
+	resolve_or_retry(dp, hop);
 	return hop;
 }
 
@@ -457,6 +498,8 @@ static void nexthop_put(struct datapath *dp, struct nexthop *hop)
 	if (hop->stale)
 		DL_DELETE2(dp->stale_hops, hop, stale_prev, stale_next);
 	set_neighbour(dp, hop, NULL);
+	if (dp->next_look == hop)
+		dp->next_look = hop->hh.next;
 	HASH_DEL(dp->hops, hop);
 	free(hop);
 }

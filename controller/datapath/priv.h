@@ -194,6 +194,7 @@ struct datapath {
 	struct route_news again; /* what is asked once more, since `again_ms` */
 	struct route_news later; /* and what came meanwhile: behind that */
 	uint64_t again_ms;
+	struct nexthop *next_look; /* whose turn is next in nexthop_look(); NULL: the first's */
 	size_t kicked;		 /* neighbours that had their turn in nexthop_kick() */
 	struct timer tick;    /* once a second */
 
@@ -243,6 +244,7 @@ void nexthop_leave(struct datapath *dp, struct flow *flow);
 /* The neighbour is as it was, until the kernel says otherwise. */
 void nexthop_assume(const struct datapath *dp, struct flow *flow, const struct rtpfwd_action *act);
 void nexthop_kick(struct datapath *dp); /* once a second: asks again for who did not answer */
+void nexthop_look(struct datapath *dp); /* the same: for some of all, in turn */
 void nexthop_all_stale(struct datapath *dp);
 
 /* xdp.c: maps and programs. */

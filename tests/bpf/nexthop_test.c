@@ -111,8 +111,10 @@ static void settle(void)
 	assert_true(lab_until(&lab, is_quiet, &turns));
 }
 
+/* Nobody has a turn meanwhile. */
 static void start_asking(void)
 {
+	timer_stop(&lab.dp->tick);
 	settle();
 	memset(asked, 0, sizeof(asked));
 }
@@ -225,6 +227,67 @@ static void an_unanswered_question_is_not_no_route(void **state)
 	assert_true(lab_until(&lab, has_a_route, (void *)LATER));
 	frame_rtp(&f, PHONE, RELAY, 2);
 	relay_expect_forwarded(&f, &want);
+}
+
+static struct nexthop *hop_of(const char *local)
+{
+	struct addr at = lab_addr(local);
+	uint32_t slot;
+
+	assert_int_equal(layout_find(&lab.dp->layout, &at, &slot, NULL), 0);
+	return lab.dp->flows[slot]->hop;
+}
+
+static void look_times(int times)
+{
+	while (times-- > 0)
+		nexthop_look(lab.dp);
+}
+
+/* One in a second where they are few, and all before one comes again, whoever goes meanwhile. */
+static void all_are_asked_in_turn(void **state)
+{
+	struct flow_want third = want_to(LATER, "10.77.2.4:6000");
+
+	(void)state;
+	NEED_ROOT;
+	apply_both();
+	assert_int_equal(datapath_apply(lab.dp, &third), 0);
+	start_asking();
+	assert_int_equal(HASH_COUNT(lab.dp->hops), 3);
+	for (int round = 1; round <= 3; round++) {
+		look_times(3);
+		assert_int_equal(asked[0], round);
+		assert_int_equal(asked[1], round);
+	}
+	lab.dp->next_look = hop_of(LATER);
+	datapath_remove(lab.dp, &third.local, NULL);
+	look_times(4);
+	assert_int_equal(asked[0], 5);
+	assert_int_equal(asked[1], 5);
+}
+
+/* What is as it was is not even looked at. */
+static void what_has_not_changed_is_not_published(void **state)
+{
+	struct flow_want want = relay_want();
+	struct rtpfwd_path *paths = lab.dp ? lab.dp->rests[0].path : NULL;
+
+	(void)state;
+	NEED_ROOT;
+	relay_apply(&want);
+	start_asking();
+	assert_int_equal(paths[0].mtu, 1500);
+	paths[0].mtu = 999;
+	lab.dp->next_look = hop_of(RELAY);
+	nexthop_look(lab.dp);
+	assert_int_equal(asked[0], 1);
+	assert_int_equal(lab.dp->slots[0].select, RTPFWD_FIRST);
+	hop_of(RELAY)->mtu = 1400;
+	lab.dp->next_look = hop_of(RELAY);
+	nexthop_look(lab.dp);
+	assert_int_equal(lab.dp->slots[0].select, RTPFWD_SECOND);
+	assert_int_equal(paths[1].mtu, 1500);
 }
 
 static int egress_to(const char *to, const char *interface)
@@ -348,6 +411,8 @@ int main(void)
 		T_XDP(news_without_a_pause_put_nothing_off),
 		T_XDP(an_unanswered_question_is_not_no_route),
 		T_XDP(what_is_sent_beside_flows_has_a_way),
+		T_XDP(all_are_asked_in_turn),
+		T_XDP(what_has_not_changed_is_not_published),
 		T_XDP(all_who_do_not_answer_have_their_turn),
 		T_XDP(a_renamed_interface_is_no_way_out),
 	};

@@ -13,12 +13,14 @@ import tap
 from calls import call
 from ipv6_test import PEERS as BOTH_PEERS
 from ipv6_test import crosses, realm
-from lab import CALLEE6, CALLER, INSIDE, INSIDE6, OUTSIDE, OUTSIDE6, RUNG, Lab, config, nothing_left
+from lab import (CALLEE, CALLEE6, CALLER, INSIDE, INSIDE6, OUTSIDE, OUTSIDE6, RUNG, Lab, config,
+                 nothing_left)
 from tap import check, equal, wait_for
 
 MTU = 1500
 LESS = 1300     # IPv6 takes no link below 1280
 VIDEO = 1400    # bytes of RTP
+FORGOTTEN_S = 4
 EVERY = 5       # one of so many packets is that long
 EF = 46
 
@@ -149,9 +151,7 @@ def into_ipv6(_):
         lengthen(c.a_rtp, MTU - 20 - 8)
         lengthen(c.b_rtp, MTU - 40 - 8)
         c.talk().heard(8 * EVERY).quiet()
-        for sender, receiver in ((c.a_rtp, c.b_rtp), (c.b_rtp, c.a_rtp)):
-            d = rtp.Delivery(sender, receiver)
-            equal((d.lost, d.duplicated, d.corrupt, d.strangers), ([], 0, 0, 0), receiver.ip)
+        none_lost(c)
         equal(wire.fragmented(), len(long_ones(c.a_rtp.rtp.sent)), "in fragments")
         on_its_rung(c, lab, wire)
         equal(back.fragmented(), 0, "in fragments the other way")
@@ -161,7 +161,82 @@ def into_ipv6(_):
         c.hang_up().gone()
 
 
-TESTS = [the_mtu_changes, into_ipv6]
+def none_lost(c):
+    """Short ones may overtake those that the kernel sends."""
+    for sender, receiver in ((c.a_rtp, c.b_rtp), (c.b_rtp, c.a_rtp)):
+        d = rtp.Delivery(sender, receiver)
+        equal((d.lost, d.duplicated, d.corrupt, d.strangers), ([], 0, 0, 0), receiver.ip)
+
+
+def goes_no_way_up(c, lab, wire):
+    """What the kernel has forgotten the daemon asks for a little later."""
+    before = lab.drops()["up_mtu"]
+    return steady(c, wire) and lab.drops()["up_mtu"] == before
+
+
+def frag_needed(lab, c, mtu):
+    """A router behind the link out says so of a packet that the node sent (RFC 792, RFC 4443)."""
+    source, port = c.relay_b
+    udp = struct.pack("!HHHH", port, c.b_rtp.port, VIDEO + 8, 0)
+    ends = [socket.inet_pton(netns.family(ip), ip) for ip in (source, c.b_rtp.ip)]
+    if ":" in source:
+        head = struct.pack("!IHBB16s16s", 6 << 28, VIDEO + 8, 17, 63, *ends)
+        kind, protocol = struct.pack("!BBHI", 2, 0, 0, mtu), socket.IPPROTO_ICMPV6
+    else:
+        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, VIDEO + 28, 0, 0x4000, 63, 17, 0, *ends)
+        kind, protocol = struct.pack("!BBHHH", 3, 4, 0, 0, mtu), socket.IPPROTO_ICMP
+    icmp = kind + head + udp
+    if protocol == socket.IPPROTO_ICMP:     # of IPv6 the socket makes the sum
+        total = sum(struct.unpack(f"!{len(icmp) // 2}H", icmp))
+        total = (total & 0xffff) + (total >> 16)
+        icmp = icmp[:2] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + icmp[4:]
+    with netns.inside(lab.callee.name):
+        sock = socket.socket(netns.family(source), socket.SOCK_RAW, protocol)
+    with sock:
+        sock.sendto(icmp, (source, 0))
+
+
+def smaller_way(family, callee, relay):
+    with running(inside=realm(INSIDE, INSIDE6), outside=realm(OUTSIDE, OUTSIDE6),
+                 peers=BOTH_PEERS) as lab:
+        lab.node("sysctl", "-qw", f"net.ipv{family}.route.mtu_expires={FORGOTTEN_S}")
+        wire = Wire(lab.callee, relay)
+        c = crosses(lab, str(family), CALLER, callee, INSIDE, relay)
+        lengthen(c.a_rtp, VIDEO)
+        c.talk().heard(5 * EVERY)
+        equal(wire.fragmented(), 0, "in fragments before")
+
+        def told():
+            frag_needed(lab, c, LESS)
+            return wire.fragmented()
+        wait_for(told, 20, "fragments")
+        shown = lab.node("ip", "route", "get", callee, "from", relay).stdout
+        check(f"mtu {LESS}" in shown, "the kernel's exception:", shown)
+        c.heard(3 * EVERY)
+        pieces = [p for p in wire.heard() if p.more or p.offset]
+        check(max(p.size for p in pieces) <= LESS, "sizes:", {p.size for p in pieces})
+        wait_for(lambda: goes_no_way_up(c, lab, wire), 60, "as before")
+        c.quiet()
+        none_lost(c)
+        if RUNG != "user":
+            equal(c.flows()["a"]["plane"], "xdp", "plane")
+            up, every = lab.drops()["up_mtu"], len(long_ones(c.a_rtp.rtp.sent))
+            check(wire.fragmented() <= up < every, f"{up} passed up of {every} long ones")
+        c.hang_up().gone()
+
+
+def the_way_is_smaller(_):
+    """a router tells of a smaller way (RFC 1191): long packets come in fragments until that is
+    forgotten, the others go on as before, and none is lost"""
+    smaller_way(4, CALLEE, OUTSIDE)
+
+
+def the_way_is_smaller_in_ipv6(_):
+    """the same of IPv6 (RFC 8201)"""
+    smaller_way(6, CALLEE6, OUTSIDE6)
+
+
+TESTS = [the_mtu_changes, the_way_is_smaller, the_way_is_smaller_in_ipv6, into_ipv6]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, final=nothing_left)
