@@ -30,14 +30,19 @@ static void publish_flows(struct datapath *dp, struct nexthop *hop)
 		slots_publish(dp, flow);
 }
 
-/* While the kernel asks for it first, packets wait there: the userspace relay brings them to it. It
- * cannot where they need a tag. */
+/* Where packets need a tag, the kernel gives them one by the interface of the VLAN alone. */
+static bool kernel_can_send(const struct datapath *dp, const struct nexthop *hop)
+{
+	return !dp->conf->realms[hop->key.realm].vlan || hop->ifindex != hop->link->now.ifindex;
+}
+
+/* While the kernel asks for it first, packets wait there: the userspace relay brings them to it. */
 static bool is_unresolved(const struct datapath *dp, const struct nexthop *hop)
 {
 	const struct neighbour *neighbour = hop->neighbour;
 
 	return dp->user.program && hop->link && neighbour && !neighbour->valid &&
-	       !neighbour->failed && !dp->conf->realms[hop->key.realm].vlan;
+	       !neighbour->failed && kernel_can_send(dp, hop);
 }
 
 static void judge(const struct datapath *dp, struct nexthop *hop)
@@ -378,9 +383,21 @@ static bool has_news(const struct route_news *news)
 	return news->all || news->n;
 }
 
-/* NULL: of every route. More than there is room for are that, too. */
+static bool is_told(const struct route_news *news, const struct addr_prefix *only)
+{
+	for (size_t i = 0; i < news->n; i++)
+		if (news->only[i].bits == only->bits &&
+		    addr_equal(&news->only[i].net, &only->net))
+			return true;
+	return news->all;
+}
+
+/* NULL: of every route. More than there is room for are that, too; a route that comes and goes
+ * takes the room of one. */
 static void add_news(struct route_news *news, const struct addr_prefix *only)
 {
+	if (only && is_told(news, only))
+		return;
 	if (!news->all && only && news->n < ROUTE_NEWS)
 		news->only[news->n++] = *only;
 	else

@@ -4,6 +4,8 @@
 #include "relay.h"
 #include "datapath/priv.h"
 
+#include <linux/bpf.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,6 +174,73 @@ static void the_vlans_interface_goes_down_and_up(void **state)
 	}
 }
 
+/* The verdict of a packet whose next hop nobody knows yet, and the interface by which the kernel is
+ * to send it. */
+static uint32_t run_unresolved(uint16_t vlan, uint32_t *by_kernel)
+{
+	struct flow_want want = relay_want();
+	struct frame in, out;
+	uint32_t verdict;
+
+	lab_sh("ip neigh del 10.77.2.2 dev out0.100");
+	lab.dp->user.program = "rtpfwd";
+	lab.realms[1].vlan = vlan;
+	relay_apply(&want);
+	lab.dp->user.program = NULL;
+	frame_rtp(&in, PHONE, RELAY, 7);
+	frame_tag(&in, 100);
+	verdict = relay_run(&in, &out);
+	*by_kernel = relay_by_kernel();
+	relay_remove(NULL);
+	lab_sh(NEIGHBOUR4);
+	return verdict;
+}
+
+/* By the interface of the VLAN, which tags it; whichever that is where tags are kept. */
+static void xdp_passes_up_what_is_unresolved_in_a_vlan(void **state)
+{
+	uint64_t before;
+	uint32_t by;
+
+	(void)state;
+	NEED_VLANS;
+	before = lab_drops(&lab, "up_unresolved");
+	assert_int_equal(run_unresolved(100, &by), XDP_PASS);
+	assert_int_equal(run_unresolved(CONF_VLAN_KEEP, &by), XDP_PASS);
+	assert_int_equal(lab_drops(&lab, "up_unresolved"), before + 2);
+}
+
+static void the_relay_forwards_what_is_unresolved_in_a_vlan(void **state)
+{
+	uint32_t by;
+
+	(void)state;
+	NEED_VLANS;
+	assert_int_equal(run_unresolved(100, &by), XDP_REDIRECT);
+	assert_int_equal(by, if_nametoindex("out0.100"));
+	assert_int_equal(run_unresolved(CONF_VLAN_KEEP, &by), XDP_REDIRECT);
+	assert_int_equal(by, if_nametoindex("out0.100"));
+}
+
+/* No interface of its own tags it: nobody but XDP can send what is in that VLAN. */
+static void without_the_vlans_interface_nothing_waits(void **state)
+{
+	struct flow_want want = relay_want();
+	struct frame f;
+
+	(void)state;
+	NEED_ROOT;
+	want.to = lab_addr("10.77.2.9:6000");
+	lab_sh("ip addr add 10.77.2.99/32 dev out0; ip route add 10.77.2.9/32 dev out0");
+	lab.dp->user.program = "rtpfwd";
+	lab.realms[1].vlan = 100;
+	relay_apply(&want);
+	lab.dp->user.program = NULL;
+	frame_rtp(&f, PHONE, RELAY, 7);
+	relay_expect_drop(&f, "no_neighbour", true);
+	lab_sh("ip route del 10.77.2.9/32 dev out0; ip addr del 10.77.2.99/32 dev out0");
+}
+
 static bool is_above(void *ctx)
 {
 	const struct link *card = link_by_name(lab.dp, "out0");
@@ -197,6 +266,9 @@ int main(void)
 		T_XDP(whichever_vlan_where_tags_are_kept),
 		T_XDP(another_vlans_interface_is_no_route),
 		T_XDP(the_vlans_interface_goes_down_and_up),
+		T_XDP(xdp_passes_up_what_is_unresolved_in_a_vlan),
+		T_USER(the_relay_forwards_what_is_unresolved_in_a_vlan),
+		T(without_the_vlans_interface_nothing_waits),
 		T_XDP(what_is_passed_up_comes_by_the_vlans_interface),
 	};
 
