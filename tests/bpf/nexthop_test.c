@@ -174,6 +174,21 @@ static void what_may_concern_all_asks_for_all(void **state)
 	}
 }
 
+/* News of it come in bursts, of more than are remembered of different ones. */
+static void a_route_that_flaps_concerns_its_own_alone(void **state)
+{
+	(void)state;
+	NEED_ROOT;
+	apply_both();
+	start_asking();
+	lab_sh("for i in $(seq 1000); do echo route add 10.77.2.2 dev out0;"
+	       " echo route del 10.77.2.2 dev out0; done | ip -batch -");
+	assert_true(lab_until(&lab, was_asked_twice, NULL));
+	settle();
+	assert_int_equal(asked[1], 0);
+	assert_in_range(asked[0], 2, 200);
+}
+
 /* News as they come while a whole table is read in, one after the other. */
 static void news_without_a_pause_put_nothing_off(void **state)
 {
@@ -192,6 +207,25 @@ static void news_without_a_pause_put_nothing_off(void **state)
 		assert_int_equal(lab.dp->refresh.due_us, due);
 	}
 	assert_true(lab_until(&lab, all_were_asked, NULL));
+}
+
+static bool was_asked_twice_amid_news(void *ctx)
+{
+	lab_sh("ip route add 198.51.100.0/24 dev out0; ip route del 198.51.100.0/24 dev out0");
+	return was_asked_twice(ctx);
+}
+
+/* A routing daemon's, of other destinations. */
+static void news_without_end_do_not_put_off_the_second_question(void **state)
+{
+	(void)state;
+	NEED_ROOT;
+	apply_both();
+	start_asking();
+	lab_sh("ip route add 10.77.2.2/32 dev out0");
+	assert_true(lab_until(&lab, was_asked_twice_amid_news, NULL));
+	lab_sh("ip route del 10.77.2.2/32 dev out0");
+	settle();
 }
 
 static bool has_a_route(void *ctx)
@@ -317,8 +351,7 @@ static void what_is_sent_beside_flows_has_a_way(void **state)
 	assert_int_equal(egress_to(PHONE, NULL), -ENETUNREACH); /* another realm's */
 	lab_sh("ip addr del 10.77.1.1/24 dev in0; ip addr del 2001:db8:1::1/64 dev in0");
 	expect_home(-ENETUNREACH);
-	lab_sh("ip addr add 10.77.1.1/24 dev in0");
-	lab_neighbours();
+	lab_sh("ip addr add 10.77.1.1/24 dev in0; ip addr add 2001:db8:1::1/64 dev in0 nodad");
 	refused = true;
 	assert_int_equal(egress_to(FAR, NULL), -EAGAIN);
 	expect_home(-EAGAIN);
@@ -408,7 +441,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T_XDP(who_is_not_concerned_is_not_asked_for),
 		T_XDP(what_may_concern_all_asks_for_all),
+		T_XDP(a_route_that_flaps_concerns_its_own_alone),
 		T_XDP(news_without_a_pause_put_nothing_off),
+		T_XDP(news_without_end_do_not_put_off_the_second_question),
 		T_XDP(an_unanswered_question_is_not_no_route),
 		T_XDP(what_is_sent_beside_flows_has_a_way),
 		T_XDP(all_are_asked_in_turn),
