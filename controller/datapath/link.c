@@ -186,7 +186,7 @@ static void update(struct datapath *dp, struct link *link, const struct nl_link 
 		publish_link(dp, link);
 		rung_again(dp, link);
 	}
-	nexthop_all_stale(dp);
+	news_route(dp, NULL);
 }
 
 void link_changed(struct datapath *dp, const struct nl_link *now, bool gone)

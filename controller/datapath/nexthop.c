@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Where packets go next, precomputed for each (destination, relay address) and kept true. The
- * kernel is asked, never imitated: news of a route make all next hops ask again whose destination
- * it covers, any other news every one, in slices, so that 20,000 of them do not stop the loop; and
- * once more when it is quiet, since some routes go after the news of why they go, and without any
- * of their own. What routers tell of the longest packet (RFC 1191, RFC 8201) is never news, nor is
- * that the kernel forgets it: for that they are asked in turn.
+ * kernel is asked, never imitated: when there are news (news.c), and in turn. What routers tell of
+ * the longest packet (RFC 1191, RFC 8201) is never news, nor is that the kernel forgets it.
  */
 #include "datapath/priv.h"
 #include "lib/log.h"
@@ -15,9 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLICE	   128	/* routes asked for in one turn of the loop */
-#define AGAIN_MS   300	/* within which such routes have gone */
-#define ROUND_S	   60	/* in which all are asked in turn, up to SLICE of them in one second */
+#define ROUND_S	   60	/* in which all are asked in turn */
+#define LOOKS	   128	/* at most in one second */
 #define KICKS	   512	/* unresolved neighbours asked for in one second */
 #define ASKING_MS  1000 /* the kernel takes longer than this to give up on a neighbour */
 #define NUD_USABLE (NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE | NUD_PROBE | NUD_STALE | NUD_DELAY)
@@ -298,14 +294,6 @@ int datapath_egress(unsigned int *ifindex, struct datapath *dp, unsigned int rea
 	return link ? 0 : -ENETUNREACH;
 }
 
-static void mark_stale(struct datapath *dp, struct nexthop *hop)
-{
-	if (hop->stale)
-		return;
-	hop->stale = true;
-	DL_APPEND2(dp->stale_hops, hop, stale_prev, stale_next);
-}
-
 /* -errno: the way there could not be found out. It stays what it was, and is asked for again. */
 static int resolve(struct datapath *dp, struct nexthop *hop)
 {
@@ -319,7 +307,7 @@ static int resolve(struct datapath *dp, struct nexthop *hop)
 		err = neighbour ? 0 : -ENOMEM;
 	}
 	if (err) {
-		mark_stale(dp, hop);
+		news_concern(dp, hop);
 	} else {
 		hop->link = link;
 		hop->ifindex = link ? route.ifindex : 0;
@@ -330,12 +318,20 @@ static int resolve(struct datapath *dp, struct nexthop *hop)
 	return err;
 }
 
+int nexthop_ask(struct datapath *dp, struct nexthop *hop)
+{
+	int err = resolve(dp, hop);
+
+	publish_flows(dp, hop);
+	return err;
+}
+
 static int resolve_or_retry(struct datapath *dp, struct nexthop *hop)
 {
 	int err = resolve(dp, hop);
 
-	if (err && !timer_running(&dp->refresh))
-		timer_set(&dp->refresh, AGAIN_MS);
+	if (err)
+		news_retry(dp);
 	return err;
 }
 
@@ -362,130 +358,12 @@ void nexthop_look(struct datapath *dp)
 	unsigned int n = HASH_COUNT(dp->hops) / ROUND_S + 1;
 	int err = 0;
 
-	for (unsigned int i = 0; i < n && i < SLICE && dp->hops && !err; i++) {
+	for (unsigned int i = 0; i < n && i < LOOKS && dp->hops && !err; i++) {
 		struct nexthop *hop = dp->next_look ? dp->next_look : dp->hops;
 
 		dp->next_look = hop->hh.next;
 		err = look(dp, hop);
 	}
-}
-
-static bool concerns(const struct route_news *news, const struct nexthop *hop)
-{
-	for (size_t i = 0; i < news->n; i++)
-		if (addr_prefix_has(&news->only[i], &hop->key.to))
-			return true;
-	return news->all;
-}
-
-static bool has_news(const struct route_news *news)
-{
-	return news->all || news->n;
-}
-
-static bool is_told(const struct route_news *news, const struct addr_prefix *only)
-{
-	for (size_t i = 0; i < news->n; i++)
-		if (news->only[i].bits == only->bits &&
-		    addr_equal(&news->only[i].net, &only->net))
-			return true;
-	return news->all;
-}
-
-/* NULL: of every route. More than there is room for are that, too; a route that comes and goes
- * takes the room of one. */
-static void add_news(struct route_news *news, const struct addr_prefix *only)
-{
-	if (only && is_told(news, only))
-		return;
-	if (!news->all && only && news->n < ROUTE_NEWS)
-		news->only[news->n++] = *only;
-	else
-		*news = (struct route_news){ .all = true };
-}
-
-/* What they concern is to be asked for; they are none any more. */
-static void mark_concerned(struct datapath *dp, struct route_news *news)
-{
-	struct nexthop *hop, *next;
-
-	HASH_ITER(hh, dp->hops, hop, next)
-		if (concerns(news, hop))
-			mark_stale(dp, hop);
-	*news = (struct route_news){ 0 };
-}
-
-/* Once more behind at least AGAIN_MS, however much news comes meanwhile. */
-static void take_news(struct datapath *dp)
-{
-	struct route_news *again = has_news(&dp->again) ? &dp->later : &dp->again;
-	const struct route_news *news = &dp->news;
-
-	if (again == &dp->again)
-		dp->again_ms = loop_now_ms(dp->loop);
-	for (size_t i = 0; i < news->n; i++)
-		add_news(again, &news->only[i]);
-	if (news->all)
-		add_news(again, NULL);
-	mark_concerned(dp, &dp->news);
-}
-
-static void take_again(struct datapath *dp)
-{
-	uint64_t now_ms = loop_now_ms(dp->loop);
-
-	if (!has_news(&dp->again) || now_ms - dp->again_ms < AGAIN_MS)
-		return;
-	mark_concerned(dp, &dp->again);
-	dp->again = dp->later;
-	dp->again_ms = now_ms;
-	dp->later = (struct route_news){ 0 };
-}
-
-/* A slice of them; -errno: the kernel does not answer just now. */
-static int ask_stale(struct datapath *dp)
-{
-	int err = 0;
-
-	for (int i = 0; i < SLICE && dp->stale_hops && !err; i++) {
-		struct nexthop *hop = dp->stale_hops;
-
-		DL_DELETE2(dp->stale_hops, hop, stale_prev, stale_next);
-		hop->stale = false;
-		err = resolve(dp, hop);
-		publish_flows(dp, hop);
-	}
-	return err;
-}
-
-static void on_refresh(void *owner)
-{
-	struct datapath *dp = owner;
-	int err;
-
-	dp->refreshing = false;
-	take_again(dp);
-	if (has_news(&dp->news))
-		take_news(dp);
-	err = ask_stale(dp);
-	if (dp->stale_hops && !err)
-		timer_set(&dp->refresh, 1);
-	else if (err || has_news(&dp->again))
-		timer_set(&dp->refresh, AGAIN_MS);
-}
-
-/* News that come without a pause do not put it off. */
-static void refresh_soon(struct datapath *dp)
-{
-	if (!dp->refreshing)
-		timer_set(&dp->refresh, 1);
-	dp->refreshing = true;
-}
-
-void nexthop_all_stale(struct datapath *dp)
-{
-	add_news(&dp->news, NULL);
-	refresh_soon(dp);
 }
 
 static struct nexthop *nexthop_get(struct datapath *dp, struct nexthop_key key)
@@ -512,8 +390,7 @@ static void nexthop_put(struct datapath *dp, struct nexthop *hop)
 {
 	if (hop->flows)
 		return;
-	if (hop->stale)
-		DL_DELETE2(dp->stale_hops, hop, stale_prev, stale_next);
+	news_forget(dp, hop);
 	set_neighbour(dp, hop, NULL);
 	if (dp->next_look == hop)
 		dp->next_look = hop->hh.next;
@@ -594,15 +471,12 @@ static void on_link(void *ctx, const struct nl_link *link, bool gone)
 	link_changed(dp, link, gone);
 	dp->uppers_stale = true;
 	if (link->vlan && link_by_ifindex(dp, link->lower))
-		nexthop_all_stale(dp);
+		news_route(dp, NULL);
 }
 
 static void on_routes(void *ctx, const struct addr_prefix *only)
 {
-	struct datapath *dp = ctx;
-
-	add_news(&dp->news, only);
-	refresh_soon(dp);
+	news_route(ctx, only);
 }
 
 static void on_neighbour(void *ctx, const struct nl_neighbour *told)
@@ -623,7 +497,7 @@ static void on_lost(void *ctx)
 	dp->uppers_stale = true;
 	HASH_ITER(hh, dp->neighbours, neighbour, next)
 		neighbour_ask(dp, neighbour);
-	nexthop_all_stale(dp);
+	news_route(dp, NULL);
 }
 
 int nexthop_open(struct datapath *dp)
@@ -636,7 +510,7 @@ int nexthop_open(struct datapath *dp)
 		.lost = on_lost,
 	};
 
-	timer_init(&dp->refresh, dp->loop, on_refresh, dp);
+	news_open(dp);
 	return nl_open(&dp->netlink, dp->loop, &events);
 }
 
@@ -646,7 +520,7 @@ void nexthop_close(struct datapath *dp)
 
 	if (!dp->netlink)
 		return;
-	timer_stop(&dp->refresh);
+	news_close(dp);
 	HASH_ITER(hh, dp->hops, hop, next) {
 		hop->flows = NULL;
 		nexthop_put(dp, hop);

@@ -245,7 +245,17 @@ void nexthop_leave(struct datapath *dp, struct flow *flow);
 void nexthop_assume(const struct datapath *dp, struct flow *flow, const struct rtpfwd_action *act);
 void nexthop_kick(struct datapath *dp); /* once a second: asks again for who did not answer */
 void nexthop_look(struct datapath *dp); /* the same: for some of all, in turn */
-void nexthop_all_stale(struct datapath *dp);
+/* The kernel is asked for the way there, and its flows are told. -errno: it did not answer, and is
+ * to be asked again. */
+int nexthop_ask(struct datapath *dp, struct nexthop *hop);
+
+/* news.c: which next hops are asked for again. */
+void news_open(struct datapath *dp);
+void news_close(struct datapath *dp);
+void news_route(struct datapath *dp, const struct addr_prefix *only); /* NULL: of any */
+void news_concern(struct datapath *dp, struct nexthop *hop);
+void news_forget(struct datapath *dp, struct nexthop *hop);
+void news_retry(struct datapath *dp); /* asks before long for whom there was no answer */
 
 /* xdp.c: maps and programs. */
 int xdp_open(struct datapath *dp, char *why, size_t why_size); /* attaches nothing */

@@ -199,11 +199,11 @@ static void news_without_a_pause_put_nothing_off(void **state)
 	NEED_ROOT;
 	apply_both();
 	start_asking();
-	nexthop_all_stale(lab.dp);
+	news_route(lab.dp, NULL);
 	due = lab.dp->refresh.due_us;
 	for (int i = 0; i < 5; i++) {
 		nanosleep(&longer, NULL);
-		nexthop_all_stale(lab.dp);
+		news_route(lab.dp, NULL);
 		assert_int_equal(lab.dp->refresh.due_us, due);
 	}
 	assert_true(lab_until(&lab, all_were_asked, NULL));
@@ -248,7 +248,7 @@ static void an_unanswered_question_is_not_no_route(void **state)
 	relay_apply(&want);
 	start_asking();
 	refused = true;
-	nexthop_all_stale(lab.dp);
+	news_route(lab.dp, NULL);
 	assert_true(lab_until(&lab, was_asked_twice, NULL));
 	frame_rtp(&f, PHONE, RELAY, 1);
 	relay_expect_forwarded(&f, &want);
