@@ -74,6 +74,21 @@ static __always_inline __u32 crypt_unprotect(const struct flow *f, struct packet
 	return 0;
 }
 
+/*
+ * What a muted leg goes on sending is heard by nobody, but authenticated, so that its rollover
+ * counter is known when it is heard again: its number tells that of packets no more than 2^15 away
+ * alone (RFC 3711 3.3.1). Whatever comes of it, the packet is refused as what its leg is.
+ */
+static __always_inline void crypt_follow(const struct flow *f, const struct packet *p)
+{
+	const struct rtpfwd_extra *extra = flow_extra(f);
+	int length = payload_length(p);
+
+	if (extra && length > 0)
+		srtp_unprotect(f->host, f->index, extra->unprotect,
+			       (void *)p->payload - (void *)p->eth, length);
+}
+
 /* Headers of a frame that may have moved; `offset` is the payload's. False: cannot be. */
 static __always_inline bool crypt_find_headers(const struct flow *f, struct packet *p, __u32 offset)
 {

@@ -45,6 +45,8 @@ static __always_inline int verdict_of_flow(struct host *h, struct packet *p, str
 	reason = flow_admit(f, p, &length);
 	if (!reason && !payload_admitted(f, p, now))
 		reason = RTPFWD_R_bad_payload;
+	if (reason == RTPFWD_R_not_signalled && f->flags & RTPFWD_F_UNPROTECT)
+		crypt_follow(f, p);
 	if (reason)
 		return refuse(f, reason);
 	kernel = left_to_kernel(f, length);

@@ -349,6 +349,47 @@ static void a_port_is_unleased_before_its_keys_are_wiped(void **state)
 	assert_int_equal(lab.dp->crypts[SLOT].out.suite, 0);
 }
 
+static bool is_dropped(void *ctx)
+{
+	struct flow_counters c;
+
+	assert_int_equal(datapath_counters(lab.dp, &relay, &c), 0);
+	return c.dropped == *(uint64_t *)ctx;
+}
+
+/* What nobody hears for so long, over a rollover, is followed nevertheless: its number alone would
+ * be taken for that of before (RFC 3711 3.3.1). */
+static void a_muted_sender_is_followed(void **state)
+{
+	const uint64_t muted = 40000;
+	uint16_t seq = 30000;
+	struct flow_want want;
+	struct flow_counters c;
+
+	(void)state;
+	NEED_ROOT;
+	open_lab();
+	want = want_of(1, 0);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	far_end(&sender, 1, true);
+	talk(seq, 10);
+	want.mode = FLOW_MUTED;
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	seq += 10;
+	for (uint64_t n = 1; n <= muted; n++) {
+		speak(seq++);
+		if (n % 100 == 0)
+			assert_true(lab_until(&lab, is_dropped, &n));
+	}
+	assert_int_equal(lab_drops(&lab, "not_signalled"), muted);
+	want.mode = FLOW_FORWARD;
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	talk(seq, 40);
+	assert_int_equal(datapath_counters(lab.dp, &relay, &c), 0);
+	assert_int_equal(c.packets, 50);
+	expect_no_drops();
+}
+
 static void reload(size_t peers)
 {
 	static struct conf next;
@@ -490,6 +531,7 @@ int main(int argc, char **argv)
 		T(killed_before_a_key_of_what_arrives),
 		T(the_same_keys_again_end_the_writing),
 		T(a_port_is_unleased_before_its_keys_are_wiped),
+		T(a_muted_sender_is_followed),
 		T(the_first_encrypted_peer_comes_with_a_reload),
 		T(a_map_made_at_a_reload_is_everyones),
 		T(a_relay_that_is_dead_at_a_reload_is_no_fault),
