@@ -51,7 +51,7 @@ struct call_side {
 	uint32_t not_muxed;
 	struct flow_payloads sends; /* numbers by what was agreed upon last */
 	bool holds;		   /* it holds, and the other leg, not told so, hears music */
-	struct player *player;	   /* of the music that it hears; NULL: none */
+	struct player *player;	   /* of the music that it hears; NULL: none so far */
 	struct call_ear ear;
 	bool tls;		   /* before there is a leg: it will be spoken to over TLS */
 };

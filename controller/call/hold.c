@@ -94,7 +94,9 @@ static int play_to(struct call *c, enum side side)
 		return err;
 	way.rtp = (struct wire_way){ .from = to.from, .to = to.to, .ifindex = to.ifindex };
 	way.rtcp = to.rtcp_to;
-	way.ssrc = s->player ? 0 : stream_source(c->stream, side);
+	way.ssrc = music_source(s->player);
+	if (!music_plays(s->player))
+		way.ssrc = stream_source(c->stream, side, way.ssrc);
 	way.seal = seal;
 	way.ctx = &s->ear;
 	s->ear = (struct call_ear){ c->stream, side };
@@ -104,12 +106,19 @@ static int play_to(struct call *c, enum side side)
 
 static void stop(struct call *c, enum side side)
 {
+	music_pause(c->side[side].player);
+	if (c->stream)
+		stream_replace(c->stream, side, false);
+}
+
+/* Another source would be the next. */
+static void end(struct call *c, enum side side)
+{
 	struct call_side *s = &c->side[side];
 
 	music_stop(s->player);
 	s->player = NULL;
-	if (c->stream)
-		stream_replace(c->stream, side, false);
+	stop(c, side);
 }
 
 static void follow(struct call *c, enum side side)
@@ -158,6 +167,6 @@ void call_hold_init(struct call *c)
 void call_hold_stop(struct call *c)
 {
 	timer_stop(&c->music);
-	stop(c, SIDE_A);
-	stop(c, SIDE_B);
+	end(c, SIDE_A);
+	end(c, SIDE_B);
 }

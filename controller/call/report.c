@@ -84,7 +84,7 @@ static void fill_leg(const struct call *c, enum side side, struct call_leg_repor
 			out->told = call_told(c, side);
 	}
 	snprintf(out->codec, sizeof(out->codec), "%s", codec_of(c, side));
-	out->music = s->player != NULL;
+	out->music = music_plays(s->player);
 	out->crypto = crypto_suite_text(call_keys_suite(call_main_line(c), side));
 }
 

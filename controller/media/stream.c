@@ -461,13 +461,15 @@ void stream_replace(struct stream *s, enum side side, bool ours)
 	apply_all(s);
 }
 
-uint32_t stream_source(struct stream *s, enum side side)
+uint32_t stream_source(struct stream *s, enum side side, uint32_t now)
 {
 	struct stream_side *to = &s->side[side];
 	struct addr local = relay_of(&s->side[side_other(side)], FLOW_RTP);
 	struct flow_counters heard = { 0 };
 
 	datapath_counters(s->media->dp, &local, &heard);
+	if (now && now == to->source && now != heard.ssrc)
+		return now;
 	if (!to->source && getrandom(&to->source, sizeof(to->source), 0) < 0)
 		to->source = 1;
 	do /* an odd step comes to every number before one comes again */
@@ -483,6 +485,8 @@ int stream_seal(struct stream *s, enum side side, uint8_t *packet, size_t len, b
 	struct stream_side *to = &s->side[side];
 	int err = 0;
 
+	if (s->stopped || to->wants[FLOW_RTP].family == AF_UNSPEC)
+		return -ENOTCONN;
 	if (!to->hears_under.suite)
 		return (int)len;
 	if (!to->seal)

@@ -100,13 +100,16 @@ struct stream_way {
 	unsigned int ifindex;		/* 0: to another call of this node */
 };
 
-/* The number (SSRC) of a source that is to be made here for `side`: another one each time, and none
- * that it hears from the other leg. */
-uint32_t stream_source(struct stream *s, enum side side);
+/* The number (SSRC) of a source that is to be made here for `side`: `now`, if that is the one told
+ * last and it does not hear that from the other leg, else another one each time. Who says `now`
+ * goes on where that stopped: a key sees each index of a source but once (RFC 3711 9.1), and no
+ * more sources than it must, of which those who hear remember some alone. */
+uint32_t stream_source(struct stream *s, enum side side, uint32_t now);
 
 /* What that source sends, as `side` hears it: sealed where that is encrypted. In place, at an
  * address for 32-bit words, with room for SEAL_GROWTH bytes behind. The new length; -errno: it
- * must not be sent. */
+ * must not be sent: so it is when the stream has stopped, or `side` is not described (yet), whose
+ * keys are forgotten, or not known. */
 int stream_seal(struct stream *s, enum side side, uint8_t *packet, size_t len, bool rtcp);
 
 /* -ENOTCONN: it wants none; -ENETUNREACH: its realm does not lead there; -EAGAIN: whether it does

@@ -20,7 +20,8 @@ struct player {
 	struct music *music;
 	struct player *prev, *next; /* of its slot */
 	unsigned int slot;
-	struct tune *tune;
+	struct tune *tune; /* NULL: it is silent */
+	uint64_t left_ms; /* then: since when */
 	size_t at; /* the next sample */
 	struct music_way way;
 	struct rtp_source source;
@@ -176,10 +177,29 @@ static void enter(struct music *m, struct player *p)
 
 static void leave(struct music *m, struct player *p)
 {
+	p->left_ms = loop_now_ms(m->loop);
+	tune_unref(p->tune);
+	p->tune = NULL;
 	DL_DELETE(m->slots[p->slot], p);
 	m->crowd[p->slot]--;
 	if (!--m->players)
 		timer_stop(&m->timer);
+}
+
+static int begin(struct player *p, uint32_t ssrc)
+{
+	uint64_t away_ms = loop_now_ms(p->music->loop) - p->left_ms;
+	int err;
+
+	if (ssrc && ssrc == p->source.ssrc) {
+		p->source.timestamp += (uint32_t)(away_ms / (SLOTS * SLOT_MS)) * FRAME;
+		p->source.talking = false; /* a talkspurt (RFC 3551 4.1) */
+		return 0;
+	}
+	err = rtp_begin(&p->source);
+	if (!err && ssrc)
+		p->source.ssrc = ssrc;
+	return err;
 }
 
 int music_play(struct player **player, struct music *music, const char *path,
@@ -189,39 +209,55 @@ int music_play(struct player **player, struct music *music, const char *path,
 	struct player *p = *player;
 	int err;
 
-	if (p) {
+	if (music_plays(p)) {
 		p->way = *way;
 		return 0;
 	}
 	if (!tune)
 		return -ENOENT;
-	p = calloc(1, sizeof(*p));
+	if (!p)
+		p = calloc(1, sizeof(*p));
 	if (!p)
 		return -ENOMEM;
 	p->music = music;
-	p->way = *way;
-	err = rtp_begin(&p->source);
+	err = begin(p, way->ssrc);
 	if (err) {
-		free(p);
+		if (!*player)
+			free(p);
 		return err;
 	}
-	if (way->ssrc)
-		p->source.ssrc = way->ssrc;
+	p->way = *way;
 	p->tune = tune_ref(tune);
+	p->at = p->frames = 0;
 	enter(music, p);
 	*player = p;
 	return 0;
 }
 
+void music_pause(struct player *player)
+{
+	if (music_plays(player))
+		leave(player->music, player);
+}
+
 void music_stop(struct player *player)
 {
-	if (!player)
-		return;
-	leave(player->music, player);
-	send_report(player, true);
-	wire_flush(player->music->wire);
-	tune_unref(player->tune);
+	if (music_plays(player)) {
+		leave(player->music, player);
+		send_report(player, true);
+		wire_flush(player->music->wire);
+	}
 	free(player);
+}
+
+bool music_plays(const struct player *player)
+{
+	return player && player->tune;
+}
+
+uint32_t music_source(const struct player *player)
+{
+	return player ? player->source.ssrc : 0;
 }
 
 void music_report(const struct music *music, struct music_report *out)

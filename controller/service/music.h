@@ -33,7 +33,7 @@ struct music_way {
 				   where the music goes, too; port 0: none */
 	enum tune_coding coding;
 	uint8_t payload_type;
-	uint32_t ssrc; /* of the source, when it begins; 0: any */
+	uint32_t ssrc; /* of the source, when it begins or goes on; 0: any new one */
 	/* Changes each packet before it goes, in place, with room for MUSIC_GROWTH bytes behind:
 	 * its new length; below 0: it does not go. NULL: as they are. */
 	int (*seal)(void *ctx, uint8_t *packet, size_t len, bool rtcp);
@@ -42,13 +42,21 @@ struct music_way {
 
 enum { MUSIC_GROWTH = 20 };
 
-/* Plays `path` from its beginning, as a new source (RFC 3550 8); what `*player` played to the same
- * listener is changed in midstream: same source, same place. 0; -ENOENT: there is no such file (any
- * more); -ENOMEM; -errno: no random numbers. On failure what plays plays on. */
+/*
+ * Plays `path` from its beginning, as a new source (RFC 3550 8), or, if `*player` was silent and
+ * has that number, as the one that it was: its clock has gone on, its packets go on (RFC 3550 5.1).
+ * What plays to the same listener is changed in midstream: same source, same place. 0; -ENOENT:
+ * there is no such file (any more); -ENOMEM; -errno: no random numbers. On failure what plays plays
+ * on.
+ */
 int music_play(struct player **player, struct music *music, const char *path,
 	       const struct music_way *way);
-/* Says BYE; NULL-safe. */
+/* Silent from now on, but not gone. NULL-safe */
+void music_pause(struct player *player);
+/* Says BYE if it plays; NULL-safe. */
 void music_stop(struct player *player);
+bool music_plays(const struct player *player); /* NULL: no */
+uint32_t music_source(const struct player *player); /* its number; 0: there is none */
 
 struct music_report {
 	uint64_t players;

@@ -359,6 +359,42 @@ static void changed_in_midstream(void **state)
 	assert_memory_not_equal(&last, &first, sizeof(first));
 }
 
+/* Music, silence, music: one source, whose numbers go on and whose clock has never stopped; the
+ * file begins anew, and so does the talk. */
+static void goes_on_behind_a_silence(void **state)
+{
+	struct hall *h = hall(state);
+	struct packet first, again, last, p;
+	struct music_report report;
+	uint32_t widest;
+
+	h->way[0].ssrc = 0x5eed;
+	play(h, 0);
+	run(h, 60);
+	assert_true(hear(h, 0, &first));
+	for (last = first; hear(h, 0, &p); last = p)
+		;
+	music_pause(h->player[0]);
+	assert_false(music_plays(h->player[0]));
+	assert_int_equal(music_source(h->player[0]), 0x5eed);
+	music_report(h->music, &report);
+	assert_int_equal(report.players, 0);
+	run(h, 200);
+	assert_false(hear(h, 0, &p));
+	assert_int_equal(music_play(&h->player[0], h->music, "/gone", &h->way[0]), -ENOENT);
+	play(h, 0);
+	run(h, 60);
+	assert_int_equal(heard_whole(h, 0, &again, &widest) >= 1, 1);
+	assert_int_equal(again.ssrc, first.ssrc);
+	assert_int_equal((uint16_t)(again.seq - last.seq), 1);
+	assert_in_range(again.timestamp - last.timestamp, 10 * FRAME, 1000 * FRAME);
+	assert_memory_equal(again.bytes + RTP_HEADER, first.bytes + RTP_HEADER, FRAME);
+	music_pause(h->player[0]);
+	h->way[0].ssrc = 0x5eee;
+	play(h, 0);
+	assert_int_equal(music_source(h->player[0]), 0x5eee);
+}
+
 static void no_such_tune(void **state)
 {
 	struct hall *h = hall(state);
@@ -417,6 +453,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(where_reports_come_from, open_hall, close_hall),
 		cmocka_unit_test_setup_teardown(late_loop, open_hall, close_hall),
 		cmocka_unit_test_setup_teardown(changed_in_midstream, open_hall, close_hall),
+		cmocka_unit_test_setup_teardown(goes_on_behind_a_silence, open_hall, close_hall),
 		cmocka_unit_test_setup_teardown(no_such_tune, open_hall, close_hall),
 		cmocka_unit_test_setup_teardown(refused_datagrams, open_hall, close_hall),
 		cmocka_unit_test_setup_teardown(silence_costs_nothing, open_hall, close_hall),

@@ -447,10 +447,11 @@ static void sources_of_what_is_made_here(void **state)
 
 	begin(f, legs);
 	describe(f, SIDE_A, "10.0.0.9:4000", "10.0.0.9:4001", 8000);
-	first = stream_source(f->s, SIDE_B);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9:5001", 8000);
+	first = stream_source(f->s, SIDE_B, 0);
 	next = first + 0x9e3779b1; /* what would come next is what the other leg sends as */
 	f->dp.ssrc = next;
-	next = stream_source(f->s, SIDE_B);
+	next = stream_source(f->s, SIDE_B, 0);
 	assert_int_equal(next, first + 2 * 0x9e3779b1);
 	assert_int_equal(stream_seal(f->s, SIDE_B, (uint8_t *)words, 4, false), 4);
 	stream_encrypt(f->s, SIDE_B, &b, &to_b[0]);
@@ -458,10 +459,62 @@ static void sources_of_what_is_made_here(void **state)
 	expect_sealed(f, "first", next, true);
 	stream_encrypt(f->s, SIDE_B, &b, &to_b[1]);
 	expect_sealed(f, "second", next, false);
-	next = stream_source(f->s, SIDE_B);
+	next = stream_source(f->s, SIDE_B, 0);
 	expect_sealed(f, "second", next, false);
 	stream_encrypt(f->s, SIDE_B, &none, &none);
 	assert_int_equal(stream_seal(f->s, SIDE_B, (uint8_t *)words, 4, false), 4);
+}
+
+/* Its seal is the one that it had: what that has sent is remembered nowhere else. */
+static void a_source_that_goes_on(void **state)
+{
+	static const struct flow_crypt keys = { RTPFWD_AEAD_AES_128_GCM, "key" };
+	struct fixture *f = *state;
+	uint32_t now, words[8] = { 0 };
+	int sealed;
+
+	begin(f, legs);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9:5001", 8000);
+	stream_encrypt(f->s, SIDE_B, &keys, &keys);
+	now = stream_source(f->s, SIDE_B, 0);
+	expect_sealed(f, "key", now, false);
+	sealed = seals_made;
+	for (int hold = 0; hold < 40; hold++) {
+		assert_int_equal(stream_source(f->s, SIDE_B, now), now);
+		expect_sealed(f, "key", now, false);
+	}
+	assert_int_equal(seals_made, sealed);
+	assert_int_not_equal(stream_source(f->s, SIDE_B, now + 1), now); /* none of this side's */
+	now = stream_source(f->s, SIDE_B, 0);
+	f->dp.ssrc = now; /* the other leg sends as that */
+	assert_int_not_equal(stream_source(f->s, SIDE_B, now), now);
+	assert_int_equal(stream_seal(f->s, SIDE_B, (uint8_t *)words, 4, false), 9);
+	assert_int_equal(seals_made, sealed + 1);
+}
+
+/* Whoever plays longer than its keys are there is not heard: what it has would leave as it is. */
+static void nothing_leaves_when_keys_are_forgotten(void **state)
+{
+	static const struct flow_crypt keys = { RTPFWD_AEAD_AES_128_GCM, "key" };
+	struct fixture *f = *state;
+	uint32_t words[8] = { 0 };
+	struct stream_leg next = legs[SIDE_A];
+
+	begin(f, legs);
+	assert_int_equal(stream_seal(f->s, SIDE_B, (uint8_t *)words, 4, false), -ENOTCONN);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9:5001", 8000);
+	stream_encrypt(f->s, SIDE_B, &keys, &keys);
+	expect_sealed(f, "key", 0, false);
+	assert_int_equal(stream_new_b(f->s, &next), 0);
+	for (int rtcp = 0; rtcp < 2; rtcp++)
+		assert_int_equal(stream_seal(f->s, SIDE_B, (uint8_t *)words, 4, rtcp), -ENOTCONN);
+	describe(f, SIDE_B, "192.0.2.9:5000", "192.0.2.9:5001", 8000);
+	stream_encrypt(f->s, SIDE_B, &keys, &keys);
+	expect_sealed(f, "key", 0, false);
+	stream_stop(f->s);
+	for (int rtcp = 0; rtcp < 2; rtcp++)
+		assert_int_equal(stream_seal(f->s, SIDE_B, (uint8_t *)words, 4, rtcp), -ENOTCONN);
+	assert_memory_equal(words, (uint32_t[8]){ 0 }, sizeof(words));
 }
 
 static void way_of_what_is_made_here(void **state)
@@ -513,6 +566,8 @@ int main(void)
 		with_media(replaced),
 		with_media(way_of_what_is_made_here),
 		with_media(sources_of_what_is_made_here),
+		with_media(a_source_that_goes_on),
+		with_media(nothing_leaves_when_keys_are_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
