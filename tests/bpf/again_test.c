@@ -273,7 +273,7 @@ static void as_many_as_there_may_be(void **state)
 }
 
 /* A way that is longer, or that has no end, is not begun. */
-static void ttl_ends_what_goes_in_circles(void **state)
+static void pitfall_21_ttl_ends_what_goes_in_circles(void **state)
 {
 	char text[32];
 	struct frame f;
@@ -445,7 +445,7 @@ int main(void)
 		BOTH(strangers_do_not_reach_the_second),
 		BOTH(ttl_counts_both),
 		BOTH(as_many_as_there_may_be),
-		BOTH(ttl_ends_what_goes_in_circles),
+		BOTH(pitfall_21_ttl_ends_what_goes_in_circles),
 		BOTH(rtcp_within_rtp_finds_its_flow),
 		BOTH(g711_there_and_back),
 		ONE(the_relays_flow_ahead, "xdp"),

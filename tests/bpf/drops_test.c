@@ -196,7 +196,7 @@ static void wrong_source(void **state)
 	relay_expect_drop(&f, "wrong_source", true);
 }
 
-static void any_port_admits_the_address_alone(void **state)
+static void pitfall_6_any_port_admits_the_address_alone(void **state)
 {
 	struct flow_want want = relay_want();
 	struct frame f;
@@ -445,7 +445,7 @@ int main(void)
 		T(not_signalled),
 		T(direct_stray),
 		T(wrong_source),
-		T(any_port_admits_the_address_alone),
+		T(pitfall_6_any_port_admits_the_address_alone),
 		T(not_rtp),
 		T(not_rtp_at_an_rtcp_port),
 		T(bad_length),

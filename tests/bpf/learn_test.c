@@ -142,7 +142,7 @@ static void strangers_are_never_learned(void **state)
 }
 
 /* Keepalives, STUN, DTLS, RTCP and half a header at an RTP port (pitfalls 15 and 22). */
-static void what_is_no_rtp_teaches_nothing(void **state)
+static void pitfall_22_what_is_no_rtp_teaches_nothing(void **state)
 {
 	static const struct {
 		const char *bytes;
@@ -252,7 +252,7 @@ int main(void)
 		T(a_source_of_ipv6_is_learned),
 		T(the_signalled_source_needs_no_learning),
 		T(strangers_are_never_learned),
-		T(what_is_no_rtp_teaches_nothing),
+		T(pitfall_22_what_is_no_rtp_teaches_nothing),
 		T(a_mixture_teaches_nothing),
 		T(rtcp_is_learned_from_one_report),
 		T_XDP(a_flood_of_events_does_not_hold_the_loop),

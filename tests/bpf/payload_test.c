@@ -107,7 +107,7 @@ static void as_many_as_an_entry_holds(void **state)
 }
 
 /* Where the legs know a codec by different numbers. */
-static void a_number_is_rewritten_in_flight(void **state)
+static void pitfall_10_a_number_is_rewritten_in_flight(void **state)
 {
 	static const struct flow_payload pairs[] = { { 111, 96, 0 }, { 96, 101, 0 } };
 	struct flow_want want = want_numbers(2, pairs);
@@ -423,7 +423,7 @@ int main(void)
 		T(numbers_agreed_upon_pass_and_no_others),
 		T(bad_payload),
 		T(as_many_as_an_entry_holds),
-		T(a_number_is_rewritten_in_flight),
+		T(pitfall_10_a_number_is_rewritten_in_flight),
 		T(a_rewritten_packet_without_sum_stays_without),
 		T(a_rewritten_event_is_an_event),
 		T(rtcp_has_no_payload_number),

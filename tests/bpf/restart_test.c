@@ -392,7 +392,7 @@ static void another_layout_without_media_is_replaced(void **state)
 	assert_int_equal(offer(PHONE, "10.77.2.1:20101"), XDP_REDIRECT);
 }
 
-static void another_version_is_refused(void **state)
+static void pitfall_77_another_version_is_refused(void **state)
 {
 	struct rtpfwd_control *control;
 	struct seen seen;
@@ -492,7 +492,7 @@ int main(void)
 		T_FRESH(the_lease_is_renewed),
 		T_FRESH(another_layout_with_live_media_is_refused),
 		T_FRESH(another_layout_without_media_is_replaced),
-		T_FRESH(another_version_is_refused),
+		T_FRESH(pitfall_77_another_version_is_refused),
 		T_FRESH(detach_removes_everything_and_may_be_repeated),
 		T_FRESH(detach_works_when_the_interface_is_gone),
 		T_FRESH(an_interface_of_no_realm_any_more_is_let_go),

@@ -84,13 +84,13 @@ def address(lab):
     bent(lab, f"media {INSIDE}", change("del"), change("add"), "VRRP")
 
 
-def queues(lab):
+def pitfall_74_queues(lab):
     """the driver's own figures: a veth of one queue that could have more"""
     one = findings(lab)["queues in0"]
     check("of at most" in one["found"], "queues:", one)
 
 
-TESTS = [well, table, path_filter, ports, mtu, address, queues]
+TESTS = [well, table, path_filter, ports, mtu, address, pitfall_74_queues]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, final=nothing_left)

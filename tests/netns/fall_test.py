@@ -161,7 +161,7 @@ def insisted_at_run_time(_):
         ended(lab)
 
 
-def insisted_at_start(_):
+def pitfall_71_insisted_at_start(_):
     """xdp = native or generic where another's program is: no start, the interface and what is
     allowed are named, nothing is left"""
     for xdp in ("native", "generic"):
@@ -208,7 +208,7 @@ def restart_beside_foreign(_):
 
 
 TESTS = [foreign_at_start, foreign_above, foreign_everywhere, foreign_at_run_time,
-         insisted_at_run_time, insisted_at_start, tagged_media, restart_beside_foreign]
+         insisted_at_run_time, pitfall_71_insisted_at_start, tagged_media, restart_beside_foreign]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, final=nothing_left)

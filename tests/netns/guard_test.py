@@ -301,7 +301,7 @@ def flushed(lab):
     equal(lab.drops()["unserved"], before + 1, "unserved")
 
 
-def others_untouched(lab):
+def pitfall_72_others_untouched(lab):
     """start, reload, stop and -D leave every other table byte for byte as it was"""
     before = foreign(lab)
     reload(lab, {"guard": "off"}, inside=BOTH)
@@ -400,7 +400,7 @@ def not_permitted(lab):
 
 
 TESTS = [shown, untracked, tracked_without, unserved, sockets_served, nothing_twice, by_the_relay,
-         survives, other_ports, reloaded, flushed, others_untouched, beside_another,
+         survives, other_ports, reloaded, flushed, pitfall_72_others_untouched, beside_another,
          kept_away_for_a_while, not_permitted]
 
 if __name__ == "__main__":

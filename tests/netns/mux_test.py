@@ -78,7 +78,7 @@ def multiplexed(lab):
     end(c)
 
 
-def multiplexed_by_one(lab):
+def pitfall_15_multiplexed_by_one(lab):
     """the callee knows no rtcp-mux: the caller has it, RTCP of the callee has its own ports"""
     c = call(lab, a_kw=MUX).up()
     is_told(c.b_offer, True, "the callee")
@@ -214,8 +214,8 @@ def direct(beside):
         lab.detached()
 
 
-TESTS = [multiplexed, multiplexed_by_one, offered_by_the_callee, answered_unasked, changed, refused,
-         encrypted, direct, survives]
+TESTS = [multiplexed, pitfall_15_multiplexed_by_one, offered_by_the_callee, answered_unasked,
+         changed, refused, encrypted, direct, survives]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -65,7 +65,7 @@ def half_moved(lab):
     return c, c.sa.told()
 
 
-def move_2_kill_9(lab):
+def pitfall_67_move_2_kill_9(lab):
     """SIGKILL when half moved: the leg that still sends here is heard on and on"""
     c, msg = half_moved(lab)
     returned(c, signal.SIGKILL)
@@ -124,8 +124,8 @@ def end_with_an_offer_held(lab):
     c.gone()
 
 
-TESTS = [direct_kill_9, direct_sigterm, move_2_kill_9, drain_kill_9, hangup_in_each_state,
-         end_with_an_offer_held]
+TESTS = [direct_kill_9, direct_sigterm, pitfall_67_move_2_kill_9, drain_kill_9,
+         hangup_in_each_state, end_with_an_offer_held]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, moving.between_tests, nothing_left)

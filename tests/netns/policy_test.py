@@ -259,12 +259,12 @@ def fmtp(lab):
     end(decides(up(lab, **ilbc, b_kw={"extra": ["a=fmtp:97 mode=30"]}), "FMTP"))
 
 
-def ptime(lab):
+def pitfall_12_ptime(lab):
     """PTIME: 20 ms against 30"""
     end(decides(up(lab, ptime=30), "PTIME"))
 
 
-def dtmf_mode(lab):
+def pitfall_13_dtmf_mode(lab):
     """DTMF_MODE: digits as events, by other numbers, in INFO, or not at all"""
     c = call(lab)
     c.b_sdp = sip.sdp(CALLEE, c.b_rtp.port, ((0, "PCMU/8000"), (96, "telephone-event/8000")))
@@ -420,7 +420,7 @@ def pitfall_1_device_by_user_agent(lab):
         {"quirk": "no-reinvite", "pattern": "Cisco ATA 186*"}]}, "quirks")
 
 
-def realm_and_private(lab):
+def pitfall_30_realm_and_private(lab):
     """REALM, PRIVATE_ADDR: nobody said that the networks reach one another"""
     lab.stop()
     lab.start(config(lab, {"settle": "10000"}, peers=PEERS))
@@ -501,10 +501,10 @@ def register_as(account, expires, headers):
 
 
 TESTS = [direct, operator, not_answered, policy_no, crypto, ice, multi_m, t38, pt_mismatch, fmtp,
-         ptime, dtmf_mode, dtmf_feature, limit_warn, features_are_told, acl, nat_by_signalling,
-         nat_by_media, no_nat, nat_after_a_move, nat_by_registration, transfer, hold,
-         pitfall_1_device_by_user_agent, realm_and_private, metrics, learned_quirk_is_kept,
-         pitfall_2_crash_and_register]
+         pitfall_12_ptime, pitfall_13_dtmf_mode, dtmf_feature, limit_warn, features_are_told, acl,
+         nat_by_signalling, nat_by_media, no_nat, nat_after_a_move, nat_by_registration, transfer,
+         hold, pitfall_1_device_by_user_agent, pitfall_30_realm_and_private, metrics,
+         learned_quirk_is_kept, pitfall_2_crash_and_register]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -154,7 +154,7 @@ def back_481(lab):
     c.gone()
 
 
-def drain_ignores_c(lab):
+def pitfall_3_ignores_c(lab):
     """pitfall 3: who agrees and goes on sending here is brought back, nothing lost"""
     c = call(lab).up().talk().heard(5)
     c.sb.accept(c.sb.told(), follow=False)
@@ -235,8 +235,8 @@ def pitfall_68_media_timeout(lab):
 
 
 TESTS = [operator_relay_and_auto, back_in_either_order, operator_direct, operator_unknown, back_491,
-         split, split_both, back_481, drain_ignores_c, stray, few_strays,
-         pitfall_65_transfer, pitfall_68_media_timeout, pitfall_69_limit]
+         split, split_both, back_481, pitfall_3_ignores_c, stray, few_strays, pitfall_65_transfer,
+         pitfall_68_media_timeout, pitfall_69_limit]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, moving.between_tests, nothing_left)

@@ -230,7 +230,7 @@ def backup_route(lab):
         route(lab, family, "del", other, "metric", "20")
 
 
-def policy_rule(lab):
+def pitfall_78_policy_rule(lab):
     """a route in a table that a rule gives to the relay address alone"""
     for family in FAMILIES:
         rule = ("from", relay(family), "lookup", "100")
@@ -436,7 +436,7 @@ def after(lab, failed):
                 pass
 
 
-TESTS = [withdrawn, forbidden, other_gateway, backup_route, policy_rule, marks_of_others,
+TESTS = [withdrawn, forbidden, other_gateway, backup_route, pitfall_78_policy_rule, marks_of_others,
          own_default, relay_addresses, address_moves, gateway_moves, recreated, fault_11_news_lost]
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def options(_):
         c.hang_up().gone()
 
 
-def fragments(_):
+def pitfall_20_fragments(_):
     """audio of which every packet comes in fragments: forwarded whole, in order"""
     with running() as lab:
         lab.caller("ip", "route", "replace", "10.91.1.0/24", "dev", "eth0", "src", CALLER,
@@ -331,8 +331,8 @@ def nobody_else(_):
         equal(lab.drops()["unleased"], unleased, "what the relay has refused")
 
 
-TESTS = [options, fragments, fragments_above, fragments_out, fragments_of_ipv6, unresolved,
-         one_realm_without, flood, kill_9_of_the_relay, kill_9_of_the_daemon, upgrade,
+TESTS = [options, pitfall_20_fragments, fragments_above, fragments_out, fragments_of_ipv6,
+         unresolved, one_realm_without, flood, kill_9_of_the_relay, kill_9_of_the_daemon, upgrade,
          no_privilege, nobody_else]
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def survives(lab, signo):
     all_adopted_gone(lab)
 
 
-def kill_9(lab):
+def pitfall_73_kill_9(lab):
     """SIGKILL: 0 lost, 0 reordered over the end and the return; counters go on"""
     survives(lab, signal.SIGKILL)
 
@@ -237,7 +237,7 @@ def neighbour_moves(lab):
     c.hang_up().gone()
 
 
-def link_down_up(lab):
+def pitfall_76_link_down_up(lab):
     """an interface of the node goes down and up: audio returns by itself"""
     for dev in ("out0", "in0"):
         c = call(lab).up().talk().heard(10)
@@ -291,9 +291,10 @@ def neighbour_unknown(lab):
     c.hang_up().gone()
 
 
-TESTS = [kill_9, sigterm, killed_thrice, many_calls_killed, lease_ends, detach_refused,
+TESTS = [pitfall_73_kill_9, sigterm, killed_thrice, many_calls_killed, lease_ends, detach_refused,
          second_daemon_refused, detach, other_size_when_empty, other_size_when_live,
-         neighbour_unknown, neighbour_moves, link_down_up, far_link_down_up, route_withdrawn]
+         neighbour_unknown, neighbour_moves, pitfall_76_link_down_up, far_link_down_up,
+         route_withdrawn]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -169,7 +169,7 @@ static void static_payload_types(void **state)
 	}
 }
 
-static void hold_spellings(void **state)
+static void pitfall_17_hold_spellings(void **state)
 {
 	static const struct {
 		const char *address, *line;
@@ -185,7 +185,6 @@ static void hold_spellings(void **state)
 		{ "IP4 0.0.0.0", "a=sendonly\n", true, DIR_SENDONLY },
 		{ "IP4 0.0.0.0", "a=recvonly\n", true, DIR_INACTIVE },
 		{ "IP4 0.0.0.0", "a=inactive\n", true, DIR_INACTIVE },
-		{ "IP6 ::", "a=sendrecv\n", true, DIR_SENDONLY },
 	};
 	char text[256];
 
@@ -203,6 +202,17 @@ static void hold_spellings(void **state)
 	assert_int_equal(direction_reverse(DIR_RECVONLY), DIR_SENDONLY);
 	assert_int_equal(direction_reverse(DIR_SENDRECV), DIR_SENDRECV);
 	assert_int_equal(direction_reverse(DIR_INACTIVE), DIR_INACTIVE);
+}
+
+static void pitfall_18_hold_of_ipv6(void **state)
+{
+	struct desc_audio a = audio_of("v=0\nm=audio 4000 RTP/AVP 0\nc=IN IP6 ::\na=sendrecv\n");
+
+	(void)state;
+	assert_true(desc_holds(&a));
+	assert_int_equal(desc_direction_out(&a), DIR_SENDONLY);
+	a = audio_of("v=0\nm=audio 4000 RTP/AVP 0\nc=IN IP6 2001:db8::1\na=sendrecv\n");
+	assert_false(desc_holds(&a));
 }
 
 /* The first half of G.711 that both descriptions have, under the number of the first. */
@@ -371,7 +381,7 @@ static void pitfall_28_directions(void **state)
 }
 
 /* Formats in force that the offer names, in the order in force (canreinvite.md, pitfall 11). */
-static void own_answer(void **state)
+static void pitfall_11_own_answer(void **state)
 {
 	struct desc *force = parsed(HEAD "m=image 0 udptl t38\r\n"
 					 "m=audio 7000 RTP/AVP 8 0 101\r\n"
@@ -462,12 +472,14 @@ int main(void)
 		cmocka_unit_test(ends_of_text),
 		cmocka_unit_test(audio_fields),
 		cmocka_unit_test(static_payload_types),
-		cmocka_unit_test(hold_spellings),
+		cmocka_unit_test(pitfall_17_hold_spellings),
+		cmocka_unit_test(pitfall_18_hold_of_ipv6),
 		cmocka_unit_test(g711_in_common),
 		cmocka_unit_test(equality),
 		cmocka_unit_test(origin_version),
 		cmocka_unit_test(failure_leaves_origin),
-		cmocka_unit_test(pitfall_28_directions), cmocka_unit_test(own_answer),
+		cmocka_unit_test(pitfall_28_directions),
+		cmocka_unit_test(pitfall_11_own_answer),
 		cmocka_unit_test(told_the_peer),
 		cmocka_unit_test(still_true),
 	};

@@ -51,7 +51,7 @@ static void report_bytes(void **state)
 	assert_int_equal(rtp_report(out, &s, &now, false), sizeof(want) - 8);
 }
 
-static void sources_differ(void **state)
+static void pitfall_8_sources_differ(void **state)
 {
 	struct rtp_source a, b;
 
@@ -446,7 +446,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(header_bytes),
 		cmocka_unit_test(report_bytes),
-		cmocka_unit_test(sources_differ),
+		cmocka_unit_test(pitfall_8_sources_differ),
 		cmocka_unit_test(datagram_bytes),
 		cmocka_unit_test(checksum_zero),
 		cmocka_unit_test_setup_teardown(many_listeners, open_hall, close_hall),

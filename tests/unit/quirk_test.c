@@ -135,7 +135,7 @@ static void distinct_calls(void **state)
 }
 
 /* A trunk is not poisoned as a whole (canreinvite.md pitfall 70). */
-static void one_device_of_a_trunk(void **state)
+static void pitfall_70_one_device_of_a_trunk(void **state)
 {
 	struct fixture *f = *state;
 
@@ -360,7 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(three_of_five_calls),
 		TEST(distinct_calls),
-		TEST(one_device_of_a_trunk),
+		TEST(pitfall_70_one_device_of_a_trunk),
 		TEST(for_a_day),
 		TEST(timeout_then_register),
 		TEST(register_long_after_a_timeout),
