@@ -15,7 +15,7 @@ TOP = guest.TOP
 HERE = os.path.join(TOP, "tests", "kmod")
 MEMORY = "2048"
 SLOW = "10"             # limits of the lab grow by so much
-STEP_LIMIT = 480        # seconds
+STEP_LIMIT = 900        # seconds
 FOLDER = "rtpfwd"       # of the machine: a small copy of this tree
 # What is loaded on demand elsewhere. There is nobody to ask for it.
 MODULES = ("veth", "nf_tables", "nft_ct", "nft_socket", "nft_objref", "aesni-intel",
