@@ -82,6 +82,7 @@ struct replacing {
 	struct conf_route route;
 	const struct conf_peer *to; /* its only target, of `peers` */
 	struct addr at;		    /* where the device is that has the dialog */
+	unsigned int bind;	    /* and by which socket it is reached: as leg_target.bind */
 	struct peers *peers;	    /* of the call replaced, which lives while this is made */
 	char dialled[256];
 };

@@ -62,6 +62,7 @@ struct replacing *call_replacing(const struct sip_request *request)
 	side = request->replaces == other->side[SIDE_A].leg ? SIDE_A : SIDE_B;
 	r->to = other->side[side].peer;
 	r->at = leg_hop(request->replaces);
+	r->bind = leg_bind(request->replaces);
 	r->peers = other->peers;
 	r->route = (struct conf_route){
 		.name = "replaces", .to = &r->to, .n_to = 1, .prepend = "", .dial = { .text = "" }

@@ -75,8 +75,10 @@ bool call_next_target(struct call *c)
 void call_fill_target(const struct call *c, const struct reach_target *at, struct leg_target *out)
 {
 	call_address(out, c->side[SIDE_B].peer, at);
-	if (c->replacing)
+	if (c->replacing) {
 		out->to = c->replacing->at;
+		out->bind = c->replacing->bind;
+	}
 	out->number = c->dialled;
 	out->from_display = c->display;
 	out->max_forwards = c->max_forwards;

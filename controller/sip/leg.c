@@ -205,6 +205,11 @@ struct addr leg_hop(const struct leg *leg)
 	return sip_dialog_hop(&leg->dialog);
 }
 
+unsigned int leg_bind(const struct leg *leg)
+{
+	return leg->dialog.bind->index + 1;
+}
+
 const char *leg_call_id(const struct leg *leg)
 {
 	return leg->dialog.call_id;

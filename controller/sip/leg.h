@@ -188,8 +188,9 @@ void leg_pass_who(struct leg *from);
 unsigned int leg_heard_q850(const struct leg *leg);
 
 const char *leg_call_id(const struct leg *leg);
-/* Where the next request in the dialog goes. */
+/* Where the next request in the dialog goes, and by which socket (leg_target.bind). */
 struct addr leg_hop(const struct leg *leg);
+unsigned int leg_bind(const struct leg *leg);
 /* Nothing is under way or waits, and the last 2xx is acknowledged, either way. */
 bool leg_settled(const struct leg *leg);
 /* The User-Agent or Server of the far end's last INVITE or answer; "" unknown. */
