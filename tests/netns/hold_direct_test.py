@@ -4,9 +4,11 @@
 import contextlib
 
 import rtp
+import srtp
 import tap
 from lab import Lab, config, nothing_left
 from moving import JOINED, TIMES, call
+from sdes import AES80, Key, keys_of
 from tap import check, equal, wait_for
 from tune import Tune, hears, is_tune, played
 
@@ -156,6 +158,48 @@ def held_one_stays_out(lab):
     end(c, "a")
 
 
+def own_keys(lab):
+    """RTP/SAVP with keys of the phones' own: out, held (no music, which would need a key: the hold
+    passes, with the key), resumed, brought back by the operator and out again, and all of it
+    decrypts at the far end, in one session"""
+    keys = {"a": Key(AES80, 1), "b": Key(AES80, 1)}
+    c = call(lab, **{f"{side}_kw": {"profile": "RTP/SAVP", "extra": [key.line]}
+                     for side, key in keys.items()}).up()
+    srtp.encrypt(c.a_rtp, keys["a"], keys["b"])
+    srtp.encrypt(c.b_rtp, keys["b"], keys["a"])
+    c.talk().heard(5)
+    c.move_out()
+    c.is_direct()
+    for side in "ab":
+        for direction in ("sendonly", "sendrecv"):
+            me, far = c.at(side), c.at(other(side))
+            me.dialog.reinvite(me.sdp(direction=direction))
+            msg = far.told()
+            equal((keys_of(msg.sdp), msg.sdp.rtp(), msg.sdp.direction()),
+                  ([keys[side]], c.address(side), direction), "told to the held")
+            far.accept(msg, follow=False, direction={"sendonly": "recvonly"}.get(direction))
+            answer = me.dialog.expect("final")
+            me.dialog.ack(answer)
+            equal((answer.code, keys_of(answer.sdp)), (200, [keys[other(side)]]), "answer")
+    c.heard(10)
+    lab.ctl("call", c.show()["id"], "relay")
+    for side in "ba":
+        msg = c.at(side).told()
+        equal((msg.sdp.rtp(), keys_of(msg.sdp), msg.sdp.m()[2]),
+              (c.relay(side), [keys[other(side)]], "RTP/SAVP"), f"told to {side}")
+        c.at(side).accept(msg)
+    c.is_relayed("OPERATOR")
+    c.heard(20)
+    equal([c.show()[side]["crypto"] for side in "ab"], [None, None], "passed unread")
+    lab.ctl("call", c.show()["id"], "auto")
+    c.move_out()
+    c.is_direct()
+    c.heard(10).lost()
+    for end_ in (c.a_rtp, c.b_rtp):
+        equal(end_.unheard, [], "packets that do not decrypt")
+    c.hang_up().gone()
+
+
 def hung_up_on_hold(lab):
     """the held one hangs up amid the music: nothing is left"""
     c = call(lab).direct()
@@ -170,7 +214,7 @@ def hung_up_on_hold(lab):
 
 
 TESTS = [caller_holds, callee_holds, resume_elsewhere, both_hold, hold_amid_the_move,
-         held_one_stays_out, hung_up_on_hold]
+         held_one_stays_out, own_keys, hung_up_on_hold]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

@@ -10,6 +10,7 @@ from lab import nothing_left, running
 from prack_test import ALLOW, REL, accepted, answered, fork, prack, pracked, reliably
 from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, GCM128, GCM256, SUITES, Key, SdesCall,
                   between_tests, clear, keys_of)
+from srtp import begin_anew, under, whole
 from tap import check, equal
 
 
@@ -28,34 +29,11 @@ def placed(lab, ips, a_keys=(), b_keys=(), offer=True, headers=REL, **kw):
     return c
 
 
-def under(end, key, told):
-    """It sends under that key, and hears under ours of the same suite."""
-    srtp.encrypt(end, key, next(k for k in told if k.suite == key.suite))
-
-
 def early(c, response):
     """What the caller is told before the answer."""
     c.a_answer, c.relay_a = response.sdp, response.sdp.rtp()
     if c.a_keys:
         under(c.a_rtp, c.a_keys[0], c.told_a)
-    return c
-
-
-def begin_anew(c):
-    c.quiet()
-    for end in (c.a_rtp, c.b_rtp):
-        end.rtp.forget()
-        end.rtcp.forget()
-        if hasattr(end, "unheard"):
-            end.unheard.clear()
-
-
-def whole(c, packets=20):
-    """What both say from now on arrives, and decrypts."""
-    begin_anew(c)
-    c.talk().heard(packets).quiet().whole()
-    for end in (c.a_rtp, c.b_rtp):
-        equal(getattr(end, "unheard", []), [], "packets that do not decrypt")
     return c
 
 

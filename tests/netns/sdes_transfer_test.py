@@ -2,42 +2,32 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Transfer, parking and pick-up between encrypted legs and plain ones: whoever is joined anew hears
 the other under keys of that call alone; libsrtp2 is who hears."""
-import contextlib
-
 import sdes
-import srtp
 import tap
 from calls import INSIDE, OUTSIDE
-from lab import Lab, nothing_left
+from lab import nothing_left, running
 from sdes import (AES32, AES80, ANNA, BEA, BOB, GCM128, OLGA, UMA, Key, SdesCall, between_tests,
-                  clear, keys_of)
+                  clear)
+from srtp import under, whole
 from tap import check, equal, wait_for
 from tune import Tune, hears, is_tune
 
 
-@contextlib.contextmanager
+def settings(lab):
+    lab.house = Tune(f"{lab.dir}/house.wav")
+    return sdes.settings(lab, inside={"moh": lab.house.path})
+
+
 def make():
-    with Lab(addresses=5) as lab:
-        lab.house = Tune(f"{lab.dir}/house.wav")
-        lab.start(sdes.settings(lab, inside={"moh": lab.house.path}))
-        yield lab
-        equal(lab.stop(), 0, "exit status after SIGTERM")
-        lab.detached()
+    return running(settings, addresses=5)
 
 
 def talking(c):
     """Up; each phone encrypts as it has agreed to; what both say arrives."""
     for end, keys, told in ((c.a_rtp, c.a_keys, c.told_a), (c.b_rtp, c.b_keys, c.told_b)):
         if keys:
-            srtp.encrypt(end, keys[0], next(k for k in told if k.suite == keys[0].suite))
+            under(end, keys[0], told)
     return whole(c)
-
-
-def whole(c):
-    c.talk().heard(20).quiet().whole()
-    for end in (c.a_rtp, c.b_rtp):
-        equal(getattr(end, "unheard", []), [], "packets that do not decrypt")
-    return c
 
 
 def name_of(dialog, ours):

@@ -4,6 +4,7 @@ import ctypes
 import threading
 
 import rtp
+from tap import equal
 
 LIB = ctypes.CDLL("libsrtp2.so.1")
 LIB.srtp_init()
@@ -100,3 +101,29 @@ class SrtpEnd(rtp.RtpEnd):
                 super().heard(plain, source, rtcp, when)
                 return
         self.unheard.append((data, source, rtcp, when))
+
+
+def under(end, key, told):
+    """It sends under that key, and hears under ours of the same suite."""
+    encrypt(end, key, next(k for k in told if k.suite == key.suite))
+
+
+def begin_anew(c):
+    """Both are quiet, and what they said and heard is forgotten."""
+    c.quiet()
+    for end in (c.a_rtp, c.b_rtp):
+        end.rtp.forget()
+        end.rtcp.forget()
+        if isinstance(end, SrtpEnd):
+            end.unheard.clear()
+
+
+def whole(c, packets=20):
+    """What both say arrives and decrypts, from when each is heard: an entry that was changed twice
+    in a row takes the second change a moment later."""
+    c.talk().heard(5)
+    begin_anew(c)
+    c.talk().heard(packets).quiet().whole()
+    for end in (c.a_rtp, c.b_rtp):
+        equal(getattr(end, "unheard", []), [], "packets that do not decrypt")
+    return c
