@@ -286,6 +286,9 @@ static json_t *doctor(const struct node *node, const char *arg)
 		.survives = datapath_survives(node->dp),
 		.guard = datapath_guard(node->dp),
 		.kmod = datapath_has_kmod(node->dp),
+		.hz = datapath_hz(node->dp),
+		.neighbours = { datapath_neighbours(node->dp, AF_INET),
+				datapath_neighbours(node->dp, AF_INET6) },
 	};
 	struct list list = {.array = json_array()};
 

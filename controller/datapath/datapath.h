@@ -232,6 +232,10 @@ size_t datapath_interfaces(const struct datapath *dp, struct datapath_interface_
 size_t datapath_flow_count(const struct datapath *dp);
 /* Of those, on that plane; at most some seconds old while a plane changes under a flow. */
 size_t datapath_plane_count(const struct datapath *dp, enum datapath_plane plane);
+/* Routers and phones on the links to which media goes at the moment. */
+size_t datapath_neighbours(const struct datapath *dp, sa_family_t family);
+/* The kernel's ticks in a second: what gaps, rates and leases are counted in. */
+unsigned int datapath_hz(const struct datapath *dp);
 bool datapath_has_kmod(const struct datapath *dp); /* rtpfwd.ko is in use; found at start */
 /* Keys that it could not take: memory, limits. Their flows are the userspace relay's. */
 uint64_t datapath_keys_refused(const struct datapath *dp);

@@ -149,6 +149,16 @@ static struct neighbour *neighbour_get(struct datapath *dp, uint32_t ifindex, co
 	return neighbour;
 }
 
+size_t datapath_neighbours(const struct datapath *dp, sa_family_t family)
+{
+	const struct neighbour *neighbour, *next;
+	size_t n = 0;
+
+	HASH_ITER(hh, dp->neighbours, neighbour, next)
+		n += neighbour->key.ip.family == family;
+	return n;
+}
+
 static void set_neighbour(struct datapath *dp, struct nexthop *hop, struct neighbour *neighbour)
 {
 	struct neighbour *former = hop->neighbour;

@@ -217,6 +217,11 @@ static void read_drops(const struct datapath *dp, uint64_t packets[RTPFWD_MAX_RE
 	free(each);
 }
 
+unsigned int datapath_hz(const struct datapath *dp)
+{
+	return dp->control->hz;
+}
+
 void datapath_drops(const struct datapath *dp,
 		    void (*each)(void *ctx, const char *reason, const char *help, bool up,
 				 uint64_t packets),

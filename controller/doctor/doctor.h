@@ -20,7 +20,9 @@ struct doctor_node {
 	size_t n_interfaces;
 	bool survives; /* datapath_survives() */
 	struct datapath_guard_report guard;
-	bool kmod; /* datapath_has_kmod() */
+	bool kmod;	 /* datapath_has_kmod() */
+	unsigned int hz; /* datapath_hz() */
+	size_t neighbours[2]; /* datapath_neighbours() of IPv4, of IPv6 */
 };
 
 /* Texts live as long as the call that hands them out. */

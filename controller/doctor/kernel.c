@@ -11,6 +11,7 @@
 #define OLDEST_MAJOR 6
 #define OLDEST_MINOR 1
 #define FEW_FILES    4096
+#define FEW_TICKS    250 /* in a second: 4 ms, of packets 20 ms apart */
 
 static void version(const struct exam *e)
 {
@@ -91,6 +92,14 @@ static void clock_source(const struct exam *e)
 		 name);
 }
 
+static void ticks(const struct exam *e)
+{
+	exam_say(e, "hz", e->node->hz >= FEW_TICKS,
+		 "use a kernel with CONFIG_HZ=250 or more: gaps between packets are told, and "
+		 "rates of peers limited, to a tick",
+		 "%u ticks a second", e->node->hz);
+}
+
 static void wall_clock(const struct exam *e)
 {
 	struct timex t = { 0 };
@@ -122,6 +131,7 @@ void exam_kernel(const struct exam *e)
 	statistics(e);
 	survival(e);
 	clock_source(e);
+	ticks(e);
 	wall_clock(e);
 	files(e);
 }

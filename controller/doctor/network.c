@@ -147,6 +147,28 @@ static void neighbours(const struct exam *e)
 			"%ld of at most %ld", now, most);
 }
 
+/* The kernel's table is one for all network namespaces; the first of them alone tells its bounds.
+ */
+static void next_hops(const struct exam *e, const char *family, long now)
+{
+	char check[32], advice[256];
+	long bounds[3];
+
+	for (int i = 0; i < 3; i++)
+		if (!exam_number(e, &bounds[i], "/proc/sys/net/%s/neigh/default/gc_thresh%d",
+				 family, i + 1))
+			return;
+	snprintf(check, sizeof(check), "next_hops %s", family);
+	snprintf(advice, sizeof(advice),
+		 "raise net.%s.neigh.default.gc_thresh2 above that, gc_thresh3 to twice as many: "
+		 "above the second the kernel forgets who is asked for again at once, above the "
+		 "third it takes nobody, and media there is no_neighbour",
+		 family);
+	exam_say(e, check, now <= bounds[1] && now * 2 <= bounds[2], advice,
+		 "media to %ld on the links; gc_thresh1, 2 and 3: %ld, %ld, %ld", now, bounds[0],
+		 bounds[1], bounds[2]);
+}
+
 void exam_network(const struct exam *e)
 {
 	relay_addresses(e);
@@ -155,4 +177,6 @@ void exam_network(const struct exam *e)
 	exam_interfaces(e, path_filter);
 	guarded(e);
 	neighbours(e);
+	next_hops(e, "ipv4", (long)e->node->neighbours[0]);
+	next_hops(e, "ipv6", (long)e->node->neighbours[1]);
 }

@@ -390,9 +390,14 @@ static void remove_crowd(void)
 /* Whoever describes hundreds that are not there does not keep the others from being asked for. */
 static void all_who_do_not_answer_have_their_turn(void **state)
 {
+	size_t before;
+
 	(void)state;
 	NEED_ROOT;
+	before = datapath_neighbours(lab.dp, AF_INET);
 	apply_crowd();
+	assert_int_equal(datapath_neighbours(lab.dp, AF_INET), before + CROWD);
+	assert_int_equal(datapath_neighbours(lab.dp, AF_INET6), 0);
 	memset(used, 0, sizeof(used));
 	lab.dp->kicked = 0;
 	nexthop_kick(lab.dp);

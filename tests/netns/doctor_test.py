@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`rtpfwd-ctl doctor` on a real host: what is bent is found, named and found mended."""
+import time
 
 import tap
 from lab import INSIDE, nothing_left, running
@@ -84,13 +85,37 @@ def address(lab):
     bent(lab, f"media {INSIDE}", change("del"), change("add"), "VRRP")
 
 
+def jiffies():
+    with open("/proc/timer_list") as timers:
+        return next(int(line.split()[1]) for line in timers if line.startswith("jiffies:"))
+
+
+def ticks(lab):
+    """the kernel's ticks in a second, as its own counter goes"""
+    begun, first = time.monotonic(), jiffies()
+    time.sleep(0.5)
+    rate = (jiffies() - first) / (time.monotonic() - begun)
+    found = findings(lab)["hz"]
+    real = min((100, 250, 300, 1000), key=lambda hz: abs(hz - rate))
+    equal(found["found"], f"{real} ticks a second", f"at {rate:.0f} a second")
+    equal(found["ok"], real >= 250, "judgement")
+
+
+def next_hops(lab):
+    """the bounds of the kernel's table, where they are told: not in a namespace of its own"""
+    told = lab.node("ls", "/proc/sys/net/ipv4/neigh/default/gc_thresh1", check=False)
+    found = findings(lab)
+    for family in ("ipv4", "ipv6"):
+        equal(f"next_hops {family}" in found, told.returncode == 0, "finding")
+
+
 def pitfall_74_queues(lab):
     """the driver's own figures: a veth of one queue that could have more"""
     one = findings(lab)["queues in0"]
     check("of at most" in one["found"], "queues:", one)
 
 
-TESTS = [well, table, path_filter, ports, mtu, address, pitfall_74_queues]
+TESTS = [well, table, path_filter, ports, mtu, address, ticks, next_hops, pitfall_74_queues]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, final=nothing_left)

@@ -65,7 +65,12 @@ static void make_host(const struct host *h)
 	put(h, "/proc/sys/net/ipv4/conf/all/rp_filter", "0\n");
 	put(h, "/proc/sys/net/ipv4/conf/lo/rp_filter", "2\n");
 	put(h, "/proc/net/arp", "heads\none\ntwo\n");
+	put(h, "/proc/sys/net/ipv4/neigh/default/gc_thresh1", "1\n");
+	put(h, "/proc/sys/net/ipv4/neigh/default/gc_thresh2", "3\n");
 	put(h, "/proc/sys/net/ipv4/neigh/default/gc_thresh3", "4\n");
+	put(h, "/proc/sys/net/ipv6/neigh/default/gc_thresh1", "128\n");
+	put(h, "/proc/sys/net/ipv6/neigh/default/gc_thresh2", "512\n");
+	put(h, "/proc/sys/net/ipv6/neigh/default/gc_thresh3", "1024\n");
 }
 
 static int set_up(void **state)
@@ -92,7 +97,9 @@ static int set_up(void **state)
 					.interfaces = &h->interface,
 					.n_interfaces = 1,
 					.survives = true,
-					.guard = { true, "rtpfwd/x", "" } };
+					.guard = { true, "rtpfwd/x", "" },
+					.hz = 250,
+					.neighbours = { 2, 512 } };
 	*state = h;
 	return 0;
 }
@@ -163,6 +170,34 @@ static void what_is_well_is_said(void **state)
 	expect(h, "rp_filter lo", true, "2");
 	expect(h, "guard", true, "nftables table inet rtpfwd/x");
 	expect(h, "neighbours", true, "2 of at most 4");
+	expect(h, "next_hops ipv4", true,
+	       "media to 2 on the links; gc_thresh1, 2 and 3: 1, 3, 4");
+	expect(h, "next_hops ipv6", true,
+	       "media to 512 on the links; gc_thresh1, 2 and 3: 128, 512, 1024");
+	expect(h, "hz", true, "250 ticks a second");
+}
+
+/* Above the second bound, or above half of the third. */
+static void more_next_hops_than_the_table_keeps(void **state)
+{
+	struct host *h = *state;
+	char file[128];
+
+	h->node.neighbours[0] = 3;
+	expect(h, "next_hops ipv4", false,
+	       "media to 3 on the links; gc_thresh1, 2 and 3: 1, 3, 4");
+	assert_non_null(strstr(find(h, "next_hops ipv4")->advice, "net.ipv4.neigh"));
+	h->node.neighbours[1] = 513;
+	expect(h, "next_hops ipv6", false,
+	       "media to 513 on the links; gc_thresh1, 2 and 3: 128, 512, 1024");
+	assert_non_null(strstr(find(h, "next_hops ipv6")->advice, "net.ipv6.neigh"));
+	put(h, "/proc/sys/net/ipv6/neigh/default/gc_thresh2", "2048\n");
+	put(h, "/proc/sys/net/ipv6/neigh/default/gc_thresh3", "4096\n");
+	expect(h, "next_hops ipv6", true,
+	       "media to 513 on the links; gc_thresh1, 2 and 3: 128, 2048, 4096");
+	snprintf(file, sizeof(file), "%s/proc/sys/net/ipv6/neigh/default/gc_thresh3", h->root);
+	assert_int_equal(unlink(file), 0);
+	assert_null(find(h, "next_hops ipv6"));
 }
 
 static void faults_of_the_kernel(void **state)
@@ -187,6 +222,8 @@ static void faults_of_the_kernel(void **state)
 	expect(h, "bpf_stats", false, "on");
 	put(h, "/sys/devices/system/clocksource/clocksource0/current_clocksource", "hpet\n");
 	expect(h, "clocksource", false, "hpet");
+	h->node.hz = 100;
+	expect(h, "hz", false, "100 ticks a second");
 	h->node.survives = false;
 	expect(h, "bpffs", false, "/sys/fs/bpf/x: media does not outlive the daemon");
 }
@@ -276,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_well_is_said),	      TEST(faults_of_the_kernel),
 		TEST(faults_of_the_network),	      TEST(ports_that_others_may_get),
+		TEST(more_next_hops_than_the_table_keeps),
 		TEST(what_is_not_told_is_no_finding), TEST(a_shared_interface_is_asked_once),
 	};
 
