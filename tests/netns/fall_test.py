@@ -3,11 +3,12 @@
 """Where XDP cannot be: `auto` goes on by the userspace relay, says why, and climbs again; what the
 configuration insists on is refused at a start, with what is allowed."""
 import contextlib
+import re
 
 import tap
 from calls import call
 from foreign import GENERIC, NATIVE, Foreign
-from lab import Lab, config, nothing_left, pins
+from lab import Lab, config, nothing_left, pins, running
 from route_test import recreate, whole_again
 from rung_test import OTHER, all_heard, counted
 from tap import check, equal, wait_for
@@ -207,8 +208,34 @@ def restart_beside_foreign(_):
         ended(lab)
 
 
+def program(lab):
+    """The number of the XDP program of in0; None: there is none."""
+    found = re.search(r"prog/xdp id (\d+)", lab.node("ip", "-d", "link", "show", "in0").stdout)
+    return found and int(found.group(1))
+
+
+def fault_3_programs_exchanged(_):
+    """twenty daemons in a row put their program in the place of the last one's amid media: nothing
+    is lost, counters only grow, the interface is never without"""
+    with running(lambda lab: both(lab, "native")) as lab:
+        c = call(lab).up().talk(pps=200)
+        seen, packets = [program(lab)], 0
+        for _ in range(20):
+            lab.stop()
+            equal(program(lab), seen[-1], "program without a daemon")
+            lab.start()
+            seen.append(program(lab))
+            now = c.flows()["a"]["packets"]
+            check(now >= packets, f"counter of {packets}, then {now}")
+            packets = now
+        c.heard(20).quiet().whole()
+        equal(c.flows()["a"]["packets"], len(c.a_rtp.rtp.sent), "packets counted")
+        equal(len(set(seen)), 21, f"programs, each another one: {seen}")
+
+
 TESTS = [foreign_at_start, foreign_above, foreign_everywhere, foreign_at_run_time,
-         insisted_at_run_time, pitfall_71_insisted_at_start, tagged_media, restart_beside_foreign]
+         insisted_at_run_time, pitfall_71_insisted_at_start, tagged_media, restart_beside_foreign,
+         fault_3_programs_exchanged]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, final=nothing_left)
