@@ -6,7 +6,6 @@
 #include "lab.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -149,9 +148,7 @@ static bool is_heard(void *ctx)
 
 static bool never_heard(const struct expected *e)
 {
-	struct expected copy = *e;
-
-	return !lab_until(&lab, is_heard, &copy);
+	return !lab_until(&lab, is_heard, (void *)e);
 }
 
 struct due_drop {
@@ -310,12 +307,14 @@ static void auto_falls_to_generic_when_frames_are_refused(void **state)
 }
 
 struct jumbo {
-	const struct rtpfwd_control *control;
-	uint64_t lease;
+	struct rtpfwd_control *control;
+	struct rtpfwd_slot *slots;
+	uint64_t lease, failed;
 	unsigned int beats;
 };
 
-/* The phone sends what the other network cannot carry, for four heartbeats. */
+/* For four heartbeats the phone sends what the other network cannot carry; the fast path, which
+ * would pass it up (fit_test.c), is not told so. */
 static bool four_beats(void *ctx)
 {
 	static const uint8_t payload[1200] = { 0x80 };
@@ -326,17 +325,20 @@ static bool four_beats(void *ctx)
 	struct frame f;
 
 	frame_make(&f, &spec);
+	jumbo->slots[0].first.flags &= ~(uint32_t)RTPFWD_F_FIT;
 	assert_int_equal(write(ph0, f.bytes, f.size), f.size);
-	if (jumbo->control->lease_until != jumbo->lease)
-		jumbo->beats++;
+	if (jumbo->control->lease_until == jumbo->lease ||
+	    lab_drops(&lab, "tx_failed") == jumbo->failed)
+		return false;
 	jumbo->lease = jumbo->control->lease_until;
-	return jumbo->beats > 4;
+	jumbo->failed = lab_drops(&lab, "tx_failed");
+	return ++jumbo->beats > 4;
 }
 
 /* It is refused before the driver sees it: that one sender changes nobody's mode. */
 static void frames_too_long_are_no_fault_of_the_driver(void **state)
 {
-	struct jumbo jumbo = { 0 };
+	struct jumbo jumbo;
 
 	(void)state;
 	NEED_ROOT;
@@ -344,14 +346,12 @@ static void frames_too_long_are_no_fault_of_the_driver(void **state)
 	forward_to(FAR);
 	until_heard(ph1, PH1_MAC);
 	lab_sh("ip link set out0 mtu 1000");
-	jumbo.control = lab_control(&lab);
+	jumbo = (struct jumbo){ .control = lab_control(&lab), .slots = lab_slots(&lab) };
 	assert_true(lab_until(&lab, four_beats, &jumbo));
-	assert_true(lab_drops(&lab, "tx_failed") > 0);
 	assert_string_equal(mode(0), "native");
 	assert_string_equal(mode(1), "native");
-	heard(ph1, NULL);
 	until_heard(ph1, PH1_MAC);
-	lab_unmap((struct rtpfwd_control *)jumbo.control, NULL);
+	lab_unmap(jumbo.control, jumbo.slots);
 	end();
 }
 
