@@ -315,16 +315,15 @@ int user_give_crypts(struct datapath *dp)
 				  .msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&message);
 
-	user->fds[USER_CRYPTS] = dp->fd.crypts;
-	if (user->tell < 0)
-		return 0;
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(c), &dp->fd.crypts, sizeof(int));
-	if (sendmsg(user->tell, &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno == EPIPE)
-		return 0;
-	return -errno;
+	if (user->tell >= 0 && sendmsg(user->tell, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
+	    errno != EPIPE)
+		return -errno;
+	user->fds[USER_CRYPTS] = dp->fd.crypts;
+	return 0;
 }
 
 void user_close(struct datapath *dp)

@@ -284,7 +284,7 @@ static void run(struct relay *relay)
 {
 	uint64_t last_ns = now_ns(), swept_ns = last_ns;
 
-	while (is_wanted(relay, last_ns)) {
+	while (is_wanted(relay, last_ns) && !relay->srtp.failed) {
 		if (receive(relay, relay->fds[USER_UDP4]) + receive(relay, relay->fds[USER_UDP6]))
 			last_ns = now_ns();
 		wait_for_some(relay);
@@ -293,6 +293,8 @@ static void run(struct relay *relay)
 			swept_ns = now_ns();
 		}
 	}
+	if (relay->srtp.failed) /* what waits is for the next one, which gets the map anew */
+		return;
 	/* A datagram that was on its way to these sockets when others took their place. */
 	drain(relay);
 	usleep(LOOK_MS * 1000);

@@ -55,8 +55,8 @@ void user_srtp_await(struct user_srtp *srtp, int tell, uint32_t slots)
 	*srtp = (struct user_srtp){ .tell = tell, .slots = slots };
 }
 
-/* -1: not so far, or, if `*over`, never. */
-static int receive_map(int tell, bool *over)
+/* The descriptor; -EAGAIN: not so far; -EPIPE: never; -EBADMSG: it was lost on its way here. */
+static int receive_map(int tell)
 {
 	uint8_t control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8)));
 	struct iovec part = { (char[]){ 0 }, 1 };
@@ -66,27 +66,35 @@ static int receive_map(int tell, bool *over)
 				  .msg_controllen = sizeof(control) };
 	ssize_t got = recvmsg(tell, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	struct cmsghdr *c = got > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	int fd = -1;
+	int fd;
 
-	*over = got >= 0 || (errno != EAGAIN && errno != EINTR);
-	if (c && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (got <= 0)
+		return -EPIPE;
+	if (!c || c->cmsg_type != SCM_RIGHTS)
+		return -EBADMSG;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
 }
 
 void user_srtp_take(struct user_srtp *srtp)
 {
-	bool over;
-	int fd = receive_map(srtp->tell, &over), err;
+	int fd = receive_map(srtp->tell), err = fd;
 
-	if (over)
-		srtp->tell = -1;
-	if (fd < 0)
+	if (fd == -EAGAIN)
 		return;
-	err = user_srtp_map(srtp, fd, srtp->slots);
-	close(fd);
+	srtp->tell = -1;
+	if (fd == -EPIPE)
+		return;
+	if (fd >= 0) {
+		err = user_srtp_map(srtp, fd, srtp->slots);
+		close(fd);
+	}
 	if (err)
-		log_error("the userspace relay cannot use keys: %s", strerror(-err));
+		log_error("the userspace relay cannot use keys, and makes way for another: %s",
+			  strerror(-err));
+	srtp->failed = err;
 }
 
 static void end_way(struct user_way *way)

@@ -36,7 +36,8 @@ struct user_srtp {
 	struct crypt_keys *keys; /* mapped; by slot */
 	uint32_t slots;
 	struct user_session **sessions; /* by slot; NULL: this relay has no keys at all */
-	int tell; /* by which it may be given their map yet; -1: never */
+	int tell;   /* by which it may be given their map yet; -1: never */
+	int failed; /* -errno: the map that it was given cannot be used */
 	struct user_session *all;
 	uint8_t *copy; /* of a packet that is tried under two keys: USER_LONGEST bytes */
 };
@@ -48,7 +49,7 @@ int user_srtp_map(struct user_srtp *srtp, int fd, uint32_t slots);
 /* Without one, so that nothing decrypts, until the daemon sends it by `tell`
  * (user_give_crypts()). */
 void user_srtp_await(struct user_srtp *srtp, int tell, uint32_t slots);
-/* It may have. Looked at, too, when a packet asks for keys. */
+/* It may have. Looked at, too, when a packet asks for keys. May set `failed`. */
 void user_srtp_take(struct user_srtp *srtp);
 void user_srtp_close(struct user_srtp *srtp);
 

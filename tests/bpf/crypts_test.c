@@ -193,6 +193,7 @@ static void expect_no_drops(void)
 static struct {
 	uint8_t *keys; /* mapped */
 	int deaths;    /* at which page's first write the process is killed; 0: at none */
+	struct sigaction others; /* what takes the faults elsewhere */
 	int faults;
 	uint32_t select; /* of the slot, at the first one */
 } guarded;
@@ -207,9 +208,11 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	const size_t first = AT / PAGE * PAGE;
 
-	(void)signal;
-	(void)info;
 	(void)context;
+	if ((size_t)((uint8_t *)info->si_addr - guarded.keys) - first >= 2 * PAGE) {
+		sigaction(signal, &guarded.others, NULL); /* it happens again */
+		return;
+	}
 	if (!guarded.faults++)
 		guarded.select = lab.dp->slots[SLOT].select;
 	if (guarded.deaths == guarded.faults)
@@ -226,7 +229,7 @@ static void guard(int deaths)
 	guarded.keys = (uint8_t *)lab.dp->crypts;
 	guarded.deaths = deaths;
 	guarded.faults = 0;
-	assert_int_equal(sigaction(SIGSEGV, &action, NULL), 0);
+	assert_int_equal(sigaction(SIGSEGV, &action, &guarded.others), 0);
 	protect(AT / PAGE * PAGE + (deaths ? PAGE : 0), AT / PAGE * PAGE + 2 * PAGE, PROT_READ);
 }
 
@@ -344,6 +347,7 @@ static void a_port_is_unleased_before_its_keys_are_wiped(void **state)
 	assert_int_not_equal(lab.dp->slots[SLOT].select, RTPFWD_UNLEASED);
 	datapath_remove(lab.dp, &want.local, NULL);
 	assert_int_equal(guarded.faults, 1);
+	assert_int_equal(sigaction(SIGSEGV, &guarded.others, NULL), 0);
 	assert_int_equal(guarded.select, RTPFWD_UNLEASED);
 	assert_int_equal(lab.dp->crypts[SLOT].in.suite, 0);
 	assert_int_equal(lab.dp->crypts[SLOT].out.suite, 0);
@@ -495,6 +499,15 @@ static void a_relay_that_is_dead_at_a_reload_is_no_fault(void **state)
 	expect_no_drops();
 }
 
+static struct conf with_peer(void)
+{
+	struct conf next = lab.conf;
+
+	next.peers = &peer;
+	next.n_peers = 1;
+	return next;
+}
+
 /* What the daemon cannot do is said, and nothing of the reload is in force. */
 static void a_reload_without_room_for_the_map_is_refused(void **state)
 {
@@ -507,9 +520,7 @@ static void a_reload_without_room_for_the_map_is_refused(void **state)
 	open_lab();
 	assert_int_equal(pins_path(path, lab.dp->folder, PIN_MAP, CRYPTS_NAME), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
-	next = lab.conf;
-	next.peers = &peer;
-	next.n_peers = 1;
+	next = with_peer();
 	assert_int_equal(datapath_reload(lab.dp, &next, lab.why, sizeof(lab.why)), -EEXIST);
 	assert_string_equal(lab.why, "encryption: no map for the keys: File exists");
 	assert_false(datapath_encrypts(lab.dp));
@@ -517,6 +528,56 @@ static void a_reload_without_room_for_the_map_is_refused(void **state)
 	assert_int_equal(rmdir(path), 0);
 	reload(1);
 	assert_true(datapath_encrypts(lab.dp));
+}
+
+/* Nor is a descriptor that was closed given to the relay's successors. */
+static void a_reload_that_cannot_tell_the_relay_is_refused(void **state)
+{
+	struct flow_want want;
+	struct conf next;
+	int tell;
+	pid_t pid;
+
+	(void)state;
+	NEED_ROOT;
+	encrypted_peers(0);
+	open_lab();
+	pid = lab.dp->user.pid;
+	next = with_peer();
+	tell = lab.dp->user.tell;
+	lab.dp->user.tell = lab.dp->fd.control; /* no socket */
+	assert_int_equal(datapath_reload(lab.dp, &next, lab.why, sizeof(lab.why)), -ENOTSOCK);
+	lab.dp->user.tell = tell;
+	assert_false(datapath_encrypts(lab.dp));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_true(lab_until(&lab, has_another, &pid));
+	want = want_of(0, 0);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	talk(100, 10);
+	reload(1);
+	assert_true(datapath_encrypts(lab.dp));
+}
+
+/* Else it would refuse all encrypted media for good. */
+static void a_relay_that_gets_no_map_makes_way(void **state)
+{
+	struct flow_want want;
+	pid_t pid;
+
+	(void)state;
+	NEED_ROOT;
+	encrypted_peers(0);
+	open_lab();
+	pid = lab.dp->user.pid;
+	assert_int_equal(send(lab.dp->user.tell, "", 1, 0), 1); /* its descriptor was lost */
+	assert_true(lab_until(&lab, has_another, &pid));
+	reload(1);
+	want = want_of(1, 2);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	far_end(&sender, 1, true);
+	far_end(&listener, 2, false);
+	talk(65500, 60);
+	expect_no_drops();
 }
 
 #undef T
@@ -536,6 +597,8 @@ int main(int argc, char **argv)
 		T(a_map_made_at_a_reload_is_everyones),
 		T(a_relay_that_is_dead_at_a_reload_is_no_fault),
 		T(a_reload_without_room_for_the_map_is_refused),
+		T(a_reload_that_cannot_tell_the_relay_is_refused),
+		T(a_relay_that_gets_no_map_makes_way),
 	};
 
 	if (argc > 0 && !strcmp(argv[0], DATAPATH_RELAY))
