@@ -39,6 +39,7 @@ struct reader {
 	unsigned int last;
 	atomic_bool over;
 	unsigned int turns; /* the writer's, of the loop: 2 ms or more */
+	pid_t relay;
 };
 
 static struct flow_want want_of(unsigned int which)
@@ -101,12 +102,13 @@ static void *read_on(void *arg)
 }
 
 /* The relay stands still for some turns: most often between packets, at times amid a verdict. */
-static void stop_and_go(unsigned int turn)
+static void stop_and_go(const struct reader *r)
 {
-	if (turn % STOP_EVERY == 0)
-		assert_int_equal(kill(lab.dp->user.pid, SIGSTOP), 0);
-	else if (turn % STOP_EVERY == STOP_EVERY / 2)
-		assert_int_equal(kill(lab.dp->user.pid, SIGCONT), 0);
+	assert_int_equal(lab.dp->user.pid, r->relay);
+	if (r->turns % STOP_EVERY == 0)
+		assert_int_equal(kill(r->relay, SIGSTOP), 0);
+	else if (r->turns % STOP_EVERY == STOP_EVERY / 2)
+		assert_int_equal(kill(r->relay, SIGCONT), 0);
 }
 
 static bool is_over(void *arg)
@@ -114,7 +116,8 @@ static bool is_over(void *arg)
 	struct reader *r = arg;
 	struct flow_want want;
 
-	stop_and_go(r->turns++);
+	stop_and_go(r);
+	r->turns++;
 	/* As fast as can be, most of it while readers may still be in the idle copy. */
 	for (unsigned int i = 0; i < 200; i++) {
 		want = want_of((r->turns * 200 + i) % WANTS);
@@ -148,13 +151,14 @@ static void packets_never_meet_a_mix(void **state)
 		fail_msg("%s", lab.why);
 	enter_phones(r);
 	assert_true(lab_until(&lab, relay_has_turn, NULL));
+	r->relay = lab.dp->user.pid;
 	assert_int_equal(datapath_apply(lab.dp, &want), 0);
 
 	assert_int_equal(pthread_create(&thread, NULL, read_on, r), 0);
 	/* A change waits for grace periods, which a busy machine makes long: 80 s. */
 	for (int i = 0; i < 8 && !lab_until(&lab, is_over, r); i++)
 		;
-	kill(lab.dp->user.pid, SIGCONT);
+	kill(r->relay, SIGCONT);
 	pthread_join(thread, NULL);
 	assert_int_equal(r->mixed, 0);
 	assert_int_equal(r->came, r->sent);
