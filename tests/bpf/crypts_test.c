@@ -84,22 +84,11 @@ static int clean(void **state)
 	return relay_clean(state);
 }
 
-static bool has_turn(void *ctx)
-{
-	const struct datapath *dp = lab.dp;
-	uint32_t generation = dp->user.generation;
-
-	(void)ctx;
-	return dp->control->relay == generation &&
-	       __atomic_load_n(&dp->relay->running[generation % RTPFWD_RELAYS], __ATOMIC_ACQUIRE) ==
-		       generation;
-}
-
 static void open_lab(void)
 {
 	if (lab_open(&lab))
 		fail_msg("%s", lab.why);
-	assert_true(lab_until(&lab, has_turn, NULL));
+	assert_true(lab_until(&lab, relay_has_turn, NULL));
 }
 
 static struct flow_crypt key_of(uint8_t fill)
@@ -394,16 +383,23 @@ static void a_muted_sender_is_followed(void **state)
 	expect_no_drops();
 }
 
-static void reload(size_t peers)
+static struct conf with_peer(void)
+{
+	struct conf next = lab.conf;
+
+	next.peers = &peer;
+	next.n_peers = 1;
+	return next;
+}
+
+static void reload(void)
 {
 	static struct conf next;
 
-	next = lab.conf;
-	next.peers = &peer;
-	next.n_peers = peers;
+	next = with_peer();
 	if (datapath_reload(lab.dp, &next, lab.why, sizeof(lab.why)))
 		fail_msg("%s", lab.why);
-	encrypted_peers(peers);
+	encrypted_peers(1);
 }
 
 /* Of one call, in clear until then: what is under way while the map is made is neither lost nor put
@@ -427,7 +423,7 @@ static void the_first_encrypted_peer_comes_with_a_reload(void **state)
 	for (int i = 0; i < 100; i++) {
 		speak((uint16_t)(seq + 20 + i));
 		if (i == 50)
-			reload(1);
+			reload();
 	}
 	assert_true(datapath_encrypts(lab.dp));
 	want = want_of(1, 2);
@@ -437,7 +433,7 @@ static void the_first_encrypted_peer_comes_with_a_reload(void **state)
 	far_end(&sender, 1, true);
 	far_end(&listener, 2, false);
 	talk(65500, 60);
-	reload(1);
+	reload();
 	talk(24, 10);
 	assert_int_equal(lab.dp->user.pid, pid);
 	expect_no_drops();
@@ -445,7 +441,7 @@ static void the_first_encrypted_peer_comes_with_a_reload(void **state)
 
 static bool has_another(void *ctx)
 {
-	return lab.dp->user.pid && lab.dp->user.pid != *(pid_t *)ctx && has_turn(NULL);
+	return lab.dp->user.pid && lab.dp->user.pid != *(pid_t *)ctx && relay_has_turn(NULL);
 }
 
 /* Its successors have the map, be they this daemon's or the next one's. */
@@ -458,7 +454,7 @@ static void a_map_made_at_a_reload_is_everyones(void **state)
 	NEED_ROOT;
 	encrypted_peers(0);
 	open_lab();
-	reload(1);
+	reload();
 	want = want_of(1, 2);
 	assert_int_equal(datapath_apply(lab.dp, &want), 0);
 	far_end(&sender, 1, true);
@@ -489,7 +485,7 @@ static void a_relay_that_is_dead_at_a_reload_is_no_fault(void **state)
 	pid = lab.dp->user.pid;
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-	reload(1);
+	reload();
 	assert_true(lab_until(&lab, has_another, &pid));
 	want = want_of(1, 2);
 	assert_int_equal(datapath_apply(lab.dp, &want), 0);
@@ -497,15 +493,6 @@ static void a_relay_that_is_dead_at_a_reload_is_no_fault(void **state)
 	far_end(&listener, 2, false);
 	talk(65500, 60);
 	expect_no_drops();
-}
-
-static struct conf with_peer(void)
-{
-	struct conf next = lab.conf;
-
-	next.peers = &peer;
-	next.n_peers = 1;
-	return next;
 }
 
 /* What the daemon cannot do is said, and nothing of the reload is in force. */
@@ -526,7 +513,7 @@ static void a_reload_without_room_for_the_map_is_refused(void **state)
 	assert_false(datapath_encrypts(lab.dp));
 	assert_ptr_equal(lab.dp->conf, &lab.conf);
 	assert_int_equal(rmdir(path), 0);
-	reload(1);
+	reload();
 	assert_true(datapath_encrypts(lab.dp));
 }
 
@@ -554,7 +541,7 @@ static void a_reload_that_cannot_tell_the_relay_is_refused(void **state)
 	want = want_of(0, 0);
 	assert_int_equal(datapath_apply(lab.dp, &want), 0);
 	talk(100, 10);
-	reload(1);
+	reload();
 	assert_true(datapath_encrypts(lab.dp));
 }
 
@@ -571,7 +558,7 @@ static void a_relay_that_gets_no_map_makes_way(void **state)
 	pid = lab.dp->user.pid;
 	assert_int_equal(send(lab.dp->user.tell, "", 1, 0), 1); /* its descriptor was lost */
 	assert_true(lab_until(&lab, has_another, &pid));
-	reload(1);
+	reload();
 	want = want_of(1, 2);
 	assert_int_equal(datapath_apply(lab.dp, &want), 0);
 	far_end(&sender, 1, true);
