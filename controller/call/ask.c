@@ -6,6 +6,8 @@
  */
 #include "call/call_priv.h"
 
+#include <errno.h>
+
 void call_ask_close(struct call *c)
 {
 	desc_free(c->ask.offer);
@@ -22,13 +24,14 @@ static struct call_side *asker_of(struct call *c)
 static void offer_in_force(struct call *c)
 {
 	struct call_side *s = asker_of(c);
+	int err = call_keep_origin(&c->ask.before, &s->origin);
 
 	c->ask.waiting = false;
-	if (call_keep_origin(&c->ask.before, &s->origin) == 0 &&
-	    call_tell_in_force(c, c->ask.from) == 0 &&
-	    call_agree(c, c->ask.from, CALL_FOR_OFFER) == 0)
+	if (!err)
+		err = call_tell_in_force(c, c->ask.from);
+	if (!err && call_agree(c, c->ask.from, CALL_FOR_OFFER) == 0)
 		return;
-	call_disagree(c, c->ask.from, CALL_FOR_OFFER, 500, NULL);
+	call_disagree(c, c->ask.from, CALL_FOR_OFFER, err == -ENOTSUP ? 488 : 500, NULL);
 	call_ask_close(c);
 	direct_changed(c);
 }

@@ -272,6 +272,8 @@ int call_keys_judge(const struct call *c, enum side side, struct desc *d, bool a
 /* Into what the leg is told of `in`, an offer, or the answer to `offer`. */
 int call_keys_tell(const struct call *c, enum side side, const struct desc *in,
 		   const struct desc *offer, struct desc_rewrite *rw);
+/* What the leg was told last may be told it again by the way that it asks now. */
+bool call_keys_repeat(const struct call *c, enum side side);
 /* What it said of that line is in force, with the next stream_describe(). */
 void call_keys_heard(const struct call *c, struct call_line *line, enum side side);
 bool call_keys_expected(const struct call *c, enum side side);

@@ -118,6 +118,16 @@ static bool is_exposed(const struct call *c, const struct desc *said, unsigned i
 	return err != -ENOENT;
 }
 
+bool call_keys_repeat(const struct call *c, enum side side)
+{
+	const struct desc *said = c->side[side_other(side)].said;
+	bool exposed = false;
+
+	for (unsigned int i = 0; said && call_keys_pass(c) && i < DESC_MAX_MEDIA; i++)
+		exposed |= is_exposed(c, said, i);
+	return !exposed;
+}
+
 /* The same of a line that there is: it has keys since it was opened, or none. */
 static const char *obstacle_at(const struct word *w, unsigned int index)
 {
@@ -353,8 +363,11 @@ int call_keys_tell(const struct call *c, enum side side, const struct desc *in,
 	struct desc_audio line;
 	const char *why;
 
-	if (call_keys_pass(c) || desc_audio(in, &line))
+	if (desc_audio(in, &line))
 		return 0;
+	/* The lines beside it were admitted, or are not told. */
+	if (call_keys_pass(c))
+		return is_exposed(c, in, line.index) ? refuse(c, open_side(c), TLS_ONLY) : 0;
 	main.index = line.index;
 	why = tell_line(c, side, in, offer, &main);
 	if (why)

@@ -140,7 +140,7 @@ void call_offered(struct call *c, enum side side, struct slice sdp)
 			      err == -EBADMSG ? 400 : err == -E2BIG ? 413 : 488, NULL);
 		return;
 	}
-	if (s->said && desc_equal(offer, s->said)) {
+	if (s->said && desc_equal(offer, s->said) && call_keys_repeat(c, side)) {
 		/* What it was told last may be an offer of every suite; an answer has the one (RFC
 		 * 4568 5.1.2). Where that cannot be made, what it was told stands. */
 		if (call_keys_used(c, side) && c->side[side_other(side)].said)

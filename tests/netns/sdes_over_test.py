@@ -35,12 +35,15 @@ def in_the_open(lab, dialog):
     dialog.phone, dialog.node = phone, node
 
 
-def answered(dialog, method, text):
-    """The final answer to that request; it tells no key."""
+def answered(dialog, method, text, other=None):
+    """The final answer to that request; it tells no key. `other`: who is asked, and its answer."""
     if method == "INVITE":
         dialog.reinvite(text)
     else:
         dialog.request(method, text)
+    if other:
+        other[0].reply(other[0].expect("INVITE"), 200, other[1])
+        other[0].expect("ACK")
     final = dialog.expect("final")
     equal(final.cseq[1], method, "answer to")
     if method == "INVITE":
@@ -132,6 +135,45 @@ def own_keys_later(lab):
     c.hang_up()
 
 
+def own_keys_asked_for(lab):
+    """both on TLS: what asks over UDP for the other one's keys, with RTP/SAVP of none or with no
+    description, gets 488, whether the other one is asked or not; over TLS all is as ever"""
+    text = sdes.settings(lab)
+    for asks in (True, False):
+        if not asks:
+            lab.write(text.replace("canreinvite = yes", "canreinvite = no"))
+            lab.ctl("reload")
+        for side in "ab":
+            c = SdesCall(lab, ALICE, DAN, [Key(tag=4)], [Key(tag=4)], a_tls=True).up()
+            me, other = (c.a, c.b) if side == "a" else (c.b, c.a)
+            own = c.write("b" if side == "a" else "a", version=2)
+            bare = c.write(side, [], version=2)
+            with in_the_open(lab, me):
+                for method, said in (("INVITE", None), ("INVITE", bare), ("UPDATE", bare)):
+                    final = answered(me, method, said, (other, own) if asks else None)
+                    equal(final.code, 488, f"{method} over UDP, asked: {asks}")
+            if not asks:
+                equal(keys_of(me.offer(c.write(side, [Key()], version=3)).sdp), [Key(
+                    key=(c.b_keys if side == "a" else c.a_keys)[0].key)], "key told over TLS")
+            c.talk().heard(10).quiet().whole()
+            c.hang_up().gone()
+            clear(lab)
+    lab.write(text)
+    lab.ctl("reload")
+
+
+def own_keys_said_again(lab):
+    """both on TLS, the caller's RTP/SAVP without a=crypto: the same again over UDP is not answered
+    with the callee's key"""
+    c = SdesCall(lab, ALICE, DAN, [], [Key(tag=4)], a_profile="RTP/SAVP", a_tls=True).up()
+    equal(c.told_a, c.b_keys, "key told over TLS")
+    own = c.write("b", version=2)
+    with in_the_open(lab, c.a):
+        equal(answered(c.a, "INVITE", c.write("a"), (c.b, own)).code, 488, "the same over UDP")
+    c.talk().heard(10).quiet().whole()
+    c.hang_up().gone()
+
+
 def own_keys_by_wish(lab):
     """encryption_over = any of the peer that is not over TLS: they pass"""
     text = sdes.settings(lab)
@@ -145,7 +187,8 @@ def own_keys_by_wish(lab):
     lab.ctl("reload")
 
 
-TESTS = (reinvite_over_udp, plain_over_udp, own_keys_from_tls, own_keys_later, own_keys_by_wish)
+TESTS = (reinvite_over_udp, plain_over_udp, own_keys_from_tls, own_keys_later, own_keys_asked_for,
+         own_keys_said_again, own_keys_by_wish)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, between_tests, nothing_left)
