@@ -5,16 +5,16 @@
 #include <errno.h>
 
 /* While it is asked for an offer, that is what comes. */
-static int parse(struct desc **out, const struct call *c, struct slice sdp)
+static int parse(struct desc **out, const struct call *c, struct slice sdp, bool offer)
 {
-	return (c->ask.open ? call_parse_offer : call_parse_answer)(out, c, SIDE_B, sdp);
+	return (c->ask.open || offer ? call_parse_offer : call_parse_answer)(out, c, SIDE_B, sdp);
 }
 
 int call_take_early(struct call *c, struct slice sdp)
 {
 	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
 	struct desc *said;
-	int err = sdp.p ? parse(&said, c, sdp) : -ENOENT;
+	int err = sdp.p ? parse(&said, c, sdp, false) : -ENOENT;
 
 	if (err)
 		return err;
@@ -36,8 +36,9 @@ int call_take_early(struct call *c, struct slice sdp)
 int call_take_answer(struct call *c, struct slice sdp)
 {
 	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
+	bool offer = leg_answers_by_offer(b->leg);
 	struct desc *said = NULL;
-	int err = sdp.p ? parse(&said, c, sdp) : 0;
+	int err = sdp.p ? parse(&said, c, sdp, offer) : 0;
 
 	if (err)
 		return err;
@@ -47,7 +48,7 @@ int call_take_answer(struct call *c, struct slice sdp)
 		return c->ask.waiting ? -ENOENT : 0;
 	call_defer(c);
 	if (said) {
-		b->asked = true;
+		b->asked = !offer;
 		call_heard(c, SIDE_B, said);
 	} else if (b->said) {
 		b->early = false;

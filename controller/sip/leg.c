@@ -18,6 +18,7 @@ static void destroy(struct leg *leg)
 	sip_dialog_clear(&leg->dialog);
 	free(leg->ist_target);
 	free(leg->ost_target);
+	free(leg->ost_tag);
 	free(leg->bye_reason);
 	free(leg->ok);
 	free(leg->user_agent);

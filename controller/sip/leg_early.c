@@ -18,12 +18,12 @@ struct leg_early *leg_early(struct leg *leg)
 }
 
 /* It may hold keys. */
-static void forget_sdp(struct leg_fork *fork)
+static void forget(struct leg_said *said)
 {
-	if (fork->sdp)
-		explicit_bzero(fork->sdp, fork->len);
-	free(fork->sdp);
-	fork->sdp = NULL;
+	if (said->sdp)
+		explicit_bzero(said->sdp, said->len);
+	free(said->sdp);
+	*said = (struct leg_said){ 0 };
 }
 
 void leg_early_free(struct leg *leg)
@@ -35,8 +35,9 @@ void leg_early_free(struct leg *leg)
 	leg_reliable_drop(leg);
 	for (size_t i = 0; i < early->n_forks; i++) {
 		free(early->forks[i].tag);
-		forget_sdp(&early->forks[i]);
+		forget(&early->forks[i].said);
 	}
+	forget(&early->offered);
 	free(early);
 	leg->early = NULL;
 }
@@ -64,16 +65,16 @@ static struct leg_fork *find_or_add(struct leg *leg, const char *tag)
 	return fork;
 }
 
-static void keep_sdp(struct leg_fork *fork, struct slice sdp)
+/* None where there is no memory. */
+static void keep(struct leg_said *said, struct slice sdp, bool offer)
 {
-	char *copy = malloc(sdp.len);
-
-	if (!copy)
+	forget(said);
+	said->sdp = malloc(sdp.len);
+	if (!said->sdp)
 		return;
-	memcpy(copy, sdp.p, sdp.len);
-	forget_sdp(fork);
-	fork->sdp = copy;
-	fork->len = sdp.len;
+	memcpy(said->sdp, sdp.p, sdp.len);
+	said->len = sdp.len;
+	said->offer = offer;
 }
 
 bool leg_early_settled(const struct leg *leg)
@@ -174,34 +175,73 @@ void leg_early_heard(struct leg *leg, const struct sip_msg *m)
 	if (void_sdp || (!leg->ict_offer && !rseq))
 		sdp = (struct slice){ 0 };
 	else if (fork && sdp.p)
-		keep_sdp(fork, sdp);
+		keep(&fork->said, sdp, false);
 	if (rseq)
 		acknowledge(leg, fork, rseq, m);
 	if (!leg->events || leg->cancelled)
 		return;
 	if (leg->early)
 		leg->early->reliable_now = rseq != 0;
+	if (leg->early && sdp.p)
+		leg->early->told = fork;
 	leg->events->progress(leg->owner, leg, m->code, m->reason, sdp);
 }
 
-void leg_early_updated(struct leg *leg)
+void leg_early_offered(struct leg *leg, struct slice sdp)
 {
-	struct leg_fork *fork = leg->incoming ? NULL : find(leg, leg->dialog.remote_tag);
-
-	if (fork && leg->phase == LEG_SETUP)
-		fork->updated = true;
+	if (!leg->incoming && leg->phase == LEG_SETUP && leg->early)
+		keep(&leg->early->offered, sdp, true);
 }
 
-struct slice leg_early_answer(const struct leg *leg, const struct sip_msg *m)
+/* Where there was no memory for what it said, it is not known any more. */
+static struct leg_fork *update(struct leg *leg, const char *tag)
+{
+	struct leg_fork *fork = leg->incoming || leg->phase != LEG_SETUP ? NULL : find(leg, tag);
+
+	if (!fork)
+		return NULL;
+	fork->updated = true;
+	leg->early->told = fork;
+	return fork;
+}
+
+void leg_early_agreed(struct leg *leg, const char *tag)
+{
+	struct leg_fork *fork = update(leg, tag);
+
+	if (!fork)
+		return;
+	forget(&fork->said);
+	fork->said = leg->early->offered;
+	leg->early->offered = (struct leg_said){ 0 };
+}
+
+void leg_early_updated(struct leg *leg, const char *tag, struct slice sdp)
+{
+	struct leg_fork *fork = update(leg, tag);
+
+	if (fork)
+		keep(&fork->said, sdp, false);
+}
+
+struct slice leg_early_answer(struct leg *leg, const struct sip_msg *m)
 {
 	const struct leg_fork *fork = find(leg, m->to_tag);
 	struct slice sdp = sip_msg_sdp(m);
 
-	if (!fork || (!fork->settled && (sdp.p || !fork->sdp)))
+	if (!fork || (!fork->settled && (sdp.p || !fork->said.sdp)))
 		return sdp;
-	if (fork->updated || !fork->sdp)
+	if (!fork->said.sdp && !fork->updated)
+		return sdp;
+	if (!fork->said.sdp || (fork->updated && leg->early->told == fork))
 		return (struct slice){ 0 };
-	return (struct slice){ fork->sdp, fork->len };
+	leg->early->offer_now = fork->said.offer;
+	return (struct slice){ fork->said.sdp, fork->said.len };
+}
+
+bool leg_answers_by_offer(const struct leg *leg)
+{
+	return leg->early && leg->early->offer_now;
 }
 
 /* The answer to the offer of a reliable response. */

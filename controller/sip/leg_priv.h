@@ -70,14 +70,20 @@ struct leg_session {
 	enum leg_refresher asked;
 };
 
+/* A description of the far end's. */
+struct leg_said {
+	char *sdp; /* NULL: none */
+	size_t len;
+	bool offer; /* it came in an UPDATE that offered it */
+};
+
 /* One of the dialogs that an INVITE of ours may end in (RFC 3261 12.1). */
 struct leg_fork {
 	char *tag;
 	uint32_t rseq; /* of the last reliable response; 0: none */
 	bool settled;  /* offer and answer went reliably: what later responses describe is void */
 	bool updated;  /* and so did others after them, by UPDATE */
-	char *sdp;     /* its last description; NULL: none */
-	size_t len;
+	struct leg_said said; /* its last description */
 };
 
 /* Far ends beyond these are heard, but not told apart. */
@@ -104,6 +110,9 @@ struct leg_early {
 	struct leg_fork forks[LEG_FORKS_MAX];
 	size_t n_forks;
 	bool reliable_now;  /* the response being told of */
+	bool offer_now;     /* what the owner is told in `answered` */
+	const struct leg_fork *told; /* whose description the owner has heard last; NULL: of none */
+	struct leg_said offered;     /* in the UPDATE that is not answered */
 	uint32_t held_rseq; /* its PRACK waits for our answer; 0: none */
 	uint32_t held_cseq;
 	/* Incoming */
@@ -135,6 +144,7 @@ struct leg {
 	char *ist_target;	    /* its Contact: the remote target once it is answered */
 	struct sip_server *ost;	    /* UPDATE or PRACK with an offer that is not answered */
 	char *ost_target;	    /* its Contact; NULL: none */
+	char *ost_tag;		    /* of the far end that sent that UPDATE; NULL: no memory */
 	struct sip_client *ict;	    /* INVITE of ours without a final response */
 	bool ict_offer;		    /* it carried SDP */
 	struct sip_client *uct;	    /* UPDATE of ours */
@@ -263,11 +273,16 @@ struct leg_early *leg_early(struct leg *leg); /* made where there is none; NULL:
 void leg_early_free(struct leg *leg);
 /* 101 to 199 to the first INVITE. */
 void leg_early_heard(struct leg *leg, const struct sip_msg *m);
-/* An offer in an UPDATE of this dialog was answered: what its responses describe is history. */
-void leg_early_updated(struct leg *leg);
-/* The description that counts now that this 2xx came (pitfalls 55, 56); none: that of the
- * UPDATE. */
-struct slice leg_early_answer(const struct leg *leg, const struct sip_msg *m);
+/* An UPDATE of the present dialog offers that. */
+void leg_early_offered(struct leg *leg, struct slice sdp);
+/* That offer is agreed upon, or ours to the dialog of that tag, which answered `sdp`: what its
+ * responses describe is history. */
+void leg_early_agreed(struct leg *leg, const char *tag);
+void leg_early_updated(struct leg *leg, const char *tag, struct slice sdp);
+/* The description of the dialog of this 2xx that counts now (pitfalls 55, 56), which may be that of
+ * an UPDATE. None: what the owner has heard last, in an UPDATE of this very dialog; or there is
+ * none. */
+struct slice leg_early_answer(struct leg *leg, const struct sip_msg *m);
 /* The dialog's offer is answered, ahead of the final response. */
 bool leg_early_settled(const struct leg *leg);
 

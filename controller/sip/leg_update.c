@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool leg_can_update(const struct leg *leg)
 {
@@ -19,6 +20,12 @@ bool leg_offer_by_update(const struct leg *leg)
 	return leg->ost != NULL;
 }
 
+/* Before the answer another dialog may have been heard since. */
+static bool is_present(const struct leg *leg, const char *tag)
+{
+	return tag && strcmp(tag, leg->dialog.remote_tag) == 0;
+}
+
 static void on_response(void *owner, struct sip_client *c, const struct sip_msg *m)
 {
 	struct leg *leg = owner;
@@ -29,10 +36,10 @@ static void on_response(void *owner, struct sip_client *c, const struct sip_msg 
 	sip_dialog_heard(&leg->dialog, m);
 	if (m->code < 300 && leg->phase == LEG_UP)
 		leg_session_granted(leg, m);
-	if (m->code < 300 && leg->phase != LEG_OVER)
+	if (m->code < 300 && leg->phase != LEG_OVER && is_present(leg, m->to_tag))
 		leg_refresh_target(leg, m);
 	if (m->code < 300 && m->body_is_sdp)
-		leg_early_updated(leg);
+		leg_early_updated(leg, m->to_tag, sip_msg_sdp(m));
 	leg_job_done(leg, m->code, m);
 	leg_leave(leg);
 }
@@ -78,7 +85,8 @@ void leg_forget_ost(struct leg *leg)
 {
 	leg->ost = NULL;
 	free(leg->ost_target);
-	leg->ost_target = NULL;
+	free(leg->ost_tag);
+	leg->ost_target = leg->ost_tag = NULL;
 }
 
 /* UPDATE without an offer: for the session timer, or the remote target. */
@@ -121,6 +129,8 @@ void leg_update_received(struct leg *leg, const struct sip_msg *m)
 	if (!leg->ost)
 		return;
 	leg->ost_target = sip_contact_uri(m);
+	leg->ost_tag = strdup(m->from_tag);
+	leg_early_offered(leg, sip_msg_sdp(m));
 	leg->events->offered(leg->owner, leg, sip_msg_sdp(m));
 }
 
@@ -141,8 +151,10 @@ int leg_agree(struct leg *leg, const char *sdp, size_t len)
 	err = sip_server_reply(leg->ost, &reply);
 	sip_pass_drop(&leg->pass);
 	if (!err) {
-		sip_dialog_set_target(&leg->dialog, leg->ost_target);
-		leg_early_updated(leg);
+		if (is_present(leg, leg->ost_tag))
+			sip_dialog_set_target(&leg->dialog, leg->ost_target);
+		if (leg->ost_tag)
+			leg_early_agreed(leg, leg->ost_tag);
 		leg_forget_ost(leg);
 		if (leg->phase == LEG_UP)
 			leg_session_answered(leg);

@@ -521,12 +521,29 @@ def pitfall_55_audio_over_choice(lab):
     audio_over_choice(lab, "unheard")
 
 
+def pitfall_55_updated_fork(lab):
+    """UPDATE within one fork, by either side, then another fork describes itself: a 200 of the
+    first one without a description brings back what it said in the UPDATE"""
+    for side in "ab":
+        c = settled(lab).talk().heard(5)
+        other, end = fork(c), lab.end(CALLEE)
+        updated(lab, c, side, "UPDATE")
+        other.reply(c.b.invite, 183, sip.sdp(CALLEE, end.port, session=4712))
+        c.a.expect(183, repeats=True)
+        equal(c.show()["b"]["signalled"], f"{CALLEE}:{end.port}", "signalled by the second fork")
+        equal(answered(c).body, b"", "body of the 200")
+        equal(c.show()["b"]["signalled"], f"{CALLEE}:{c.b_rtp.port}", "signalled by the first")
+        talk_anew(c)
+        end_whole(c)
+        lab.clear()
+
+
 TESTS = [end_to_end, unknown_to_caller, supported_not_used, required, required_in_vain, sent_again,
          in_order, pitfall_57_answer_waits, pitfall_57_offer_in_183, pitfall_57_offer_in_prack,
          pitfall_56_other_answer, pitfall_58_183_then_180, early_update_by_caller,
          early_update_by_callee, early_update_here, update_confirmed, update_refused_as_method,
          update_never_passed_on, update_without_offer, pitfall_50_update_in_offer, pitfall_55_forks,
-         pitfall_55_reliable_forks, pitfall_55_audio_over_choice]
+         pitfall_55_reliable_forks, pitfall_55_updated_fork, pitfall_55_audio_over_choice]
 
 if __name__ == "__main__":
     tap.run(TESTS, make, lambda lab, failed: lab.between_tests(failed), nothing_left)

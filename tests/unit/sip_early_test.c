@@ -319,6 +319,146 @@ static void test_pitfall_55_described_before(void **state)
 	leg_free(lab->leg);
 }
 
+/* LAB_SDP of another port. */
+#define AT(port)                                                                                   \
+	"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio "       \
+	#port " RTP/AVP 0\r\n"
+
+/* A reliable 183 that describes, and its PRACK. */
+static void fork_settles(struct lab *lab, const char *invite, const char *tag, const char *sdp)
+{
+	fork_responds(lab, invite, "183 Progress", tag,
+		      "Require: 100rel\nRSeq: 7\nAllow: UPDATE\n", sdp);
+	far_expect(lab, &lab->far, "PRACK ");
+	far_respond(lab, &lab->far, "200 OK", "", "", "");
+}
+
+/* The fork of that tag, which was heard last, offers by UPDATE. */
+static void fork_updates(struct lab *lab, const char *invite, const char *tag, const char *sdp)
+{
+	strcpy(lab->far.text, invite);
+	far_send(lab, &lab->far,
+		 "UPDATE sip:x SIP/2.0\nVia: SIP/2.0/UDP %s;branch=z9hG4bKu%s\nFrom: "
+		 "<sip:200@x>;tag=%s\nTo: %s\nCall-ID: %s\nCSeq: 1 UPDATE\n"
+		 "Contact: <sip:moved@%s>\nContent-Type: application/sdp\n"
+		 "Content-Length: %zu\n\n%s",
+		 lab->far_text, tag, tag, far_header(&lab->far, "From"),
+		 far_header(&lab->far, "Call-ID"), lab->far_text, strlen(sdp), sdp);
+}
+
+static void fork_answers(struct lab *lab, const char *invite, const char *tag)
+{
+	fork_responds(lab, invite, "200 OK", tag, "", "");
+	far_expect(lab, &lab->far, "ACK ");
+	leg_free(lab->leg);
+}
+
+/* The present dialog is that one, and where it said first. */
+static void update_goes_to(struct lab *lab, const char *tag)
+{
+	assert_int_equal(leg_update(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	far_expect(lab, &lab->far, "UPDATE sip:200@");
+	assert_string_equal(far_param(far_header(&lab->far, "To"), "tag"), tag);
+	far_respond(lab, &lab->far, "488 Not Acceptable Here", "", "", "");
+}
+
+/* What it said in an UPDATE counts where it was agreed upon, by whoever offered. */
+static void test_update_then_another_fork(void **state)
+{
+	struct lab *lab = *state;
+	char invite[65536];
+
+	lab_outgoing(lab, false);
+	strcpy(invite, lab->far.text);
+	fork_settles(lab, invite, "one", AT(5000));
+	fork_updates(lab, invite, "one", AT(5002));
+	assert_int_equal(leg_agree(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	far_expect(lab, &lab->far, "SIP/2.0 200 ");
+	fork_responds(lab, invite, "183 Progress", "two", "", AT(6000));
+	assert_string_equal(lab->told, AT(6000));
+	fork_answers(lab, invite, "one");
+	assert_string_equal(lab->log,
+			    "progress:183+sdp offered+sdp progress:183+sdp answered+sdp+offer ");
+	assert_string_equal(lab->told, AT(5002));
+}
+
+static void test_our_update_then_another_fork(void **state)
+{
+	struct lab *lab = *state;
+	char invite[65536];
+
+	lab_outgoing(lab, false);
+	strcpy(invite, lab->far.text);
+	fork_settles(lab, invite, "one", AT(5000));
+	assert_int_equal(leg_update(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	far_expect(lab, &lab->far, "UPDATE ");
+	far_respond(lab, &lab->far, "200 OK", "", "", AT(5002));
+	fork_responds(lab, invite, "183 Progress", "two", "", AT(6000));
+	fork_answers(lab, invite, "one");
+	assert_string_equal(
+		lab->log,
+		"progress:183+sdp reanswered:200+sdp progress:183+sdp answered+sdp ");
+	assert_string_equal(lab->told, AT(5002));
+}
+
+/* Nobody was heard since: what the owner has is right, and no answer to the INVITE. */
+static void test_update_of_the_one_fork(void **state)
+{
+	struct lab *lab = *state;
+	char invite[65536];
+
+	lab_outgoing(lab, false);
+	strcpy(invite, lab->far.text);
+	fork_settles(lab, invite, "one", AT(5000));
+	fork_updates(lab, invite, "one", AT(5002));
+	assert_int_equal(leg_agree(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	far_expect(lab, &lab->far, "SIP/2.0 200 ");
+	fork_answers(lab, invite, "one");
+	assert_string_equal(lab->log, "progress:183+sdp offered+sdp answered ");
+}
+
+/* It ends after another fork was heard: it is still the first one's, and so is its target. */
+static void test_update_ends_after_another_fork(void **state)
+{
+	struct lab *lab = *state;
+	char invite[65536];
+
+	lab_outgoing(lab, false);
+	strcpy(invite, lab->far.text);
+	fork_settles(lab, invite, "one", AT(5000));
+	fork_updates(lab, invite, "one", AT(5002));
+	fork_settles(lab, invite, "two", AT(6000));
+	assert_int_equal(leg_agree(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	far_expect(lab, &lab->far, "SIP/2.0 200 ");
+	update_goes_to(lab, "two");
+	fork_answers(lab, invite, "two");
+	assert_string_equal(lab->log, "progress:183+sdp offered+sdp progress:183+sdp "
+				      "reanswered:488 answered+sdp ");
+	assert_string_equal(lab->told, AT(6000));
+}
+
+static void test_our_update_ends_after_another_fork(void **state)
+{
+	struct lab *lab = *state;
+	char invite[65536], update[65536];
+
+	lab_outgoing(lab, false);
+	strcpy(invite, lab->far.text);
+	fork_settles(lab, invite, "one", AT(5000));
+	assert_int_equal(leg_update(lab->leg, LAB_SDP, strlen(LAB_SDP)), 0);
+	far_expect(lab, &lab->far, "UPDATE ");
+	strcpy(update, lab->far.text);
+	fork_settles(lab, invite, "two", AT(6000));
+	strcpy(lab->far.text, update);
+	far_respond(lab, &lab->far, "200 OK", "", "Contact: <sip:moved@192.0.2.1>\n",
+		    AT(5002));
+	update_goes_to(lab, "two");
+	fork_answers(lab, invite, "two");
+	assert_string_equal(lab->log, "progress:183+sdp progress:183+sdp reanswered:200+sdp "
+				      "reanswered:488 answered+sdp ");
+	assert_string_equal(lab->told, AT(6000));
+}
+
 #define T(name)	    cmocka_unit_test_setup_teardown(name, lab_setup, lab_teardown)
 #define SHORT(name) cmocka_unit_test_setup_teardown(name, lab_setup_short, lab_teardown)
 
@@ -338,6 +478,11 @@ int main(void)
 		T(test_pitfall_34_waits),
 		T(test_forks_beyond_count),
 		T(test_pitfall_55_described_before),
+		T(test_update_then_another_fork),
+		T(test_our_update_then_another_fork),
+		T(test_update_of_the_one_fork),
+		T(test_update_ends_after_another_fork),
+		T(test_our_update_ends_after_another_fork),
 	};
 
 	return cmocka_run_group_tests_name("sip_early", tests, NULL, NULL);

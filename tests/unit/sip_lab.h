@@ -69,6 +69,7 @@ struct lab {
 	void (*on_invite)(struct lab *lab, struct leg *leg);
 	struct leg *leg; /* the last one handed over */
 	char log[4096];	 /* events, each followed by a blank */
+	char told[1024]; /* the description told of last: of `progress` or `answered` */
 	char seen[2048]; /* what the last request outside a dialog said */
 	uint32_t way;	 /* the same */
 	int admitted;

@@ -15,18 +15,26 @@ LAB_USED void lab_note(struct lab *lab, const char *format, ...)
 	strncat(lab->log, " ", sizeof(lab->log) - strlen(lab->log) - 1);
 }
 
+static void lab_describe(struct lab *lab, struct slice sdp)
+{
+	if (sdp.p)
+		snprintf(lab->told, sizeof(lab->told), "%.*s", (int)sdp.len, sdp.p);
+}
+
 static void lab_progress(void *owner, struct leg *leg, int code, const char *reason,
 			 struct slice sdp)
 {
 	(void)leg;
 	(void)reason;
+	lab_describe(owner, sdp);
 	lab_note(owner, "progress:%d%s", code, sdp.p ? "+sdp" : "");
 }
 
 static void lab_answered(void *owner, struct leg *leg, struct slice sdp)
 {
-	(void)leg;
-	lab_note(owner, "answered%s", sdp.p ? "+sdp" : "");
+	lab_describe(owner, sdp);
+	lab_note(owner, "answered%s%s", sdp.p ? "+sdp" : "",
+		 leg_answers_by_offer(leg) ? "+offer" : "");
 }
 
 static void lab_failed(void *owner, struct leg *leg, int code, const char *reason,
