@@ -7,7 +7,9 @@
 /* While it is asked for an offer, that is what comes. */
 static int parse(struct desc **out, const struct call *c, struct slice sdp, bool offer)
 {
-	return (c->ask.open || offer ? call_parse_offer : call_parse_answer)(out, c, SIDE_B, sdp);
+	if (c->ask.open || offer)
+		return call_parse_offer(out, c, SIDE_B, sdp);
+	return call_parse_response(out, c, sdp);
 }
 
 int call_take_early(struct call *c, struct slice sdp)
@@ -49,7 +51,7 @@ int call_take_answer(struct call *c, struct slice sdp)
 	call_defer(c);
 	if (said) {
 		b->asked = !offer;
-		call_heard(c, SIDE_B, said);
+		call_heard_answer(c, said);
 	} else if (b->said) {
 		b->early = false;
 		call_lines_heard(c, SIDE_B);

@@ -41,6 +41,7 @@ void call_free(struct call *c)
 		if (c->side[i].leg)
 			leg_free(c->side[i].leg);
 		desc_free(c->side[i].said);
+		desc_free(c->side[i].invited);
 		desc_origin_free(&c->side[i].origin);
 	}
 	call_lines_free(c);
@@ -170,16 +171,22 @@ static int send_invite(struct call *c, const struct reach_target *at)
 /* Builds the offer to the target; where the caller made none, the target is asked for one. */
 static int describe_caller(struct call *c)
 {
-	struct call_side *a = &c->side[SIDE_A];
+	struct call_side *a = &c->side[SIDE_A], *b = &c->side[SIDE_B];
+	int err;
 
 	call_ask_close(c);
+	desc_free(b->invited);
+	b->invited = NULL;
 	if (!a->said) {
 		c->ask = (struct call_ask){ .open = true, .waiting = true, .from = SIDE_A };
 		return 0;
 	}
 	direct_offer_setup(c);
 	call_lines_heard(c, SIDE_A);
-	return call_tell_offer(c, SIDE_B, a->said);
+	err = call_tell_offer(c, SIDE_B, a->said);
+	if (err || !call_keys_expected(c, SIDE_B))
+		return err;
+	return desc_parse(&b->invited, b->origin.last, b->origin.last_len, NULL);
 }
 
 /* Sends the INVITE to the target chosen. 0, or the status code that says why that failed. */
@@ -350,7 +357,7 @@ void call_begin(struct calls *all, struct leg *leg, const struct sip_request *re
 		.realm = request->realm,
 		.said = offer,
 	};
-	code = offer && call_keys_judge(c, SIDE_A, offer, false) ? 488 : 0;
+	code = offer && call_keys_judge(c, SIDE_A, offer, WORD_OFFER) ? 488 : 0;
 	if (offer)
 		call_read_audio(&c->side[SIDE_A]);
 	call_read_said(c);
@@ -418,6 +425,8 @@ static void on_answered(void *owner, struct leg *leg, struct slice sdp)
 	if (leg_answer(a->leg, a->origin.last, a->origin.last_len))
 		goto unusable;
 	call_set_state(c, CALL_UP);
+	desc_free(c->side[SIDE_B].invited);
+	c->side[SIDE_B].invited = NULL;
 	clock_gettime(CLOCK_REALTIME, &c->answered);
 	c->answered_ms = loop_now_ms(c->all->setup.loop);
 	if (c->side[SIDE_B].said)

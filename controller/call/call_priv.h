@@ -47,6 +47,7 @@ struct call_side {
 	struct desc_origin origin; /* what we told it, and our o= in its dialog */
 	bool asked; /* that is an offer, which it has not agreed to yet */
 	bool early; /* it said that in an early dialog */
+	struct desc *invited; /* what the INVITE to it offered; NULL: no keys, or it is answered */
 	/* Bit by m= line: what it said answers an offer without rtcp-mux (RFC 5761 5.1.1). */
 	uint32_t not_muxed;
 	struct flow_payloads sends; /* numbers by what was agreed upon last */
@@ -55,6 +56,9 @@ struct call_side {
 	struct call_ear ear;
 	bool tls;		   /* before there is a leg: it will be spoken to over TLS */
 };
+
+/* What a description is: the last kind is an answer of one of the callee's dialogs. */
+enum call_word { WORD_OFFER, WORD_ANSWER, WORD_RESPONSE };
 
 /* An m= line of both dialogs. */
 struct call_line {
@@ -242,8 +246,10 @@ void call_told_as_before(struct call *c, enum side side, struct desc_origin *bef
 void call_read_audio(struct call_side *s);
 /* Takes over what a leg said: it is in force, and the flows follow. Owns `said`. */
 void call_heard(struct call *c, enum side side, struct desc *said);
-/* The same of the callee in an early dialog: another one may answer in the end. */
+/* The same of the callee in an early dialog, where another one may answer in the end, and of the
+ * one that has answered. */
 void call_heard_early(struct call *c, struct desc *said);
+void call_heard_answer(struct call *c, struct desc *said);
 /* Parses and keeps nothing that has no audio. 0, -EBADMSG, -E2BIG or -ENOENT. */
 int call_parse(struct desc **out, struct slice sdp);
 /* The same of a leg that was told something, or is to be: a leg's relay ports are of one address
@@ -251,6 +257,8 @@ int call_parse(struct desc **out, struct slice sdp);
  * hold, may). -ENOTSUP: call_keys_judge(). */
 int call_parse_offer(struct desc **out, const struct call *c, enum side side, struct slice sdp);
 int call_parse_answer(struct desc **out, const struct call *c, enum side side, struct slice sdp);
+/* The callee's, in a response to the first INVITE. */
+int call_parse_response(struct desc **out, const struct call *c, struct slice sdp);
 /* The first codec of the last answer is the one in use. */
 void call_note_codec(struct call *c, const struct desc *answer);
 
@@ -268,7 +276,7 @@ int call_keys_make(const struct call *c, struct call_line *line, enum side side)
 void call_keys_free(struct call_line *line, enum side side);
 /* Of what the leg says, before anything is read of it: the main line is encrypted as its peer's has
  * to be; another that is not is passed over. */
-int call_keys_judge(const struct call *c, enum side side, struct desc *d, bool answer);
+int call_keys_judge(const struct call *c, enum side side, struct desc *d, enum call_word kind);
 /* Into what the leg is told of `in`, an offer, or the answer to `offer`. */
 int call_keys_tell(const struct call *c, enum side side, const struct desc *in,
 		   const struct desc *offer, struct desc_rewrite *rw);

@@ -19,12 +19,12 @@ struct call_keys {
 	struct flow_crypt sends, hears;		/* in force; suite 0: not encrypted */
 };
 
-/* A description of a leg's, in answer to ours or not. */
+/* A description of a leg's. */
 struct word {
 	const struct call *c;
 	enum side side;
 	const struct desc *said;
-	bool answer;
+	enum call_word kind;
 };
 
 void call_keys_free(struct call_line *line, enum side side)
@@ -145,15 +145,22 @@ static struct call_keys *keys_at(const struct call *c, enum side side, unsigned 
 }
 
 /* What the leg was told last has that suite under that tag, and the key is still good. It may be an
- * answer: a refresh offers the same text again, with the tag that the leg chose (RFC 4028 7.4). */
+ * answer: a refresh offers the same text again, with the tag that the leg chose (RFC 4028 7.4).
+ * Of several forks only one was told that; each may answer what the INVITE offered. */
 static bool was_told(const struct word *w, unsigned int index, const struct crypto_line *line)
 {
-	const struct desc_origin *origin = &w->c->side[w->side].origin;
+	const struct call_side *s = &w->c->side[w->side];
+	const struct desc_origin *origin = &s->origin;
 	const struct call_keys *k = keys_at(w->c, w->side, index);
 	struct desc *told;
 	bool found;
 
-	if (!k || k->spent >> line->crypt.suite & 1 || !origin->last ||
+	if (!k || k->spent >> line->crypt.suite & 1)
+		return false;
+	if (w->kind == WORD_RESPONSE && s->invited &&
+	    desc_has_crypto(s->invited, index, line->tag, line->crypt.suite))
+		return true;
+	if (!origin->last ||
 	    desc_parse(&told, origin->last, origin->last_len, NULL))
 		return false;
 	found = desc_has_crypto(told, index, line->tag, line->crypt.suite);
@@ -190,12 +197,12 @@ static const char *choose(const struct word *w, unsigned int index, struct crypt
 	if (why && call_keys_suite(call_line_at(w->c, index), w->side))
 		return why;
 	err = why ? -ENOENT : desc_crypto(w->said, index, out);
-	if (!err && w->answer && !was_told(w, index, out))
+	if (!err && w->kind != WORD_OFFER && !was_told(w, index, out))
 		err = -EPROTO;
 	if (!err)
 		return NULL;
 	explicit_bzero(out, sizeof(*out));
-	if (err == -EPROTO || (err == -ENOTSUP && w->answer))
+	if (err == -EPROTO || (err == -ENOTSUP && w->kind != WORD_OFFER))
 		return "its answer chooses none of the keys offered";
 	if (line.secure || peer->encryption == ENCRYPTION_SDES)
 		return why ? why : "no a=crypto that can be served";
@@ -222,7 +229,7 @@ bool call_keys_admit(const struct call *c, enum side side, const struct desc *sa
 		     unsigned int index)
 {
 	const struct conf_peer *other = c->side[side_other(side)].peer;
-	const struct word w = { c, side, said, false };
+	const struct word w = { c, side, said, WORD_OFFER };
 	struct desc_audio main, line;
 
 	if (call_keys_pass(c))
@@ -234,9 +241,10 @@ bool call_keys_admit(const struct call *c, enum side side, const struct desc *sa
 	return !is_other_choice(&main, &line) && !fault_of(&w, index);
 }
 
-int call_keys_judge(const struct call *c, enum side side, struct desc *d, bool answer)
+int call_keys_judge(const struct call *c, enum side side, struct desc *d,
+		    enum call_word kind)
 {
-	const struct word w = { c, side, d, answer };
+	const struct word w = { c, side, d, kind };
 	struct desc_audio main, line;
 	const char *why;
 
@@ -326,7 +334,7 @@ static const char *offer_line(const struct call *c, enum side side, struct desc_
 static const char *answer_line(const struct call *c, enum side side, const struct desc *offer,
 			       struct desc_told *told)
 {
-	const struct word w = { c, side, offer, false };
+	const struct word w = { c, side, offer, WORD_OFFER };
 	struct call_keys *k = keys_at(c, side, told->index);
 	struct crypto_line line;
 	const char *why = choose(&w, told->index, &line);
@@ -381,7 +389,7 @@ int call_keys_tell(const struct call *c, enum side side, const struct desc *in,
 
 void call_keys_heard(const struct call *c, struct call_line *line, enum side side)
 {
-	const struct word w = { c, side, c->side[side].said, false };
+	const struct word w = { c, side, c->side[side].said, WORD_OFFER };
 	struct call_keys *k = line->keys[side];
 	struct crypto_line theirs;
 	uint8_t before;

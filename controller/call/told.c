@@ -286,7 +286,7 @@ int call_parse(struct desc **out, struct slice sdp)
 }
 
 static int parse_within(struct desc **out, const struct call *c, enum side side, struct slice sdp,
-			bool answer)
+			enum call_word kind)
 {
 	struct desc_audio audio;
 	struct desc *d;
@@ -294,7 +294,7 @@ static int parse_within(struct desc **out, const struct call *c, enum side side,
 
 	if (err)
 		return err;
-	err = call_keys_judge(c, side, d, answer);
+	err = call_keys_judge(c, side, d, kind);
 	if (err) {
 		desc_free(d);
 		return err;
@@ -310,12 +310,17 @@ static int parse_within(struct desc **out, const struct call *c, enum side side,
 
 int call_parse_offer(struct desc **out, const struct call *c, enum side side, struct slice sdp)
 {
-	return parse_within(out, c, side, sdp, false);
+	return parse_within(out, c, side, sdp, WORD_OFFER);
 }
 
 int call_parse_answer(struct desc **out, const struct call *c, enum side side, struct slice sdp)
 {
-	return parse_within(out, c, side, sdp, true);
+	return parse_within(out, c, side, sdp, WORD_ANSWER);
+}
+
+int call_parse_response(struct desc **out, const struct call *c, struct slice sdp)
+{
+	return parse_within(out, c, SIDE_B, sdp, WORD_RESPONSE);
 }
 
 void call_note_codec(struct call *c, const struct desc *answer)
@@ -353,9 +358,17 @@ static void heard(struct call *c, enum side side, struct desc *said, bool early)
 	call_review(c);
 }
 
+/* By UPDATE it is heard before the answer, too. */
 void call_heard(struct call *c, enum side side, struct desc *said)
 {
-	heard(c, side, said, false);
+	const struct leg *leg = c->side[side].leg;
+
+	heard(c, side, said, side == SIDE_B && c->state != CALL_UP && leg && leg_forked(leg));
+}
+
+void call_heard_answer(struct call *c, struct desc *said)
+{
+	heard(c, SIDE_B, said, false);
 }
 
 void call_heard_early(struct call *c, struct desc *said)

@@ -133,6 +133,8 @@ int leg_progress_reliably(struct leg *leg, int code, const char *reason, const c
 /* Incoming: what the INVITE said. Outgoing, inside `progress`: whether this response came reliably.
  */
 enum leg_reliability leg_reliability(const struct leg *leg);
+/* Outgoing, not answered: several far ends were heard, and each may answer. */
+bool leg_forked(const struct leg *leg);
 /* Inside `answered`: the description came as an offer, in an UPDATE before, not as an answer. */
 bool leg_answers_by_offer(const struct leg *leg);
 /* Incoming INVITE or re-INVITE: 200 with the answer; retransmitted until its ACK, sent after the

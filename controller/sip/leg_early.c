@@ -239,6 +239,11 @@ struct slice leg_early_answer(struct leg *leg, const struct sip_msg *m)
 	return (struct slice){ fork->said.sdp, fork->said.len };
 }
 
+bool leg_forked(const struct leg *leg)
+{
+	return leg->early && leg->early->n_forks > 1;
+}
+
 bool leg_answers_by_offer(const struct leg *leg)
 {
 	return leg->early && leg->early->offer_now;

@@ -13,6 +13,8 @@ from sdes import (AES32, AES80, ALICE, ANNA, BEA, BEN, GCM128, GCM256, SUITES, K
 from srtp import begin_anew, under, whole
 from tap import check, equal
 
+REL_7 = [("Require", "100rel"), ("RSeq", "7")]
+
 
 def make():
     return running(sdes.settings, addresses=5)
@@ -227,6 +229,62 @@ def last_heard_is_not_last_described(lab):
     whole(c).hang_up().gone()
 
 
+def update_of(c, dialog, key, told):
+    """That fork, which was heard last, changes its key by UPDATE."""
+    dialog.request("UPDATE", c.write("b", [key], version=2))
+    answer = dialog.expect("final")
+    equal((answer.code, answer.cseq[1]), (200, "UPDATE"), "answer to the UPDATE")
+    equal([(k.tag, k.suite) for k in keys_of(answer.sdp)], [(key.tag, told)], "key told the fork")
+
+
+def fork_says(c, dialog, key, first):
+    """Its reliable 183 with that key; no key is taken from the caller, who has none."""
+    dialog.reply(c.b.invite, 183, c.write("b", [key]), headers=REL_7 + ALLOW)
+    equal(pracked(c, 7).tag("to"), dialog.local_tag, "fork of the PRACK")
+    response = c.a.expect(183, repeats=True)
+    if first:
+        early(c, response)
+    prack(c, response)
+    accepted(c, "PRACK")
+    equal(c.crypto(), (None, key.suite), "crypto shown")
+
+
+def fork_after_update(lab):
+    """a fork answers the INVITE's offer, whatever another one was told since by UPDATE"""
+    for winner in (0, 1):
+        keys = [Key(AES80, tag=1), Key(GCM128, tag=3)]
+        c = placed(lab, (ALICE, BEA), b_keys=keys[:1])
+        ours, dialogs = c.told_b, [c.b, fork(c)]
+        fork_says(c, dialogs[0], keys[0], True)
+        keys[0] = Key(AES80, tag=9)
+        update_of(c, dialogs[0], keys[0], AES80)
+        fork_says(c, dialogs[1], keys[1], False)
+        c.b = dialogs[winner]
+        answered(c)
+        equal(c.crypto(), (None, keys[winner].suite), "crypto shown after the answer")
+        under(c.b_rtp, keys[winner], ours)
+        whole(c).hang_up().gone()
+        clear(lab)
+
+
+def update_among_forks(lab):
+    """a fork changes its suite by UPDATE: that of another one is not spent before the answer"""
+    for winner in (0, 1):
+        keys = [Key(AES80, tag=1), Key(GCM128, tag=3)]
+        c = placed(lab, (ALICE, BEA), b_keys=keys[:1])
+        ours, dialogs = c.told_b, [c.b, fork(c)]
+        for dialog, key in zip(dialogs, keys):
+            fork_says(c, dialog, key, key is keys[0])
+        keys[1] = Key(GCM256, tag=5)
+        update_of(c, dialogs[1], keys[1], GCM256)
+        c.b = dialogs[winner]
+        answered(c)
+        equal(c.crypto(), (None, keys[winner].suite), "crypto shown after the answer")
+        under(c.b_rtp, keys[winner], ours)
+        whole(c).hang_up().gone()
+        clear(lab)
+
+
 def corrected_caller(lab):
     """another fork than the one that the caller was told of reliably answers: the UPDATE that tells
     the caller has the key and the tag it knows, and its own new key in the answer is taken"""
@@ -251,7 +309,8 @@ def corrected_caller(lab):
 
 
 TESTS = (answer_in_183, offer_in_183, offer_in_prack, early_update, refused_update,
-         forks_of_other_suites, plain_fork, last_heard_is_not_last_described, corrected_caller)
+         forks_of_other_suites, plain_fork, last_heard_is_not_last_described, fork_after_update,
+         update_among_forks, corrected_caller)
 
 if __name__ == "__main__":
     tap.run(TESTS, make, between_tests, nothing_left)
