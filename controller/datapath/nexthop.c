@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUND_S	   60	/* in which all are asked in turn */
+#define ROUND_S	   60	/* in which all are asked in turn, up to ROUND_S * LOOKS of them */
 #define LOOKS	   128	/* at most in one second */
 #define KICKS	   512	/* unresolved neighbours asked for in one second */
 #define ASKING_MS  1000 /* the kernel takes longer than this to give up on a neighbour */

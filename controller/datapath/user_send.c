@@ -71,7 +71,7 @@ static int send_ip6(const struct user_send *send, struct msghdr *msg, const stru
 }
 
 /* By the kernel's own way: of a tagged frame the interface of its VLAN, which tags anew. Where the
- * routes do not lie over one there is none. */
+ * routes do not lie over one there is none. What came as a datagram has no tag to be kept. */
 static int send_datagram(const struct user_send *send, uint8_t *begin, const uint8_t *end,
 			 uint32_t link, uint32_t ifindex)
 {
@@ -84,7 +84,7 @@ static int send_datagram(const struct user_send *send, uint8_t *begin, const uin
 
 	memcpy(&proto, ip - sizeof(proto), sizeof(proto));
 	tagged = proto == htons(ETH_P_8021Q);
-	if (tagged != (ifindex != link))
+	if (tagged && ifindex == link)
 		return -EMSGSIZE;
 	if (tagged)
 		ip += TAG_SIZE;

@@ -5,6 +5,7 @@
 #include "../../kmod/rtpfwd_nl.h"
 #include "datapath/priv.h"
 #include "datapath/user_send.h"
+#include "datapath/user_sockets.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -132,6 +133,46 @@ static void the_largest_datagram_has_room_for_its_tag(void **state)
 	free(rtp);
 	assert_true(lab_until(&lab, a_batch_has_left, &want.local));
 	assert_int_equal(lab.dp->user.pid, relay);
+}
+
+/* Where the routes lie over an interface that stands on the link: that tags, if tags are due. */
+static void what_the_kernel_sends_needs_no_tag_yet(void **state)
+{
+	struct user_maps maps = { 0 };
+	struct user_frame frame = { .maps = &maps };
+	struct user_send send;
+	int fds[USER_SOCKETS], far;
+	uint8_t rtp[200];
+	struct frame f;
+
+	(void)state;
+	NEED_ROOT;
+	open_with(NULL);
+	relay_enter(true);
+	far = lab_udp_socket(FAR);
+	relay_enter(false);
+	maps.control = lab.dp->control;
+	maps.relay = lab.dp->relay;
+	assert_int_equal(user_sockets_open(fds), 0);
+	user_send_init(&send, &maps, &fds[USER_PACKET]);
+	frame_rtp(&f, OUT, FAR, 1);
+	frame.begin = f.bytes;
+	frame.end = f.bytes + f.size;
+	frame.link = 0;
+	frame.by_kernel = if_nametoindex("out0");
+	assert_int_not_equal(maps.control->ifindex[0], frame.by_kernel);
+	user_send_add(&send, &frame);
+	assert_int_equal(recv(far, rtp, sizeof(rtp), 0), 172);
+	assert_memory_equal(rtp, f.bytes + RTP_AT, 172);
+
+	/* Out of a link that tags nothing it would be in another VLAN. */
+	frame_tag(&f, 100);
+	frame.end = f.bytes + f.size;
+	frame.by_kernel = maps.control->ifindex[0];
+	user_send_add(&send, &frame);
+	assert_int_equal(lab_drops(&lab, "tx_failed"), 1);
+	user_sockets_close(fds);
+	close(far);
 }
 
 static bool has_begun_anew(void *ctx)
@@ -318,6 +359,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		T(the_largest_datagram_has_room_for_its_tag),
+		T(what_the_kernel_sends_needs_no_tag_yet),
 		T(one_without_a_turn_is_not_followed_at_the_parity_of_who_runs),
 		T(a_start_is_over_when_the_relay_has_its_turn),
 		T(generations_have_no_end),
