@@ -385,6 +385,8 @@ static inline __u32 rtpfwd_offset_of(__u32 count, __u32 place)
 	return place < half ? place << 1 : (place - half) << 1 | 1;
 }
 
+#define RTPFWD_LOOPBACK 1 /* index of `lo`, in every network namespace */
+
 /* Is it a relay address? */
 static inline int rtpfwd_is_own(const struct rtpfwd_control *control, __be32 ip)
 {

@@ -31,16 +31,17 @@ static __always_inline bool is_above_link(__u32 ifindex)
 }
 
 /* What the daemon plays to a call that goes through this node twice comes by loopback. The kernel
- * calls that, in IPv4, the interface that has the address; from any other it takes no source of its
- * own. */
+ * calls that, in IPv4, the interface that has the address, and takes no source of its own that
+ * comes in from outside; in IPv6 it takes any. */
 static __always_inline bool is_from_here(const struct rtpfwd_control *control,
 					 const struct bpf_sk_lookup *ctx)
 {
 	__be32 ip[4] = { ctx->remote_ip6[0], ctx->remote_ip6[1], ctx->remote_ip6[2],
 			 ctx->remote_ip6[3] };
 
-	return ctx->family == AF_INET6 ? rtpfwd_is_own6(control, ip)
-				       : rtpfwd_is_own(control, ctx->remote_ip4);
+	if (ctx->family == AF_INET6)
+		return ctx->ingress_ifindex == RTPFWD_LOOPBACK && rtpfwd_is_own6(control, ip);
+	return rtpfwd_is_own(control, ctx->remote_ip4);
 }
 
 /* True, and which slot: a port of a relay address. */

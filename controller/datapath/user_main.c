@@ -193,12 +193,14 @@ static void tell(const struct relay *relay, uint32_t slot)
 	send(relay->fds[USER_TELL], &event, sizeof(event), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static bool is_from_here(const struct relay *relay, const struct addr *from)
+/* By loopback: see bpf/steer.h. */
+static bool is_from_here(const struct relay *relay, const struct user_datagram *d)
 {
 	const struct rtpfwd_control *control = relay->maps.control;
 
-	return from->family == AF_INET ? rtpfwd_is_own(control, from->v4.s_addr)
-				       : rtpfwd_is_own6(control, from->v6.s6_addr32);
+	if (d->from.family == AF_INET)
+		return rtpfwd_is_own(control, d->from.v4.s_addr);
+	return d->ifindex == RTPFWD_LOOPBACK && rtpfwd_is_own6(control, d->from.v6.s6_addr32);
 }
 
 static void forward(struct relay *relay, int i)
@@ -210,7 +212,7 @@ static void forward(struct relay *relay, int i)
 	if (user_packet_read(&datagram, &message->msg_hdr))
 		return;
 	user_packet_build(&frame, &datagram, relay->receive.parts[i].iov_base, message->msg_len);
-	frame.from_here = is_from_here(relay, &datagram.from);
+	frame.from_here = is_from_here(relay, &datagram);
 	if (user_verdict(&frame) == XDP_REDIRECT)
 		user_send_add(&relay->send, &frame);
 	for (unsigned int k = 0; k < frame.n_learned; k++)

@@ -175,6 +175,38 @@ static void what_the_kernel_sends_needs_no_tag_yet(void **state)
 	close(far);
 }
 
+/* A call that goes through the node twice has such sources; they come by loopback. */
+static void an_own_source_from_elsewhere_is_nobodys(void **state)
+{
+	struct flow_want want = relay_want_of(true, true);
+	uint64_t until = loop_now_ms(lab.loop) + 10000;
+	struct flow_counters c;
+	struct frame f;
+	int out;
+
+	(void)state;
+	NEED_ROOT;
+	open_with(lab_relay());
+	want.expect = lab_addr(OUT6);
+	assert_int_equal(datapath_apply(lab.dp, &want), 0);
+	lab_sh("ip link add oob0 type veth peer name oob1;"
+	       "ip link set oob0 address 02:00:00:00:03:01;"
+	       "sysctl -qw net.ipv6.conf.oob0.disable_ipv6=0; ip link set oob0 up;"
+	       "ip link set oob1 up");
+	out = lab_packet_socket("oob1");
+	frame_rtp(&f, OUT6, RELAY6, 1);
+	memcpy(f.bytes, "\x02\0\0\0\x03\x01", 6);
+	while (!guard_unserved(lab.dp) && loop_now_ms(lab.loop) < until) {
+		assert_int_equal(write(out, f.bytes, f.size), f.size);
+		usleep(10000);
+	}
+	assert_true(guard_unserved(lab.dp) > 0);
+	assert_int_equal(datapath_counters(lab.dp, &want.local, &c), 0);
+	assert_int_equal(c.packets + c.dropped, 0);
+	lab_sh("ip link del oob0");
+	close(out);
+}
+
 static bool has_begun_anew(void *ctx)
 {
 	return lab.dp->user.generation != *(uint32_t *)ctx;
@@ -360,6 +392,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(the_largest_datagram_has_room_for_its_tag),
 		T(what_the_kernel_sends_needs_no_tag_yet),
+		T(an_own_source_from_elsewhere_is_nobodys),
 		T(one_without_a_turn_is_not_followed_at_the_parity_of_who_runs),
 		T(a_start_is_over_when_the_relay_has_its_turn),
 		T(generations_have_no_end),
