@@ -30,9 +30,10 @@ static __always_inline bool is_above_link(__u32 ifindex)
 	return uppers && rtpfwd_upper_link(uppers, ifindex) != RTPFWD_MAX_LINKS;
 }
 
-/* What the daemon plays to a call that goes through this node twice comes by loopback. The kernel
- * calls that, in IPv4, the interface that has the address, and takes no source of its own that
- * comes in from outside; in IPv6 it takes any. */
+/* What the daemon plays to a call that goes through this node twice comes by loopback, which the
+ * kernel tells as the interface that has the destination. From outside it takes no source of its
+ * own in IPv4, but any in IPv6: there such a source is believed on `lo` alone, beside the realms'
+ * interfaces. A relay address of IPv6 on any other one gets no music from this node. */
 static __always_inline bool is_from_here(const struct rtpfwd_control *control,
 					 const struct bpf_sk_lookup *ctx)
 {
