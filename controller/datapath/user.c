@@ -11,7 +11,6 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -27,7 +26,6 @@
 #define STEER	 PIN_STEER "netns"
 #define AGAIN_MS 1000 /* between two starts, where one did not live so long */
 #define LEAVE_MS 2000 /* what one that is dismissed gets to end */
-#define BEGIN_MS 1000 /* what the first one gets to begin, as a rule 50 */
 #define NUMBER	 12
 
 void user_init(struct datapath *dp)
@@ -276,16 +274,6 @@ static int steer(struct datapath *dp)
 	return err;
 }
 
-/* Before its turn what comes waits in sockets that would go with this process, had it to end so
- * soon: a relay that was not named leaves. */
-static void await_first(struct datapath *dp)
-{
-	struct pollfd heard = { .fd = dp->user.tell, .events = POLLIN };
-
-	if (poll(&heard, 1, BEGIN_MS) > 0)
-		on_heard(dp);
-}
-
 int user_open(struct datapath *dp, char *why, size_t why_size)
 {
 	struct user *user = &dp->user;
@@ -308,8 +296,6 @@ int user_open(struct datapath *dp, char *why, size_t why_size)
 	}
 	if (!err)
 		err = start(dp);
-	if (!err)
-		await_first(dp);
 	if (err)
 		snprintf(why, why_size, "cannot start the userspace relay: %s%s", strerror(-err),
 			 err == -EPERM ? ": CAP_NET_RAW or CAP_NET_ADMIN is missing" : "");

@@ -234,18 +234,6 @@ static void one_without_a_turn_is_not_followed_at_the_parity_of_who_runs(void **
 	assert_int_equal(lab.dp->control->relay, running);
 }
 
-/* What came before that would end with the daemon, had that to end so soon. */
-static void a_start_is_over_when_the_relay_has_its_turn(void **state)
-{
-	(void)state;
-	NEED_ROOT;
-	for (int i = 0; i < 3; i++) {
-		open_with(lab_relay());
-		assert_int_equal(lab.dp->control->relay, lab.dp->user.generation);
-		lab_close(&lab);
-	}
-}
-
 static void generations_have_no_end(void **state)
 {
 	uint32_t was;
@@ -336,27 +324,23 @@ static void on_learned(void *ctx, uint64_t owner, const struct addr *local,
 	told++;
 }
 
-/* Executed in the relay's place: when it is bidden tells more than a turn hears, says so, and
- * waits. */
+/* Executed in the relay's place: tells more than a turn hears, says so, and waits. */
 static int flood(char **argv)
 {
-	struct rtpfwd_event event = { .slot = USER_READY };
+	struct rtpfwd_event event = { .slot = 0 };
 	int tell = atoi(argv[2 + USER_TELL]);
 	struct pollfd daemon = { .fd = tell };
 	struct rtpfwd_relay *relay = mmap(NULL, sizeof(*relay), PROT_READ | PROT_WRITE, MAP_SHARED,
 					  atoi(argv[2 + USER_RELAY]), 0);
 
-	if (relay == MAP_FAILED || send(tell, &event, sizeof(event), MSG_NOSIGNAL) < 0)
+	if (relay == MAP_FAILED)
 		return 1;
-	while (!__atomic_load_n(&relay->running[0], __ATOMIC_ACQUIRE) && !poll(&daemon, 1, 1))
-		;
-	event.slot = 0;
 	for (int i = 0; i < FLOOD; i++)
 		if (send(tell, &event, sizeof(event), MSG_NOSIGNAL) != sizeof(event))
 			return 1;
 	__atomic_store_n(&relay->running[1], 1, __ATOMIC_RELEASE);
 	poll(&daemon, 1, -1);
-	relay->running[0] = relay->running[1] = 0;
+	__atomic_store_n(&relay->running[1], 0, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -372,7 +356,6 @@ static void a_flood_of_what_it_tells_does_not_hold_the_loop(void **state)
 	want.learning = true;
 	assert_int_equal(datapath_apply(lab.dp, &want), 0);
 	lab.dp->rests[0].heard.learned = want.expect.v4.s_addr | (uint64_t)htons(5006) << 32;
-	__atomic_store_n(&lab.dp->relay->running[0], 1, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&lab.dp->relay->running[1], __ATOMIC_ACQUIRE))
 		assert_int_equal(waitpid(lab.dp->user.pid, NULL, WNOHANG), 0);
 	told = 0;
@@ -394,7 +377,6 @@ int main(int argc, char **argv)
 		T(what_the_kernel_sends_needs_no_tag_yet),
 		T(an_own_source_from_elsewhere_is_nobodys),
 		T(one_without_a_turn_is_not_followed_at_the_parity_of_who_runs),
-		T(a_start_is_over_when_the_relay_has_its_turn),
 		T(generations_have_no_end),
 		T(one_that_ends_leaves_the_name_of_a_successor),
 		T(a_start_takes_no_interface_away),
